@@ -1,0 +1,1 @@
+//! Criterion benchmarks; everything is in `benches/`.

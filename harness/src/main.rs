@@ -1,0 +1,2 @@
+//! The `rowlock` command.
+fn main() {}

@@ -1,0 +1,3 @@
+//! A flash-sale purchase service.
+
+pub mod order;
