@@ -1,0 +1,232 @@
+//! The database of one trial as the harness itself sees it: seeding, reading back, and
+//! looking for what a target left open.
+//!
+//! It uses connections of its own, named `rowlock`, and judges only the others.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use purchase_service::order::{ItemId, Money, UserId};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::invariant::Aftermath;
+use crate::shop::{FinalRows, Item, Purchase, Shop};
+
+/// How long a target at rest may take to end its transactions and give its locks back.
+pub const REST_BOUND: Duration = Duration::from_secs(5);
+
+/// How often a condition in the database is asked for while it is waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The harness's own way into a trial's database.
+#[derive(Debug, Clone)]
+pub struct Inspector {
+    pool: PgPool,
+}
+
+impl Inspector {
+    /// Connects to a database and makes the shop's tables there.
+    ///
+    /// # Errors
+    /// No connection, or a migration that failed.
+    pub async fn open(options: PgConnectOptions) -> Result<Inspector, sqlx::Error> {
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .connect_with(options.application_name("rowlock"))
+            .await?;
+        purchase_service::MIGRATOR.run(&pool).await?;
+        Ok(Inspector { pool })
+    }
+
+    /// The connections, for what a scenario does to the database itself.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Inserts the rows of `shop`.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn seed(&self, shop: &Shop) -> Result<(), sqlx::Error> {
+        let ids: Vec<_> = shop.items.keys().copied().collect();
+        let prices: Vec<_> = shop.items.values().map(|item| item.price).collect();
+        let stocks: Vec<_> = shop.items.values().map(|item| item.stock).collect();
+        sqlx::query(
+            "insert into item (id, name, price, stock)
+             select id, 'item ' || id, price, stock
+             from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t (id, price, stock)",
+        )
+        .bind(ids)
+        .bind(prices)
+        .bind(stocks)
+        .execute(&self.pool)
+        .await?;
+        let user_ids: Vec<_> = shop.wallets.keys().copied().collect();
+        let balances: Vec<_> = shop.wallets.values().copied().collect();
+        sqlx::query(
+            "insert into wallet (user_id, balance)
+             select * from unnest($1::bigint[], $2::bigint[])",
+        )
+        .bind(user_ids)
+        .bind(balances)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Removes all rows of the shop.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn clear(&self) -> Result<(), sqlx::Error> {
+        for table in ["delete from purchase", "delete from item", "delete from wallet"] {
+            sqlx::query(table).execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the shop's rows; the purchases only where `with_purchases`.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
+        let items: Vec<(ItemId, Money, i64)> =
+            sqlx::query_as("select id, price, stock from item").fetch_all(&self.pool).await?;
+        let wallets: Vec<(UserId, Money)> =
+            sqlx::query_as("select user_id, balance from wallet").fetch_all(&self.pool).await?;
+        let purchases = match with_purchases {
+            true => Some(self.purchases().await?),
+            false => None,
+        };
+        let items: BTreeMap<_, _> =
+            items.into_iter().map(|(id, price, stock)| (id, Item { price, stock })).collect();
+        let shop = Shop { items, wallets: wallets.into_iter().collect() };
+        Ok(FinalRows { shop, purchases })
+    }
+
+    /// All rows of `purchase`, in the order of their ids.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn purchases(&self) -> Result<Vec<Purchase>, sqlx::Error> {
+        sqlx::query_as(
+            "select id, user_id, item_id, price, idempotency_key from purchase order by id",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Waits until the target's sessions are out of their transactions and hold no lock, for
+    /// [`REST_BOUND`] at most, and says what is left then. `deadlocks` is not read here.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn wait_for_rest(&self) -> Result<Aftermath, sqlx::Error> {
+        let deadline = Instant::now() + REST_BOUND;
+        loop {
+            let aftermath = Aftermath {
+                open_transactions: self.open_transactions().await?,
+                locks: self.locks().await?,
+                deadlocks: 0,
+            };
+            let at_rest = aftermath.open_transactions.is_empty() && aftermath.locks.is_empty();
+            if at_rest || Instant::now() > deadline {
+                return Ok(aftermath);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    async fn open_transactions(&self) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "select format('session %s (%s) is %s; its last statement: %s',
+                           pid, application_name, state, left(query, 200))
+             from pg_stat_activity
+             where datname = current_database()
+               and backend_type = 'client backend'
+               and application_name <> 'rowlock'
+               and xact_start is not null
+             union all
+             select format('prepared transaction %s', gid)
+             from pg_prepared_xacts
+             where database = current_database()
+             order by 1",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn locks(&self) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "select format('session %s (%s) %s %s on %s', l.pid, a.application_name,
+                           case when l.granted then 'holds' else 'awaits' end, l.mode,
+                           coalesce(l.relation::regclass::text, l.locktype))
+             from pg_locks l
+             join pg_stat_activity a on a.pid = l.pid
+             where a.datname = current_database()
+               and a.backend_type = 'client backend'
+               and a.application_name <> 'rowlock'
+               and l.locktype <> 'virtualxid'
+             order by 1",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// The deadlocks that PostgreSQL broke in this database. A session's count arrives at the
+    /// latest when it ends (`pgstat_report_stat`), so ask once the target is stopped.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn deadlocks(&self) -> Result<i64, sqlx::Error> {
+        self.wait_for_no_sessions().await?;
+        sqlx::query_scalar(
+            "select deadlocks from pg_stat_database where datname = current_database()",
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    /// Waits until no session but the harness's own is left, for [`REST_BOUND`] at most.
+    async fn wait_for_no_sessions(&self) -> Result<(), sqlx::Error> {
+        let deadline = Instant::now() + REST_BOUND;
+        while self.sessions().await? > 0 && Instant::now() < deadline {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// How many sessions others hold in this database.
+    async fn sessions(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(
+            "select count(*)
+             from pg_stat_activity
+             where datname = current_database()
+               and backend_type = 'client backend'
+               and application_name <> 'rowlock'",
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    /// Terminates every session but the harness's own (`pg_terminate_backend`), and says how many.
+    ///
+    /// # Errors
+    /// Whatever the database says; without the right to signal a session, its refusal.
+    pub async fn terminate_sessions(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(
+            "select count(pg_terminate_backend(pid))
+             from pg_stat_activity
+             where datname = current_database()
+               and backend_type = 'client backend'
+               and application_name <> 'rowlock'",
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    /// Closes the connections.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,115 @@
+//! Balances at the edge: one minor unit decides, and the wallet is what buyers fight for.
+
+use super::Trials;
+use super::case::{Case, Expected, Play, play_all, rows};
+use crate::history::Request;
+use crate::shop::Shop;
+use crate::trial::Trial;
+use crate::world::{EnvironmentError, Setting, World};
+
+const PRICE: i64 = 1_000;
+
+pub(super) async fn run(setting: &Setting<'_>) -> Trials {
+    Ok(vec![
+        trial(setting, "one after another", sequential_cases()).await?,
+        trial(setting, "at once", concurrent_cases()).await?,
+    ])
+}
+
+async fn trial(
+    setting: &Setting<'_>,
+    name: &str,
+    cases: Vec<Case>,
+) -> Result<Trial, EnvironmentError> {
+    setting.progress.say(format!("balance-edge ({name})"));
+    let world = World::open(setting, rows(&cases)).await?;
+    let (history, findings) = play_all(&world, &cases).await?;
+    world.close(name, history, false, findings).await
+}
+
+/// Price, stock, balance, and the answers to as many purchases in turn.
+type Edge = (&'static str, i64, i64, i64, &'static [&'static str]);
+
+const EDGES: &[Edge] = &[
+    ("one unit short", PRICE, 9, PRICE - 1, &["insufficient_balance"]),
+    ("exactly the price", PRICE, 9, PRICE, &["ok", "insufficient_balance"]),
+    ("one unit over", PRICE, 9, PRICE + 1, &["ok", "insufficient_balance"]),
+    ("an exact multiple", PRICE, 9, 3 * PRICE, &["ok", "ok", "ok", "insufficient_balance"]),
+    ("one short of a multiple", PRICE, 9, 2 * PRICE - 1, &["ok", "insufficient_balance"]),
+    ("nothing", PRICE, 9, 0, &["insufficient_balance"]),
+    ("nothing, for a free item", 0, 2, 0, &["ok", "ok", "out_of_stock"]),
+    ("a free item leaves the balance", 0, 1, PRICE, &["ok", "out_of_stock"]),
+    ("no stock at all", PRICE, 0, 9 * PRICE, &["out_of_stock"]),
+    ("the largest price", i64::MAX, 9, i64::MAX, &["ok", "insufficient_balance"]),
+    ("one short of the largest price", i64::MAX, 9, i64::MAX - 1, &["insufficient_balance"]),
+    ("the largest balance", 1, 2, i64::MAX, &["ok", "ok", "out_of_stock"]),
+    ("the largest stock", PRICE, i64::MAX, PRICE, &["ok", "insufficient_balance"]),
+];
+
+fn sequential_cases() -> Vec<Case> {
+    let mut cases: Vec<_> = (1..)
+        .zip(EDGES)
+        .map(|(id, (name, price, stock, balance, answers))| Case {
+            name: (*name).into(),
+            shop: Shop::default().item(id, *price, *stock).wallet(id, *balance),
+            requests: vec![Request::new(id, id); answers.len()],
+            play: Play::InTurn(answers.to_vec()),
+        })
+        .collect();
+    let known = 1_000;
+    cases.push(Case {
+        name: "nobody and nothing".into(),
+        shop: Shop::default().item(known, PRICE, 9).wallet(known, 9 * PRICE),
+        requests: vec![
+            Request::new(known, i64::MAX),
+            Request::new(known, i64::MIN),
+            Request::new(i64::MAX, known),
+            Request::new(0, known),
+            Request::new(known, known),
+        ],
+        play: Play::InTurn(vec![
+            "unknown_item",
+            "unknown_item",
+            "unknown_user",
+            "unknown_user",
+            "ok",
+        ]),
+    });
+    cases
+}
+
+/// How many simultaneous requests fight for a wallet.
+const RUSH: usize = 50;
+
+fn concurrent_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (id, affordable) in (1..).zip([0, 1, 2, 5, 49]) {
+        let balance = affordable * PRICE + PRICE - 1;
+        let bought = usize::try_from(affordable).expect("a small count");
+        cases.push(Case {
+            name: format!("{RUSH} clicks on one item, a balance for {affordable}"),
+            shop: Shop::default().item(id, PRICE, 1_000).wallet(id, balance),
+            requests: vec![Request::new(id, id); RUSH],
+            play: Play::Together(Expected::from([
+                ("ok", bought),
+                ("insufficient_balance", RUSH - bought),
+            ])),
+        });
+    }
+    for (user_id, affordable) in [(101, 1), (102, 5)] {
+        let first_item = user_id * 1_000;
+        let item_ids = first_item..first_item + i64::try_from(RUSH).expect("a small count");
+        let bought = usize::try_from(affordable).expect("a small count");
+        let shop = Shop::default().wallet(user_id, affordable * PRICE);
+        cases.push(Case {
+            name: format!("one wallet, {RUSH} items, a balance for {affordable}"),
+            shop: item_ids.clone().fold(shop, |shop, item_id| shop.item(item_id, PRICE, 10)),
+            requests: item_ids.map(|item_id| Request::new(user_id, item_id)).collect(),
+            play: Play::Together(Expected::from([
+                ("ok", bought),
+                ("insufficient_balance", RUSH - bought),
+            ])),
+        });
+    }
+    cases
+}

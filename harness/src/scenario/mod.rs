@@ -1,0 +1,63 @@
+//! The scenarios: initial rows, workload, faults, and what must hold.
+
+mod balance_edge;
+mod case;
+mod concurrent_buyers;
+mod double_click;
+mod mid_transaction_failure;
+
+use futures::future::BoxFuture;
+
+use crate::trial::Trial;
+use crate::world::{EnvironmentError, Setting};
+
+type Trials = Result<Vec<Trial>, EnvironmentError>;
+
+/// A named way to bring a target into trouble.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name on the command line and in reports.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    run: for<'a> fn(&'a Setting<'a>) -> BoxFuture<'a, Trials>,
+}
+
+impl Scenario {
+    /// Runs all trials of the scenario, one after another.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`]; a broken invariant is no error but a trial's verdict.
+    pub async fn run(&self, setting: &Setting<'_>) -> Trials {
+        (self.run)(setting).await
+    }
+}
+
+/// Every scenario, in the order in which `verify` runs them.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "concurrent-buyers",
+        about: "thousands of buyers, each on a connection of its own, press Buy on one item at once",
+        run: |setting| Box::pin(concurrent_buyers::run(setting)),
+    },
+    Scenario {
+        name: "double-click",
+        about: "one user clicks 2 to 50 times at once, with and without an Idempotency-Key",
+        run: |setting| Box::pin(double_click::run(setting)),
+    },
+    Scenario {
+        name: "balance-edge",
+        about: "balances just below, at and above the price, i64's edges, one wallet for many items",
+        run: |setting| Box::pin(balance_edge::run(setting)),
+    },
+    Scenario {
+        name: "mid-transaction-failure",
+        about: "the database fails purchases between the deduction and the commit",
+        run: |setting| Box::pin(mid_transaction_failure::run(setting)),
+    },
+];
+
+/// The scenario called `name`.
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}

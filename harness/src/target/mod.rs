@@ -1,0 +1,239 @@
+//! The service under test: ours in this process, or any program that listens on `$PORT` and
+//! uses `$DATABASE_URL`.
+//!
+//! A target is started against one database, waited for until it answers, and stopped with
+//! everything that it started.
+
+mod in_process;
+mod process_tree;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+pub use in_process::BuildPurchaser;
+use in_process::InProcess;
+pub use process_tree::ProcessTree;
+
+use crate::client::{Client, Clock};
+
+/// How long a target may take from its start to its first HTTP answer.
+const READY_BOUND: Duration = Duration::from_secs(30);
+
+/// How often a starting target is asked whether it is there.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub enum TargetSpec {
+    /// Our HTTP layer in this process, with the purchase that `BuildPurchaser` makes.
+    InProcess(BuildPurchaser),
+    /// A program, in any language.
+    Command {
+        /// The program to run.
+        program: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+        /// How many of it run against the one database.
+        replicas: usize,
+        /// What a report calls it.
+        name: String,
+    },
+}
+
+impl TargetSpec {
+    /// Our service in processes of its own: `rowlock`, which is `program`, started again.
+    pub fn ours(program: &Path, replicas: usize) -> Self {
+        TargetSpec::Command {
+            program: program.to_owned(),
+            args: vec!["target".into()],
+            replicas,
+            name: "purchase-service".into(),
+        }
+    }
+
+    /// Any program, from a command line as a shell would split it; no shell runs.
+    ///
+    /// # Errors
+    /// A command line that is empty, or has an open quote.
+    pub fn command(line: &str, replicas: usize) -> Result<Self, TargetError> {
+        let words = shlex::split(line).unwrap_or_default();
+        let [program, args @ ..] = words.as_slice() else {
+            return Err(TargetError::CommandLine(line.into()));
+        };
+        Ok(TargetSpec::Command {
+            program: program.into(),
+            args: args.to_vec(),
+            replicas,
+            name: line.into(),
+        })
+    }
+
+    /// What a report calls the target.
+    pub fn describe(&self) -> String {
+        match self {
+            TargetSpec::InProcess(build) => format!("{} in-process", build.name),
+            TargetSpec::Command { name, replicas: 1, .. } => name.clone(),
+            TargetSpec::Command { name, replicas, .. } => format!("{name}, {replicas} replicas"),
+        }
+    }
+}
+
+/// Why a target could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The command line names no program.
+    #[error("--service-cmd {0:?} is empty or has an open quote")]
+    CommandLine(String),
+    /// No port was free for it.
+    #[error("no free port for the target")]
+    Port(#[source] io::Error),
+    /// The program could not be run.
+    #[error("cannot run {program:?}")]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The program ended before it answered.
+    #[error("{name} ended before it answered on $PORT ({status}); its last output:\n{output}")]
+    Ended {
+        /// What the report calls the target.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// The end of its output.
+        output: String,
+    },
+    /// The program never answered.
+    #[error(
+        "{name} gave no HTTP answer on $PORT within {} s; its last output:\n{output}",
+        READY_BOUND.as_secs()
+    )]
+    Silent {
+        /// What the report calls the target.
+        name: String,
+        /// The end of its output.
+        output: String,
+    },
+    /// Our service could not be started in this process.
+    #[error("cannot start the service in-process")]
+    InProcess(#[source] purchase_service::Error),
+}
+
+/// A running target.
+#[derive(Debug)]
+pub struct Target {
+    addresses: Vec<SocketAddr>,
+    running: Running,
+}
+
+#[derive(Debug)]
+enum Running {
+    InProcess(InProcess),
+    Trees(Vec<ProcessTree>),
+}
+
+impl Target {
+    /// Starts `spec` against the database at `url` and waits until it answers.
+    ///
+    /// # Errors
+    /// [`TargetError`], with the program's own last words.
+    pub async fn start(spec: &TargetSpec, url: &str) -> Result<Target, TargetError> {
+        match spec {
+            TargetSpec::InProcess(build) => {
+                let service = InProcess::start(*build, url).await?;
+                let addresses = vec![service.address()];
+                Ok(Target { addresses, running: Running::InProcess(service) })
+            }
+            TargetSpec::Command { program, args, replicas, name } => {
+                let mut addresses = Vec::new();
+                let mut trees = Vec::new();
+                for _ in 0..*replicas {
+                    let (address, tree) = start_program(program, args, name, url).await?;
+                    addresses.push(address);
+                    trees.push(tree);
+                }
+                Ok(Target { addresses, running: Running::Trees(trees) })
+            }
+        }
+    }
+
+    /// Where replica `index` listens, counted round and round.
+    pub fn address(&self, index: usize) -> SocketAddr {
+        self.addresses[index % self.addresses.len()]
+    }
+
+    /// Stops the target with everything that it started.
+    pub async fn stop(self) {
+        match self.running {
+            Running::InProcess(service) => service.stop().await,
+            Running::Trees(trees) => {
+                futures::future::join_all(trees.into_iter().map(ProcessTree::stop)).await;
+            }
+        }
+    }
+}
+
+async fn start_program(
+    program: &Path,
+    args: &[String],
+    name: &str,
+    url: &str,
+) -> Result<(SocketAddr, ProcessTree), TargetError> {
+    let port = free_port().map_err(TargetError::Port)?;
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .env("DATABASE_URL", url)
+        .env("HOST", "127.0.0.1")
+        .env("PORT", port.to_string());
+    let mut tree = ProcessTree::spawn(command)
+        .map_err(|source| TargetError::Spawn { program: program.into(), source })?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let deadline = Instant::now() + READY_BOUND;
+    while !answers(address).await {
+        if let Some(status) = tree.exit_status() {
+            let (status, output) = (status.to_string(), tree.output_tail());
+            return Err(TargetError::Ended { name: name.into(), status, output });
+        }
+        if Instant::now() > deadline {
+            return Err(TargetError::Silent { name: name.into(), output: tree.output_tail() });
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok((address, tree))
+}
+
+/// Whether any HTTP answer but a server error comes from `/healthz`; a target need not know it.
+async fn answers(address: SocketAddr) -> bool {
+    let patience = Duration::from_secs(5);
+    match Client::connect(address, Clock::start(), patience).await {
+        Ok(mut client) => client.get("/healthz").await.is_ok_and(|answer| answer.status < 500),
+        Err(_) => false,
+    }
+}
+
+/// A port below the ephemeral range, which ten thousand outgoing connections cannot take
+/// between this look and the target's own bind.
+fn free_port() -> io::Result<u16> {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 15_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+
+    // Processes start at different places, so that they seldom look at the same port at once.
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or(0);
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..COUNT {
+        let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, FIRST + offset)) {
+            Ok(_) => return Ok(FIRST + offset),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}

@@ -1,0 +1,175 @@
+//! A program and everything that it starts, ended as a whole.
+//!
+//! The program leads a process group of its own; what leaves that group is found by its
+//! ancestry where `/proc` tells it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+
+/// How long a program may take to end after SIGTERM before it is killed.
+const STOP_BOUND: Duration = Duration::from_secs(15);
+
+/// How often the end of a process is asked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How much of a program's output an error shows, in bytes from its end.
+const TAIL: usize = 2000;
+
+/// A running program with its descendants and its output.
+#[derive(Debug)]
+pub struct ProcessTree {
+    leader: Child,
+    log: tempfile::NamedTempFile,
+}
+
+impl ProcessTree {
+    /// Starts `command` in a process group of its own, its output going to a temporary file.
+    ///
+    /// # Errors
+    /// A program that cannot be started, or no room for its output.
+    pub fn spawn(mut command: Command) -> io::Result<ProcessTree> {
+        let log = tempfile::Builder::new().prefix("rowlock-target-").tempfile()?;
+        let leader = command
+            .stdin(Stdio::null())
+            .stdout(append(&log)?)
+            .stderr(append(&log)?)
+            .process_group(0)
+            .spawn()?;
+        Ok(ProcessTree { leader, log })
+    }
+
+    /// How the program ended, if it did.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.leader.try_wait().ok().flatten()
+    }
+
+    /// The last of what the program printed.
+    pub fn output_tail(&self) -> String {
+        let output = fs::read(self.log.path()).unwrap_or_default();
+        let tail = &output[output.len().saturating_sub(TAIL)..];
+        String::from_utf8_lossy(tail).trim().to_owned()
+    }
+
+    /// The program's process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.leader)
+    }
+
+    /// Asks the tree to end (SIGTERM), and kills what has not ended within its bound.
+    pub async fn stop(mut self) {
+        let tree = self.members();
+        self.signal(&tree, Signal::TERM);
+        let deadline = Instant::now() + STOP_BOUND;
+        while self.is_alive(&tree) && Instant::now() < deadline {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        // Drop kills whatever is left.
+    }
+
+    /// Everything that descends from the leader, itself included.
+    fn members(&self) -> BTreeSet<Pid> {
+        let parents = parents_by_pid();
+        let mut members = BTreeSet::from([self.pid()]);
+        loop {
+            let before = members.len();
+            let children = parents.iter().filter(|(_, parent)| members.contains(parent));
+            let children: Vec<_> = children.map(|(pid, _)| *pid).collect();
+            members.extend(children);
+            if members.len() == before {
+                return members;
+            }
+        }
+    }
+
+    /// Whether the leader or any other member still runs.
+    fn is_alive(&mut self, tree: &BTreeSet<Pid>) -> bool {
+        let leader = self.pid();
+        self.exit_status().is_none()
+            || tree.iter().any(|pid| *pid != leader && test_kill_process(*pid).is_ok())
+    }
+
+    fn signal(&self, tree: &BTreeSet<Pid>, signal: Signal) {
+        // A process that has ended meanwhile is what was wanted.
+        let _ = kill_process_group(self.pid(), signal);
+        for pid in tree.iter().filter(|pid| **pid != self.pid()) {
+            let _ = kill_process(*pid, signal);
+        }
+    }
+}
+
+impl Drop for ProcessTree {
+    fn drop(&mut self) {
+        let tree = self.members();
+        self.signal(&tree, Signal::KILL);
+        let _ = self.leader.wait();
+    }
+}
+
+fn append(log: &tempfile::NamedTempFile) -> io::Result<File> {
+    File::options().append(true).open(log.path())
+}
+
+/// Every process and its parent; empty where there is no `/proc`.
+fn parents_by_pid() -> Vec<(Pid, Pid)> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let parent_of = |entry: fs::DirEntry| {
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name, in parentheses, may hold anything; the state and the parent follow it
+        // (proc_pid_stat(5)).
+        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+        Some((pid, Pid::from_raw(parent.parse().ok()?)?))
+    };
+    processes.flatten().filter_map(parent_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    async fn wait_for_output(tree: &ProcessTree) -> String {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while tree.output_tail().is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        tree.output_tail()
+    }
+
+    #[tokio::test]
+    async fn a_grandchild_that_ignores_the_polite_signal_ends_too() {
+        let script = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' & wait";
+        let tree = ProcessTree::spawn(shell(script)).unwrap();
+        let grandchild: i32 = wait_for_output(&tree).await.parse().unwrap();
+        let grandchild = Pid::from_raw(grandchild).unwrap();
+        assert!(test_kill_process(grandchild).is_ok());
+        drop(tree);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while test_kill_process(grandchild).is_ok() && Instant::now() < deadline {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        assert!(test_kill_process(grandchild).is_err(), "{grandchild:?} still runs");
+    }
+
+    #[tokio::test]
+    async fn an_early_end_shows_its_status_and_its_last_words() {
+        let mut tree = ProcessTree::spawn(shell("echo no such database >&2; exit 7")).unwrap();
+        assert_eq!(wait_for_output(&tree).await, "no such database");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while tree.exit_status().is_none() && Instant::now() < deadline {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        assert_eq!(tree.exit_status().and_then(|status| status.code()), Some(7));
+    }
+}

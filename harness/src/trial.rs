@@ -1,0 +1,127 @@
+//! One world from its first row to its verdict, in numbers.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::history::Operation;
+use crate::invariant::{Finding, Outcome};
+use crate::verdict::Verdict;
+
+/// How often each kind of answer came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// 200: acknowledged purchases.
+    pub ok: u64,
+    /// 400: refusals.
+    pub bad_request: u64,
+    /// 409: conflicts.
+    pub conflict: u64,
+    /// 5xx.
+    pub server_error: u64,
+    /// Any other status.
+    pub other: u64,
+    /// No answer at all.
+    pub none: u64,
+}
+
+impl Tally {
+    /// Counts the answers of `history`.
+    pub fn of(history: &[Operation]) -> Tally {
+        let mut tally = Tally::default();
+        for operation in history {
+            let count = match operation.status {
+                Some(200..=299) => &mut tally.ok,
+                Some(400) => &mut tally.bad_request,
+                Some(409) => &mut tally.conflict,
+                Some(500..=599) => &mut tally.server_error,
+                Some(_) => &mut tally.other,
+                None => &mut tally.none,
+            };
+            *count += 1;
+        }
+        tally
+    }
+}
+
+/// What a trial did, how fast, and what holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trial {
+    /// The trial's name within its scenario.
+    pub name: String,
+    /// How many operations it made.
+    pub operations: usize,
+    /// Their answers.
+    pub answers: Tally,
+    /// Median latency of the answered operations from their intended start, in µs.
+    pub p50_us: u64,
+    /// 99th percentile of the same, in µs.
+    pub p99_us: u64,
+    /// Acknowledged purchases per second, from the first intended start to the last answer.
+    pub purchases_per_second: f64,
+    /// Every check and how it came out.
+    pub findings: Vec<Finding>,
+    /// What the findings compose to; none where the trial does not apply to the target.
+    pub verdict: Option<Verdict>,
+}
+
+impl Trial {
+    /// Sums up `history` and composes the verdict of `findings`.
+    pub fn new(name: &str, history: &[Operation], findings: Vec<Finding>) -> Trial {
+        let latencies = latencies_us(history);
+        let answers = Tally::of(history);
+        let first_ns = history.iter().map(|operation| operation.intended_ns).min().unwrap_or(0);
+        let last_ns = history.iter().map(|operation| operation.completed_ns).max().unwrap_or(0);
+        let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
+        let verdict = match history.is_empty() {
+            true => Verdict::Inconclusive,
+            false => Verdict::compose(findings.iter().filter_map(Finding::verdict)),
+        };
+        Trial {
+            name: name.into(),
+            operations: history.len(),
+            answers,
+            p50_us: latencies.value_at_quantile(0.50),
+            p99_us: latencies.value_at_quantile(0.99),
+            purchases_per_second: if seconds > 0.0 { answers.ok as f64 / seconds } else { 0.0 },
+            findings,
+            verdict: Some(verdict),
+        }
+    }
+
+    /// A trial that cannot be asked of the target.
+    pub fn not_applicable(name: &str, why: &str) -> Trial {
+        let finding = Finding {
+            name: name.into(),
+            statement: "the whole trial".into(),
+            outcome: Outcome::NotApplicable(why.into()),
+        };
+        Trial { verdict: None, ..Trial::new(name, &[], vec![finding]) }
+    }
+
+    /// The checks that did not apply or could not be made, with the reason.
+    pub fn not_verified(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.findings.iter().filter_map(|finding| match &finding.outcome {
+            Outcome::NotApplicable(why) | Outcome::Unchecked(why) => {
+                Some((finding.name.as_str(), why.as_str()))
+            }
+            Outcome::Holds | Outcome::Violated(_) => None,
+        })
+    }
+
+    /// The violated checks, with every place where they are.
+    pub fn violations(&self) -> impl Iterator<Item = (&Finding, &[String])> {
+        self.findings.iter().filter_map(|finding| match &finding.outcome {
+            Outcome::Violated(places) => Some((finding, places.as_slice())),
+            _ => None,
+        })
+    }
+}
+
+fn latencies_us(history: &[Operation]) -> Histogram<u64> {
+    let mut latencies = Histogram::new(3).expect("3 significant figures are allowed");
+    for operation in history.iter().filter(|operation| operation.status.is_some()) {
+        let latency_ns = operation.completed_ns.saturating_sub(operation.intended_ns);
+        latencies.saturating_record(latency_ns / 1000);
+    }
+    latencies
+}

@@ -1,0 +1,203 @@
+//! Where a trial happens: a database of its own, a target started on it, and the clock.
+//!
+//! A world is opened on the initial rows and closed into a [`Trial`]: what was asked, what
+//! came of it, and which invariants hold.
+
+use std::time::Duration;
+
+use purchase_service::order::{ItemId, UserId};
+
+use crate::client::{Client, Clock};
+use crate::database::Inspector;
+use crate::history::{Operation, Request};
+use crate::invariant::{self, Capabilities, Evidence, Finding};
+use crate::postgres::{self, Database, Server};
+use crate::progress::Progress;
+use crate::seed::Seed;
+use crate::shop::Shop;
+use crate::target::{Target, TargetError, TargetSpec};
+use crate::trial::Trial;
+
+/// Everything that a scenario is run with.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// The real PostgreSQL.
+    pub server: &'a Server,
+    /// The service under test.
+    pub target: &'a TargetSpec,
+    /// What all random choices come from.
+    pub seed: Seed,
+    /// How many buyers `concurrent-buyers` lets go at once.
+    pub buyers: usize,
+    /// The stocks for which it does so, one trial each.
+    pub stocks: Vec<i64>,
+    /// How long a client waits for an answer.
+    pub patience: Duration,
+    /// Where the run says what it is doing.
+    pub progress: &'a Progress,
+}
+
+/// What kept a run from concluding: never a verdict on the target.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// A database could not be made, restarted or dropped.
+    #[error(transparent)]
+    Postgres(#[from] postgres::ServerError),
+    /// The harness's own statement failed.
+    #[error("the harness's own statement failed")]
+    Sql(#[from] sqlx::Error),
+    /// The target did not start.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A client could not connect.
+    #[error("cannot connect client {index} of {count} to the target")]
+    Connect {
+        /// Which of the clients, from 0.
+        index: usize,
+        /// How many there are.
+        count: usize,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// One purchase on its own, with stock and balance, was not acknowledged.
+    #[error(
+        "the target does not sell: one plain purchase, alone, was answered {answer}. \
+         It must listen on $PORT, use the tables item and wallet of $DATABASE_URL, and answer \
+         POST /api/purchase/ as the README says"
+    )]
+    DoesNotSell {
+        /// What came back.
+        answer: String,
+    },
+}
+
+/// A database, a target on it, and what is known of the two.
+#[derive(Debug)]
+pub struct World {
+    database: Database,
+    inspector: Inspector,
+    target: Target,
+    capabilities: Capabilities,
+    initial: Shop,
+    clock: Clock,
+    patience: Duration,
+}
+
+impl World {
+    /// Makes a database, starts the target on it, finds out what the target can do, and puts
+    /// the `initial` rows there.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
+    pub async fn open(setting: &Setting<'_>, initial: Shop) -> Result<World, EnvironmentError> {
+        let database = setting.server.create_database("trial").await?;
+        let inspector = Inspector::open(database.options()).await?;
+        let target = Target::start(setting.target, &database.url()).await?;
+        let clock = Clock::start();
+        let capabilities = probe(&inspector, &target, clock, setting.patience).await?;
+        inspector.seed(&initial).await?;
+        let patience = setting.patience;
+        Ok(World { database, inspector, target, capabilities, initial, clock, patience })
+    }
+
+    /// The harness's own way into the database.
+    pub fn inspector(&self) -> &Inspector {
+        &self.inspector
+    }
+
+    /// What the target can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// The trial's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Connects client `index` to its replica.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn connect(&self, index: usize) -> std::io::Result<Client> {
+        Client::connect(self.target.address(index), self.clock, self.patience).await
+    }
+
+    /// Opens `count` connections, all of which stay open.
+    ///
+    /// # Errors
+    /// [`EnvironmentError::Connect`] for the first that failed.
+    pub async fn connect_all(&self, count: usize) -> Result<Vec<Client>, EnvironmentError> {
+        use futures::{StreamExt, TryStreamExt};
+        /// Connections being opened at once, fewer than the shortest listen backlog around.
+        const RAMP: usize = 100;
+        let connect = |index| async move {
+            let connected = self.connect(index).await;
+            connected.map_err(|source| EnvironmentError::Connect { index, count, source })
+        };
+        futures::stream::iter((0..count).map(connect)).buffered(RAMP).try_collect().await
+    }
+
+    /// Lets the target come to rest, stops it, reads what it left, and judges the whole:
+    /// every invariant, and the scenario's own `findings`.
+    ///
+    /// # Errors
+    /// The harness's own statements.
+    pub async fn close(
+        self,
+        name: &str,
+        history: Vec<Operation>,
+        faults: bool,
+        findings: Vec<Finding>,
+    ) -> Result<Trial, EnvironmentError> {
+        let mut aftermath = self.inspector.wait_for_rest().await?;
+        self.target.stop().await;
+        aftermath.deadlocks = self.inspector.deadlocks().await?;
+        let rows = self.inspector.read(self.capabilities.purchase_rows).await?;
+        self.inspector.close().await;
+        self.database.drop().await?;
+        let capabilities = self.capabilities;
+        let initial = self.initial;
+        let evidence = Evidence { initial, history, rows, aftermath, faults, capabilities };
+        let mut all = invariant::check(&evidence);
+        all.extend(findings);
+        Ok(Trial::new(name, &evidence.history, all))
+    }
+
+    /// Stops the target and drops the database without a verdict.
+    ///
+    /// # Errors
+    /// The database could not be dropped.
+    pub async fn abandon(self) -> Result<(), EnvironmentError> {
+        self.target.stop().await;
+        self.inspector.close().await;
+        Ok(self.database.drop().await?)
+    }
+}
+
+/// Finds out by three purchases, one after another, what the target can do; leaves no row.
+async fn probe(
+    inspector: &Inspector,
+    target: &Target,
+    clock: Clock,
+    patience: Duration,
+) -> Result<Capabilities, EnvironmentError> {
+    const ID: i64 = 1;
+    inspector.seed(&Shop::default().item(ID, 1, 10).wallet(ID, 10)).await?;
+    let connected = Client::connect(target.address(0), clock, patience).await;
+    let mut client = connected
+        .map_err(|source| EnvironmentError::Connect { index: 0, count: 1, source })?;
+    let plain = client.purchase(Request::new(ID, ID)).await;
+    if !plain.is_ok() {
+        return Err(EnvironmentError::DoesNotSell { answer: plain.describe() });
+    }
+    let purchase_rows = !inspector.purchases().await?.is_empty();
+    for _ in 0..2 {
+        client.purchase(Request::new(ID, ID).with_key("rowlock-probe")).await;
+    }
+    let left = inspector.read(false).await?.shop;
+    let idempotency_keys = left.items.get(&ItemId(ID)).is_some_and(|item| item.stock == 8)
+        && left.wallets.get(&UserId(ID)).is_some_and(|balance| balance.0 == 8);
+    inspector.clear().await?;
+    Ok(Capabilities { purchase_rows, idempotency_keys })
+}
