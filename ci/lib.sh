@@ -9,6 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 pg_version=15
 # The image of ci/postgres-image, for machines that reach no image registry.
 built_image="rowlock-postgres:$pg_version"
+# What the tests run foreign targets with: Debian's Python has Debian's psycopg.
+export ROWLOCK_TEST_PYTHON=${ROWLOCK_TEST_PYTHON:-/usr/bin/python3}
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$@"; exit 1; }
