@@ -30,6 +30,8 @@ create table purchase (
     constraint purchase_user_id_fkey           foreign key (user_id) references wallet (user_id),
     constraint purchase_item_id_fkey           foreign key (item_id) references item (id),
     constraint purchase_price_not_negative     check (price >= 0),
+    -- A repeat returns the first receipt, so that must be whole.
+    constraint purchase_keyed_has_receipt      check (idempotency_key is null or balance_left is not null),
     -- One purchase per key: what makes a retry safe even where the lookup raced.
     constraint purchase_idempotency_key_unique unique (idempotency_key)
 );

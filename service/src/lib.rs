@@ -1,3 +1,27 @@
-//! A flash-sale purchase service.
+//! A flash-sale purchase service: one Postgres transaction per purchase, item before wallet.
+//!
+//! A request comes in through [`http`], is read strictly, passes [`admission`], and is decided by
+//! a [`purchaser::Purchaser`]; ours is [`purchase::LockedPurchase`], the only place that locks
+//! rows. [`service`] puts the parts together and [`server`] runs them on a listener.
+//!
+//! What it does not do: it creates no items or wallets, and it knows nothing of its tests.
 
 pub mod order;
+
+pub mod purchaser;
+
+pub mod purchase;
+mod session;
+
+pub mod admission;
+pub mod http;
+mod problem;
+mod reads;
+mod request;
+
+pub mod config;
+pub mod server;
+pub mod service;
+
+pub use config::Config;
+pub use service::{MIGRATOR, Service, run};

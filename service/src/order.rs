@@ -65,6 +65,38 @@ pub struct Receipt {
     pub balance_left: Money,
 }
 
+/// The `Idempotency-Key` of a request: it names one purchase in the whole shop.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The longest key, in bytes.
+    pub const MAX_LEN: usize = 255;
+
+    /// Reads a key from the bytes of a header.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] unless it is 1 to [`Self::MAX_LEN`] bytes of visible ASCII.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidKey> {
+        let fits = (1..=Self::MAX_LEN).contains(&bytes.len());
+        match std::str::from_utf8(bytes) {
+            Ok(key) if fits && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Self(key.to_owned()))
+            }
+            _ => Err(InvalidKey),
+        }
+    }
+}
+
+/// A key that is empty, too long, or not visible ASCII.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "idempotency-key must be 1 to {} visible ASCII characters",
+    IdempotencyKey::MAX_LEN
+)]
+pub struct InvalidKey;
+
 /// Why nothing was bought: an answer of the domain, not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,4 +111,40 @@ pub enum Refusal {
     InsufficientBalance,
     /// The `Idempotency-Key` belongs to a purchase with another payload.
     KeyReused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_1_to_255_visible_ascii_characters() {
+        let longest = "k".repeat(255);
+        for good in [
+            "k",
+            "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
+            "~!",
+            longest.as_str(),
+        ] {
+            assert!(IdempotencyKey::parse(good.as_bytes()).is_ok(), "{good:?}");
+        }
+        let too_long = "k".repeat(256);
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "a\tb",
+            "a\0",
+            "clé",
+            "\u{7f}",
+            too_long.as_str(),
+        ] {
+            assert_eq!(
+                IdempotencyKey::parse(bad.as_bytes()),
+                Err(InvalidKey),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(IdempotencyKey::parse(&[0xff]), Err(InvalidKey));
+    }
 }

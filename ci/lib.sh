@@ -1,0 +1,66 @@
+# Shared by the scripts of ci/: sourced, never run.
+# It sets bash's strict mode, moves to the root of the checkout, and holds what
+# more than one job needs.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The project's one PostgreSQL version, as Debian names its packages.
+pg_version=15
+# The image of ci/postgres-image, for machines that reach no image registry.
+built_image="rowlock-postgres:$pg_version"
+# What the tests run foreign targets with: Debian's Python has Debian's psycopg.
+export ROWLOCK_TEST_PYTHON=${ROWLOCK_TEST_PYTHON:-/usr/bin/python3}
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { say "$@"; exit 1; }
+
+# install_packages PACKAGE...: install the Debian packages that are missing. Only the network
+# is tried again; a package that does not install is an error at once.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then return; fi
+
+  command -v apt-get >/dev/null || die "missing ${missing[*]}, and no apt-get to install them: install them by hand"
+  [ "$(id -u)" -eq 0 ] || die "missing ${missing[*]}: run as root, or install them by hand"
+  say "installing ${missing[*]}"
+  apt_get update
+  apt_get install --yes --no-install-recommends "${missing[@]}"
+}
+
+apt_get() {
+  local log status=0
+  log=$(mktemp)
+  DEBIAN_FRONTEND=noninteractive apt-get -qq \
+    -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=120 \
+    -o Dpkg::Use-Pty=0 "$@" </dev/null >"$log" 2>&1 || status=$?
+  if [ "$status" -ne 0 ]; then cat "$log" >&2; fi
+  rm -f "$log"
+  return "$status"
+}
+
+# Debian's package makes and starts a cluster when it is installed. The harness makes
+# its own, so that one would only hold port 5432 and memory.
+install_postgres() {
+  if [ "$(id -u)" -eq 0 ]; then
+    install_packages postgresql-common
+    sed -i 's/^#\?create_main_cluster *=.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+  fi
+  install_packages "postgresql-$pg_version" "postgresql-client-$pg_version"
+}
+
+# The version of the Docker engine that answers; fails where none does.
+engine_version() { timeout 10 "$(docker_client)" version --format '{{.Server.Version}}' 2>/dev/null; }
+
+# The docker command that the engine understands: a recent client on PATH may refuse
+# Debian's engine as too old, while Debian's own client speaks to it.
+docker_client() {
+  local client
+  for client in docker /usr/bin/docker; do
+    if timeout 10 "$client" version >/dev/null 2>&1; then echo "$client"; return; fi
+  done
+  echo docker
+}

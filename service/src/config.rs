@@ -1,0 +1,187 @@
+//! Configuration from the environment: every variable has a default, and a bad value is an error
+//! that names it.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+
+/// The longest timeout, in milliseconds: a day.
+const MAX_TIMEOUT_MS: u64 = 86_400_000;
+
+/// How the service runs. All times are in milliseconds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `DATABASE_URL`: where the shop's rows are. `postgres://user:password@host:port/database`;
+    /// `?host=/directory` for a Unix socket. What it leaves out comes from PGHOST, PGUSER and so on.
+    pub database_url: String,
+    /// `HOST`: the name or address to listen on.
+    pub host: String,
+    /// `PORT`: the port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// `POOL_SIZE`: database connections for purchases. Few, so that those who wait for a hot
+    /// row wait here, where waiting is cheap, and not inside the database.
+    pub pool_size: u32,
+    /// `MAX_WAITING`: purchases under way at a time, waiting ones included; beyond it is a 503.
+    pub max_waiting: u32,
+    /// `ACQUIRE_TIMEOUT_MS`: how long a purchase waits for a connection before it is a 503.
+    pub acquire_timeout_ms: u64,
+    /// `LOCK_TIMEOUT_MS`: how long a statement waits for a row lock.
+    pub lock_timeout_ms: u64,
+    /// `STATEMENT_TIMEOUT_MS`: how long a statement may run.
+    pub statement_timeout_ms: u64,
+    /// `IDLE_IN_TRANSACTION_TIMEOUT_MS`: how long the server keeps a transaction in which
+    /// nothing is asked of it.
+    pub idle_in_transaction_timeout_ms: u64,
+    /// `TRANSACTION_TIMEOUT_MS`: how long one transaction may take in all before it is given up.
+    pub transaction_timeout_ms: u64,
+    /// `IDLE_TIMEOUT_MS`: how long a client's connection may be idle, or take to send its headers.
+    pub idle_timeout_ms: u64,
+    /// `BODY_TIMEOUT_MS`: how long a request's body may take to arrive.
+    pub body_timeout_ms: u64,
+    /// `SHUTDOWN_TIMEOUT_MS`: how long requests under way may take after the stop signal.
+    pub shutdown_timeout_ms: u64,
+}
+
+/// A variable with a value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not a whole number within the variable's range.
+    #[error("{name}={value:?}: expected a whole number from {} to {}", .range.start(), .range.end())]
+    Number {
+        /// The variable.
+        name: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        range: RangeInclusive<u64>,
+    },
+    /// Nothing to listen on.
+    #[error("HOST={value:?}: expected a host name or an address")]
+    Host {
+        /// What it says.
+        value: String,
+    },
+    /// Not the address of a Postgres. The value is not repeated where it may hold a password.
+    #[error("DATABASE_URL: expected postgres://user:password@host:port/database, but {reason}")]
+    DatabaseUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// The first variable with a bad value.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| {
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        })
+    }
+
+    /// Reads variables from `lookup`, which says a variable's value, if it has one.
+    ///
+    /// # Errors
+    /// The first variable with a bad value.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = |name: &str, default: &str| lookup(name).unwrap_or_else(|| default.to_owned());
+        let number = |name, default, range| number(name, lookup(name), default, range);
+        let timeout = |name, default_ms| number(name, default_ms, 1..=MAX_TIMEOUT_MS);
+        let config = Self {
+            database_url: text("DATABASE_URL", "postgres://"),
+            host: text("HOST", "127.0.0.1"),
+            port: number("PORT", 8080, 0..=u64::from(u16::MAX))? as u16,
+            pool_size: number("POOL_SIZE", 8, 1..=1_000)? as u32,
+            max_waiting: number("MAX_WAITING", 20_000, 1..=1_000_000)? as u32,
+            acquire_timeout_ms: timeout("ACQUIRE_TIMEOUT_MS", 30_000)?,
+            lock_timeout_ms: timeout("LOCK_TIMEOUT_MS", 5_000)?,
+            statement_timeout_ms: timeout("STATEMENT_TIMEOUT_MS", 10_000)?,
+            idle_in_transaction_timeout_ms: timeout("IDLE_IN_TRANSACTION_TIMEOUT_MS", 10_000)?,
+            transaction_timeout_ms: timeout("TRANSACTION_TIMEOUT_MS", 20_000)?,
+            idle_timeout_ms: timeout("IDLE_TIMEOUT_MS", 75_000)?,
+            body_timeout_ms: timeout("BODY_TIMEOUT_MS", 10_000)?,
+            shutdown_timeout_ms: timeout("SHUTDOWN_TIMEOUT_MS", 30_000)?,
+        };
+        if config.host.trim().is_empty() {
+            return Err(ConfigError::Host { value: config.host });
+        }
+        config.connect_options()?;
+        Ok(config)
+    }
+
+    /// How to reach the database, with no settings but the name that its sessions bear.
+    ///
+    /// # Errors
+    /// [`ConfigError::DatabaseUrl`].
+    pub fn connect_options(&self) -> Result<PgConnectOptions, ConfigError> {
+        let error = |reason: String| ConfigError::DatabaseUrl { reason };
+        let scheme = self
+            .database_url
+            .split_once("://")
+            .map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("postgres" | "postgresql")) {
+            return Err(error("it does not begin with postgres://".to_owned()));
+        }
+        let options = PgConnectOptions::from_str(&self.database_url)
+            .map_err(|cause| error(cause.to_string()))?;
+        Ok(options
+            .application_name("purchase-service")
+            .disable_statement_logging())
+    }
+
+    /// How to reach the database for purchases and reads: with the timeouts set on the session.
+    ///
+    /// # Errors
+    /// [`ConfigError::DatabaseUrl`].
+    pub fn session_options(&self) -> Result<PgConnectOptions, ConfigError> {
+        Ok(self.connect_options()?.options([
+            (
+                "default_transaction_isolation",
+                "read\\ committed".to_owned(),
+            ),
+            ("lock_timeout", self.lock_timeout_ms.to_string()),
+            ("statement_timeout", self.statement_timeout_ms.to_string()),
+            (
+                "idle_in_transaction_session_timeout",
+                self.idle_in_transaction_timeout_ms.to_string(),
+            ),
+        ]))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::from_lookup(|_| None).expect("the defaults are valid")
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("pool_size", &self.pool_size)
+            .field("max_waiting", &self.max_waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+fn number(
+    name: &'static str,
+    value: Option<String>,
+    default: u64,
+    range: RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    let Some(value) = value else {
+        return Ok(default);
+    };
+    match value.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(ConfigError::Number { name, value, range }),
+    }
+}

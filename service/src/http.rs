@@ -1,0 +1,128 @@
+//! The routes, and what each outcome answers.
+//!
+//! It reads requests, asks, and writes answers; it decides nothing and holds no SQL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawPathParams, RawQuery, State};
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::admission::Admission;
+use crate::order::{ItemId, UserId};
+use crate::problem::Problem;
+use crate::reads::{self, ReadError};
+use crate::request;
+
+/// What the handlers need.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// Decides purchases.
+    pub admission: Arc<Admission>,
+    /// Connections for plain reads.
+    pub reads: PgPool,
+    /// How long a request's body may take to arrive.
+    pub body_timeout: Duration,
+}
+
+/// The routes of the shop. Every error is `application/problem+json`.
+pub fn router(shop: Shop) -> Router {
+    Router::new()
+        .route("/api/purchase", post(purchase))
+        .route("/api/purchase/", post(purchase))
+        .route("/api/items", get(items))
+        .route("/api/items/{id}", get(item))
+        .route("/api/wallets/{user_id}", get(wallet))
+        .route("/healthz", get(health))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(shop)
+}
+
+async fn purchase(State(shop): State<Shop>, request: Request<Body>) -> Result<Response, Problem> {
+    let (order, key) = request::read(request, shop.body_timeout).await?;
+    let receipt = shop.admission.purchase(order, key).await??;
+    Ok(Json(receipt).into_response())
+}
+
+async fn items(State(shop): State<Shop>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let after = match query.as_deref() {
+        None | Some("") => None,
+        Some(query) => Some(
+            query
+                .strip_prefix("after=")
+                .and_then(|id| id.parse().ok())
+                .ok_or_else(|| {
+                    Problem::invalid_request("the only query parameter is after=ID, an integer")
+                })?,
+        ),
+    };
+    Ok(Json(reads::items(&shop.reads, after.map(ItemId)).await?).into_response())
+}
+
+async fn item(State(shop): State<Shop>, params: RawPathParams) -> Result<Response, Problem> {
+    let id = ItemId(path_id(&params)?);
+    let item = reads::item(&shop.reads, id).await?;
+    let item = item.ok_or_else(|| Problem::not_found("unknown_item", "there is no such item"))?;
+    Ok(Json(item).into_response())
+}
+
+async fn wallet(State(shop): State<Shop>, params: RawPathParams) -> Result<Response, Problem> {
+    let user_id = UserId(path_id(&params)?);
+    let wallet = reads::wallet(&shop.reads, user_id).await?;
+    let wallet =
+        wallet.ok_or_else(|| Problem::not_found("unknown_user", "there is no such user"))?;
+    Ok(Json(wallet).into_response())
+}
+
+async fn health(State(shop): State<Shop>) -> Result<Response, Problem> {
+    match reads::health(&shop.reads).await {
+        Ok(()) => Ok(Json(json!({"status": "ok"})).into_response()),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not healthy");
+            Err(Problem::unavailable(
+                "database_unavailable",
+                "the database does not answer",
+            ))
+        }
+    }
+}
+
+async fn not_found() -> Problem {
+    Problem::not_found("not_found", "there is nothing at this path")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "the Allow header names the methods of this path",
+    )
+}
+
+fn path_id(params: &RawPathParams) -> Result<i64, Problem> {
+    let id = params.iter().next().and_then(|(_, id)| id.parse().ok());
+    id.ok_or_else(|| Problem::invalid_request("the id in the path is not a 64-bit integer"))
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match &error {
+            ReadError::Acquire(_) | ReadError::Silent => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "read not served");
+                Self::unavailable("busy", "the database is busy; come again")
+            }
+            ReadError::Statement(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "read failed");
+                Self::internal()
+            }
+        }
+    }
+}

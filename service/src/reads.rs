@@ -1,0 +1,97 @@
+//! What the shop shows: plain reads that lock nothing.
+//!
+//! They have a small pool of their own, so that looking does not queue behind buying.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
+use sqlx::query::QueryAs;
+use sqlx::{FromRow, query_as};
+use tokio::time::timeout;
+
+use crate::order::{ItemId, Money, UserId};
+
+/// The most items in one answer.
+pub(crate) const PAGE: usize = 1000;
+
+/// A read that takes longer is given up: the server has stopped answering.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An item as the shop shows it.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Item {
+    id: ItemId,
+    name: String,
+    price: Money,
+    stock: i64,
+}
+
+/// Items by id. `next` is what to pass as `after` for the following page, if there may be one.
+#[derive(Debug, Serialize)]
+pub(crate) struct Items {
+    items: Vec<Item>,
+    next: Option<ItemId>,
+}
+
+/// A wallet as its owner sees it.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Wallet {
+    user_id: UserId,
+    balance: Money,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("no database connection in time")]
+    Acquire(#[source] sqlx::Error),
+    #[error("the database did not answer")]
+    Silent,
+    #[error("the read failed")]
+    Statement(#[source] sqlx::Error),
+}
+
+pub(crate) async fn items(pool: &PgPool, after: Option<ItemId>) -> Result<Items, ReadError> {
+    let query = query_as(
+        "select id, name, price, stock from item
+          where $1 is null or id > $1 order by id limit $2",
+    );
+    let items: Vec<Item> = rows(pool, query.bind(after).bind(PAGE as i64)).await?;
+    let next = items
+        .last()
+        .filter(|_| items.len() == PAGE)
+        .map(|item| item.id);
+    Ok(Items { items, next })
+}
+
+pub(crate) async fn item(pool: &PgPool, id: ItemId) -> Result<Option<Item>, ReadError> {
+    let query = query_as("select id, name, price, stock from item where id = $1").bind(id);
+    Ok(rows(pool, query).await?.pop())
+}
+
+pub(crate) async fn wallet(pool: &PgPool, user_id: UserId) -> Result<Option<Wallet>, ReadError> {
+    let query = query_as("select user_id, balance from wallet where user_id = $1").bind(user_id);
+    Ok(rows(pool, query).await?.pop())
+}
+
+/// Asks the database whether it is there.
+pub(crate) async fn health(pool: &PgPool) -> Result<(), ReadError> {
+    rows::<(i32,)>(pool, query_as("select 1")).await.map(drop)
+}
+
+async fn rows<T>(
+    pool: &PgPool,
+    query: QueryAs<'_, Postgres, T, PgArguments>,
+) -> Result<Vec<T>, ReadError>
+where
+    T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    let mut connection = pool.acquire().await.map_err(ReadError::Acquire)?;
+    match timeout(PATIENCE, query.fetch_all(&mut *connection)).await {
+        Ok(rows) => rows.map_err(ReadError::Statement),
+        Err(_) => {
+            connection.close_on_drop();
+            Err(ReadError::Silent)
+        }
+    }
+}
