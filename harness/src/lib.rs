@@ -1,1 +1,30 @@
-//! The verification harness.
+//! The verification harness: proves a purchase service on a real PostgreSQL.
+//!
+//! Data flows one way. A [`scenario`] opens a [`world`] (a database of a [`postgres`] server and
+//! a [`target`] on it), lets [`client`]s buy, and gathers their operations into a [`history`].
+//! The [`invariant`]s judge history and final rows; a [`report`] says what was proven and what
+//! was not. The checkers do no I/O, and all randomness comes from one [`seed`].
+
+pub mod cli;
+
+pub mod scenario;
+pub mod trial;
+pub mod world;
+
+pub mod database;
+pub mod postgres;
+pub mod target;
+
+pub mod client;
+pub mod crowd;
+
+pub mod history;
+pub mod invariant;
+pub mod shop;
+
+pub mod progress;
+pub mod report;
+pub mod seed;
+pub mod verdict;
+
+pub mod mutants;

@@ -1,2 +1,16 @@
 //! The `rowlock` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rowlock::cli::Cli;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    purchase_service::server::raise_file_limit();
+    cli.execute().await
+}

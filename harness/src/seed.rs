@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand::{Rng, SeedableRng};
+use rand::{SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Serialize, Serializer};
 
@@ -13,8 +13,12 @@ pub struct Seed(pub u64);
 
 impl Seed {
     /// A new seed from the operating system, for a run that was given none.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers.
     pub fn from_entropy() -> Self {
-        Seed(ChaCha8Rng::from_rng(&mut rand::rngs::SysRng.unwrap_err()).next_u64())
+        let drawn = rand::rngs::SysRng.try_next_u64();
+        Seed(drawn.expect("the operating system has random numbers"))
     }
 
     /// A generator for one purpose: independent of the others, and of their order of use.
@@ -61,6 +65,8 @@ impl Serialize for Seed {
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng;
+
     use super::*;
 
     #[test]

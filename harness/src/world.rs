@@ -73,7 +73,8 @@ pub enum EnvironmentError {
 
 /// A database, a target on it, and what is known of the two.
 #[derive(Debug)]
-pub struct World {
+pub struct World<'a> {
+    server: &'a Server,
     database: Database,
     inspector: Inspector,
     target: Target,
@@ -83,21 +84,22 @@ pub struct World {
     patience: Duration,
 }
 
-impl World {
+impl<'a> World<'a> {
     /// Makes a database, starts the target on it, finds out what the target can do, and puts
     /// the `initial` rows there.
     ///
     /// # Errors
     /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
-    pub async fn open(setting: &Setting<'_>, initial: Shop) -> Result<World, EnvironmentError> {
-        let database = setting.server.create_database("trial").await?;
+    pub async fn open(setting: &Setting<'a>, initial: Shop) -> Result<World<'a>, EnvironmentError> {
+        let database = setting.server.create_database(&unique_name()).await?;
         let inspector = Inspector::open(database.options()).await?;
         let target = Target::start(setting.target, &database.url()).await?;
         let clock = Clock::start();
         let capabilities = probe(&inspector, &target, clock, setting.patience).await?;
         inspector.seed(&initial).await?;
         let patience = setting.patience;
-        Ok(World { database, inspector, target, capabilities, initial, clock, patience })
+        let server = setting.server;
+        Ok(World { server, database, inspector, target, capabilities, initial, clock, patience })
     }
 
     /// The harness's own way into the database.
@@ -155,7 +157,7 @@ impl World {
         aftermath.deadlocks = self.inspector.deadlocks().await?;
         let rows = self.inspector.read(self.capabilities.purchase_rows).await?;
         self.inspector.close().await;
-        self.database.drop().await?;
+        self.server.drop_database(&self.database).await?;
         let capabilities = self.capabilities;
         let initial = self.initial;
         let evidence = Evidence { initial, history, rows, aftermath, faults, capabilities };
@@ -171,8 +173,15 @@ impl World {
     pub async fn abandon(self) -> Result<(), EnvironmentError> {
         self.target.stop().await;
         self.inspector.close().await;
-        Ok(self.database.drop().await?)
+        Ok(self.server.drop_database(&self.database).await?)
     }
+}
+
+/// A name that no other world of this process has.
+fn unique_name() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Finds out by three purchases, one after another, what the target can do; leaves no row.

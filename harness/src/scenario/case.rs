@@ -31,7 +31,7 @@ pub(super) struct Case {
 
 impl Case {
     /// Plays the case; the operations are in the order of the requests.
-    pub(super) async fn play(&self, world: &World) -> Result<Vec<Operation>, EnvironmentError> {
+    pub(super) async fn play(&self, world: &World<'_>) -> Result<Vec<Operation>, EnvironmentError> {
         match self.play {
             Play::Together(_) => {
                 let clients = world.connect_all(self.requests.len()).await?;
@@ -61,7 +61,7 @@ pub(super) fn rows(cases: &[Case]) -> Shop {
 
 /// Plays `cases` one after another: the whole history, and whether every answer was as expected.
 pub(super) async fn play_all(
-    world: &World,
+    world: &World<'_>,
     cases: &[Case],
 ) -> Result<(Vec<Operation>, Vec<Finding>), EnvironmentError> {
     let mut histories = Vec::new();

@@ -112,7 +112,7 @@ fn next_id(cases: &[Case]) -> i64 {
 /// Sends, hangs up at a random moment, and sends the same again on another connection.
 async fn retry_after_drops(
     setting: &Setting<'_>,
-    world: &World,
+    world: &World<'_>,
 ) -> Result<Vec<Operation>, EnvironmentError> {
     let mut rng = setting.seed.rng("double-click drops");
     let mut operations = Vec::new();

@@ -92,7 +92,7 @@ async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
     world.close("triggers that raise", history, true, vec![finding]).await
 }
 
-async fn create_fault(world: &World, trigger: &str) -> Result<(), EnvironmentError> {
+async fn create_fault(world: &World<'_>, trigger: &str) -> Result<(), EnvironmentError> {
     let statements = format!(
         "create or replace function rowlock_fault() returns trigger language plpgsql as $$
          begin raise exception 'a fault of the harness'; end $$;
@@ -102,7 +102,7 @@ async fn create_fault(world: &World, trigger: &str) -> Result<(), EnvironmentErr
     Ok(())
 }
 
-async fn drop_fault(world: &World, table: &str) -> Result<(), EnvironmentError> {
+async fn drop_fault(world: &World<'_>, table: &str) -> Result<(), EnvironmentError> {
     let statement = format!("drop trigger rowlock_fault on {table}");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(world.inspector().pool()).await?;
     Ok(())
@@ -168,7 +168,7 @@ async fn restarted_server(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
 /// Buys until the target sells again, and closes the world. `faulted` says whether the faults
 /// took place at all: without, the trial has verified nothing.
 async fn close_recovered(
-    world: World,
+    world: World<'_>,
     name: &str,
     mut history: Vec<Operation>,
     faulted: bool,
@@ -187,7 +187,7 @@ async fn close_recovered(
     world.close(name, history, true, vec![finding]).await
 }
 
-async fn recover(world: &World) -> Vec<Operation> {
+async fn recover(world: &World<'_>) -> Vec<Operation> {
     let deadline = Instant::now() + RECOVERY_BOUND;
     let mut operations = Vec::new();
     while Instant::now() < deadline {
@@ -222,13 +222,13 @@ impl Load {
         let _ = answers.wait_for(|answers| *answers >= count).await;
     }
 
-    async fn run(&self, world: &World) -> Vec<Operation> {
+    async fn run(&self, world: &World<'_>) -> Vec<Operation> {
         let clients = (0..CLIENTS).map(|index| self.buy(world, index));
         futures::future::join_all(clients).await.concat()
     }
 
     /// One client's share; it connects anew where its connection broke.
-    async fn buy(&self, world: &World, index: usize) -> Vec<Operation> {
+    async fn buy(&self, world: &World<'_>, index: usize) -> Vec<Operation> {
         let mut operations = Vec::new();
         let mut open: Option<Client> = None;
         loop {

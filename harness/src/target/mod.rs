@@ -54,6 +54,16 @@ impl TargetSpec {
         }
     }
 
+    /// A mutant in processes of its own, likewise.
+    pub fn mutant(program: &Path, mutant: BuildPurchaser, replicas: usize) -> Self {
+        TargetSpec::Command {
+            program: program.to_owned(),
+            args: vec!["target".into(), "--mutant".into(), mutant.name.into()],
+            replicas,
+            name: format!("mutant {}", mutant.name),
+        }
+    }
+
     /// Any program, from a command line as a shell would split it; no shell runs.
     ///
     /// # Errors
@@ -121,7 +131,7 @@ pub enum TargetError {
     },
     /// Our service could not be started in this process.
     #[error("cannot start the service in-process")]
-    InProcess(#[source] purchase_service::Error),
+    InProcess(#[source] purchase_service::service::StartError),
 }
 
 /// A running target.

@@ -3,7 +3,7 @@
 //! The program leads a process group of its own; what leaves that group is found by its
 //! ancestry where `/proc` tells it.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -73,9 +73,9 @@ impl ProcessTree {
     }
 
     /// Everything that descends from the leader, itself included.
-    fn members(&self) -> BTreeSet<Pid> {
+    fn members(&self) -> HashSet<Pid> {
         let parents = parents_by_pid();
-        let mut members = BTreeSet::from([self.pid()]);
+        let mut members = HashSet::from([self.pid()]);
         loop {
             let before = members.len();
             let children = parents.iter().filter(|(_, parent)| members.contains(parent));
@@ -88,13 +88,13 @@ impl ProcessTree {
     }
 
     /// Whether the leader or any other member still runs.
-    fn is_alive(&mut self, tree: &BTreeSet<Pid>) -> bool {
+    fn is_alive(&mut self, tree: &HashSet<Pid>) -> bool {
         let leader = self.pid();
         self.exit_status().is_none()
             || tree.iter().any(|pid| *pid != leader && test_kill_process(*pid).is_ok())
     }
 
-    fn signal(&self, tree: &BTreeSet<Pid>, signal: Signal) {
+    fn signal(&self, tree: &HashSet<Pid>, signal: Signal) {
         // A process that has ended meanwhile is what was wanted.
         let _ = kill_process_group(self.pid(), signal);
         for pid in tree.iter().filter(|pid| **pid != self.pid()) {

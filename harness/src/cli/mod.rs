@@ -1,0 +1,141 @@
+//! The `rowlock` command: what it takes, and what it does with it.
+
+mod run;
+mod serve;
+mod stop;
+mod target;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::postgres::Provider;
+use crate::scenario::SCENARIOS;
+use crate::seed::Seed;
+use crate::verdict::EXIT_ENVIRONMENT;
+
+/// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
+///
+/// Exit codes: 0 everything checked holds; 1 an invariant is violated; 2 the command line is
+/// wrong; 3 the environment failed or the result is inconclusive; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every scenario and say what was proven and what was not
+    Verify(RunArgs),
+    /// Run one scenario
+    Run {
+        /// Its name, as `rowlock list` prints it
+        #[arg(value_parser = scenario_names())]
+        scenario: String,
+        #[command(flatten)]
+        args: RunArgs,
+    },
+    /// List the scenarios and the invariants
+    List,
+    /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
+    Serve(serve::ServeArgs),
+    /// Serve on $PORT with $DATABASE_URL until SIGTERM: what the harness starts as its target
+    #[command(hide = true)]
+    Target(target::TargetArgs),
+}
+
+fn scenario_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name))
+}
+
+/// How a run is written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table and sentences
+    Human,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct PostgresArgs {
+    /// Where the PostgreSQL comes from: a container of ROWLOCK_PG_IMAGE, a local throwaway
+    /// cluster (PG_BIN or wherever it is installed), or the server of DATABASE_URL
+    #[arg(long, value_enum, default_value_t = Provider::Auto, value_name = "PROVIDER")]
+    postgres: Provider,
+    /// Let every commit wait for the disk (fsync), as production does
+    #[arg(long)]
+    durable: bool,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    postgres: PostgresArgs,
+    /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
+    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant")]
+    service_cmd: Option<String>,
+    /// How many processes of the target share the database
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    replicas: usize,
+    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
+    buyers: usize,
+    /// The stocks that they fight for, one trial each
+    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
+          value_parser = clap::value_parser!(i64).range(0..))]
+    stock: Vec<i64>,
+    /// Where every random choice comes from; printed with each report
+    #[arg(long, value_name = "SEED")]
+    seed: Option<Seed>,
+    /// How long a client waits for an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    request_timeout_s: u64,
+    /// How to write the report on standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Also write the report as JUnit XML
+    #[arg(long, value_name = "PATH")]
+    junit: Option<PathBuf>,
+    /// Verify one of the deliberately broken services instead of ours
+    #[arg(long, hide = true)]
+    mutant: Option<String>,
+}
+
+fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
+    use clap::builder::TypedValueParser;
+    clap::value_parser!(u32).range(1..).map(|count| count as usize)
+}
+
+impl Cli {
+    /// Does what the command line says, and gives the process's exit code.
+    pub async fn execute(self) -> ExitCode {
+        let done = match self.command {
+            Command::Verify(args) => run::verify(args).await,
+            Command::Run { scenario, args } => run::run(&scenario, args).await,
+            Command::List => Ok(list()),
+            Command::Serve(args) => serve::serve(args).await,
+            Command::Target(args) => target::serve(args).await,
+        };
+        done.unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            ExitCode::from(EXIT_ENVIRONMENT)
+        })
+    }
+}
+
+fn list() -> ExitCode {
+    println!("scenarios:");
+    for scenario in SCENARIOS {
+        println!("  {:<32} {}", scenario.name, scenario.about);
+    }
+    println!("\ninvariants, checked after every trial:");
+    for invariant in crate::invariant::INVARIANTS {
+        println!("  {:<32} {}", invariant.name, invariant.statement);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,142 @@
+//! The report for a person: violations first, then the table, the seed, and what was left open.
+
+use std::fmt::Write;
+
+use super::{Report, ScenarioReport};
+use crate::invariant::Outcome;
+use crate::trial::Trial;
+use crate::verdict::Verdict;
+
+/// How many places of one violation are shown; the rest is counted.
+const SHOWN: usize = 5;
+
+/// The report as text of at most some 110 columns; with colours where `colour`.
+pub fn render(report: &Report, colour: bool) -> String {
+    let mut text = String::new();
+    for scenario in &report.scenarios {
+        render_violations(&mut text, scenario);
+    }
+    render_table(&mut text, report, colour);
+    let _ = writeln!(text, "\nproven in every trial marked valid, and after it:");
+    for (name, statement, trials) in held(report) {
+        let _ = writeln!(text, "  {name:<32} {statement} ({trials})");
+    }
+    let _ = writeln!(text, "\nnot verified:");
+    for line in &report.not_verified {
+        let _ = writeln!(text, "  {line}");
+    }
+    let _ = writeln!(text, "\npostgres: {}", report.postgres);
+    let _ = writeln!(text, "target:   {}", report.target);
+    let _ = writeln!(text, "seed:     {}", report.seed);
+    let _ = writeln!(text, "verdict:  {}", paint(report.verdict, colour));
+    for scenario in report.scenarios.iter().filter(|scenario| !scenario.is_valid()) {
+        let _ = writeln!(text, "reproduce: {}", scenario.reproduce);
+    }
+    text
+}
+
+impl ScenarioReport {
+    fn is_valid(&self) -> bool {
+        self.trials.iter().all(|trial| matches!(trial.verdict, None | Some(Verdict::Valid)))
+    }
+}
+
+fn render_violations(text: &mut String, scenario: &ScenarioReport) {
+    for trial in &scenario.trials {
+        for (finding, places) in trial.violations() {
+            let _ = writeln!(text, "violated: {}: {}", finding.name, finding.statement);
+            let _ = writeln!(text, "  in {} ({})", scenario.name, trial.name);
+            for place in places.iter().take(SHOWN) {
+                let _ = writeln!(text, "  {place}");
+            }
+            if places.len() > SHOWN {
+                let _ = writeln!(text, "  and {} more", places.len() - SHOWN);
+            }
+            let _ = writeln!(text);
+        }
+    }
+}
+
+/// Every check that holds somewhere, with how many of the trials it holds in.
+fn held(report: &Report) -> Vec<(&str, &str, String)> {
+    let trials: Vec<_> = report.scenarios.iter().flat_map(|scenario| &scenario.trials).collect();
+    let mut names: Vec<(&str, &str, usize)> = Vec::new();
+    for finding in trials.iter().flat_map(|trial| &trial.findings) {
+        if finding.outcome != Outcome::Holds {
+            continue;
+        }
+        match names.iter_mut().find(|(name, ..)| *name == finding.name) {
+            Some((_, _, count)) => *count += 1,
+            None => names.push((&finding.name, &finding.statement, 1)),
+        }
+    }
+    let all = trials.len();
+    let count = |(name, statement, count)| (name, statement, format!("{count} of {all} trials"));
+    names.into_iter().map(count).collect()
+}
+
+const HEADER: [&str; 10] = [
+    "scenario", "operations", "200", "400", "409", "5xx", "p50", "p99", "purchases/s", "verdict",
+];
+
+fn render_table(text: &mut String, report: &Report, colour: bool) {
+    let mut rows = Vec::new();
+    for scenario in &report.scenarios {
+        for trial in &scenario.trials {
+            rows.push((row(&scenario.name, trial), trial.verdict));
+        }
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().map(|(row, _)| row[column].len());
+        cells.chain([HEADER[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..HEADER.len() - 1).map(width).collect();
+    let line = |cells: &[String], last: &str| {
+        let mut line = format!("{:<width$}", cells[0], width = widths[0]);
+        for (cell, width) in cells.iter().zip(&widths).skip(1) {
+            let _ = write!(line, "  {cell:>width$}");
+        }
+        format!("{line}  {last}")
+    };
+    let header: Vec<_> = HEADER.iter().map(|cell| (*cell).to_owned()).collect();
+    let _ = writeln!(text, "{}", line(&header[..9], HEADER[9]));
+    for (row, verdict) in &rows {
+        let verdict = verdict.map_or("n/a".into(), |verdict| paint(verdict, colour));
+        let _ = writeln!(text, "{}", line(row, &verdict));
+    }
+}
+
+fn row(scenario: &str, trial: &Trial) -> Vec<String> {
+    let answers = trial.answers;
+    let name = format!("{scenario} ({})", trial.name);
+    if trial.operations == 0 {
+        let mut row = vec!["-".to_owned(); HEADER.len() - 1];
+        row[0] = name;
+        return row;
+    }
+    vec![
+        name,
+        trial.operations.to_string(),
+        answers.ok.to_string(),
+        answers.bad_request.to_string(),
+        answers.conflict.to_string(),
+        answers.server_error.to_string(),
+        milliseconds(trial.p50_us),
+        milliseconds(trial.p99_us),
+        format!("{:.0}", trial.purchases_per_second),
+    ]
+}
+
+fn milliseconds(us: u64) -> String {
+    format!("{:.1} ms", us as f64 / 1000.0)
+}
+
+fn paint(verdict: Verdict, colour: bool) -> String {
+    let code = match verdict {
+        _ if !colour => return verdict.to_string(),
+        Verdict::Valid => 32,
+        Verdict::Inconclusive => 33,
+        Verdict::Violation => 31,
+    };
+    format!("\x1b[{code}m{verdict}\x1b[0m")
+}

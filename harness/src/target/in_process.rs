@@ -1,0 +1,67 @@
+//! The service's HTTP layer in this process, in front of any way to purchase.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use purchase_service::purchaser::Purchaser;
+use purchase_service::{Config, Service};
+use sqlx::PgPool;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::TargetError;
+
+/// Makes the purchase that stands behind the service's HTTP layer.
+#[derive(Clone, Copy)]
+pub struct BuildPurchaser {
+    /// What a report calls it.
+    pub name: &'static str,
+    /// Makes it on the service's pool.
+    pub build: fn(PgPool) -> Arc<dyn Purchaser>,
+}
+
+impl fmt::Debug for BuildPurchaser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BuildPurchaser").field(&self.name).finish()
+    }
+}
+
+/// A service that runs on the current runtime.
+#[derive(Debug)]
+pub(super) struct InProcess {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl InProcess {
+    pub(super) async fn start(build: BuildPurchaser, url: &str) -> Result<Self, TargetError> {
+        let settings = |name: &str| match name {
+            "DATABASE_URL" => Some(url.to_owned()),
+            "PORT" => Some("0".to_owned()),
+            _ => None,
+        };
+        let config = Config::from_lookup(settings).map_err(|error| error.into());
+        let config = config.map_err(TargetError::InProcess)?;
+        let service = Service::start_with(&config, build.build).await;
+        let service = service.map_err(TargetError::InProcess)?;
+        let address = service.address();
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(service.serve(async {
+            // A sender that is gone stops the service too.
+            let _ = stopped.await;
+        }));
+        Ok(InProcess { address, stop, serving })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) async fn stop(self) {
+        // Fails only where the service has ended already.
+        let _ = self.stop.send(());
+        let _ = self.serving.await;
+    }
+}
