@@ -7,10 +7,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The project's one PostgreSQL version, as Debian names its packages.
 pg_version=15
-# The image of ci/postgres-image, for machines that reach no image registry.
+# The image of ci/postgres-image, for machines that reach no image registry, and the
+# official one, for those that do.
 built_image="rowlock-postgres:$pg_version"
+official_image="postgres:$pg_version"
 # What the tests run foreign targets with: Debian's Python has Debian's psycopg.
 export ROWLOCK_TEST_PYTHON=${ROWLOCK_TEST_PYTHON:-/usr/bin/python3}
+# Only the network is tried again, never a build or a test.
+export CARGO_NET_RETRY=${CARGO_NET_RETRY:-5}
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$@"; exit 1; }
@@ -64,3 +68,23 @@ docker_client() {
   done
   echo docker
 }
+
+# Set ROWLOCK_PG_IMAGE, unless it is set: the official image where it is here or can be
+# had within two minutes, else the one that this machine builds.
+choose_postgres_image() {
+  if [ -n "${ROWLOCK_PG_IMAGE:-}" ]; then return; fi
+  local client
+  client=$(docker_client)
+  if "$client" image inspect "$official_image" >/dev/null 2>&1 ||
+    timeout 120 "$client" pull --quiet "$official_image" >/dev/null 2>&1; then
+    export ROWLOCK_PG_IMAGE=$official_image
+  else
+    say "cannot pull $official_image: building $built_image instead"
+    ci/postgres-image/build
+    export ROWLOCK_PG_IMAGE=$built_image
+  fi
+}
+
+# Ten thousand connections need as many files, in the harness and in the target. Root
+# may ask for more than the limit it was given; others take all of theirs.
+raise_file_limit() { ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; }

@@ -199,7 +199,7 @@ class Shop:
         except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected,
                 psycopg.errors.LockNotAvailable):
             answer = problem(CONFLICT)
-        except Exception as error:  # noqa: BLE001: whatever it is, the client gets its answer.
+        except Exception as error:  # Whatever it is, the client gets an answer.
             print(f"{request.method} {request.path}: {error!r}", flush=True)
             answer = problem(Refusal("internal", 500))
         close = request.headers.get("connection", "").lower() == "close"
