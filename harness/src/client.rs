@@ -75,7 +75,12 @@ impl Client {
             .map_err(io::Error::other)?;
         // The connection's end reaches the client through its sender.
         tokio::spawn(async move { drop(connection.await) });
-        Ok(Client { sender, address, clock, patience })
+        Ok(Client {
+            sender,
+            address,
+            clock,
+            patience,
+        })
     }
 
     /// Whether the connection can still carry a request.
@@ -100,7 +105,14 @@ impl Client {
             Ok(Err(Broken::Lost(_))) => (None, Completion::Info(Unknown::ConnectionLost)),
             Err(_) => (None, Completion::Info(Unknown::TimedOut)),
         };
-        Operation { request, intended_ns, invoked_ns, completed_ns, status, completion }
+        Operation {
+            request,
+            intended_ns,
+            invoked_ns,
+            completed_ns,
+            status,
+            completion,
+        }
     }
 
     /// Sends `request` and hangs up as soon as `hang_up` is ready, whatever has come by then.
@@ -125,7 +137,10 @@ impl Client {
             operation = self.purchase(request) => Some(operation),
         };
         drop(self);
-        answered.unwrap_or_else(|| Operation { completed_ns: clock.now_ns(), ..unknown })
+        answered.unwrap_or_else(|| Operation {
+            completed_ns: clock.now_ns(),
+            ..unknown
+        })
     }
 
     /// Sends `GET path` and waits for the answer.
@@ -152,7 +167,9 @@ fn purchase_message(request: &Request, address: SocketAddr) -> hyper::Request<Fu
     if let Some(key) = &request.key {
         builder = builder.header("idempotency-key", key);
     }
-    builder.body(Full::from(body)).expect("scenarios choose keys that are header values")
+    builder
+        .body(Full::from(body))
+        .expect("scenarios choose keys that are header values")
 }
 
 /// Why a connection brought no answer.
@@ -184,7 +201,10 @@ async fn send(
             whole.extend_from_slice(&data[..data.len().min(room)]);
         }
     }
-    Ok(Answer { status, body: whole.into() })
+    Ok(Answer {
+        status,
+        body: whole.into(),
+    })
 }
 
 /// The part of problem+json (RFC 9457) that a verdict rests on.
@@ -221,7 +241,10 @@ mod tests {
     use crate::history::Receipt;
 
     fn judged(status: u16, body: &'static str) -> Completion {
-        judge(&Answer { status, body: Bytes::from_static(body.as_bytes()) })
+        judge(&Answer {
+            status,
+            body: Bytes::from_static(body.as_bytes()),
+        })
     }
 
     #[test]
@@ -238,8 +261,14 @@ mod tests {
 
     #[test]
     fn a_receipt_may_be_left_out_in_part_or_whole() {
-        let part = Receipt { purchase_id: Some(PurchaseId(7)), ..Receipt::default() };
-        assert_eq!(judged(200, r#"{"purchase_id":7,"more":true}"#), Completion::Ok(part));
+        let part = Receipt {
+            purchase_id: Some(PurchaseId(7)),
+            ..Receipt::default()
+        };
+        assert_eq!(
+            judged(200, r#"{"purchase_id":7,"more":true}"#),
+            Completion::Ok(part)
+        );
         assert_eq!(judged(200, "thank you"), Completion::Ok(Receipt::default()));
     }
 }

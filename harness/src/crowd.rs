@@ -11,7 +11,10 @@ use crate::history::{Operation, Request};
 /// # Panics
 /// When there are fewer clients than requests, or a client's task panicked.
 pub async fn release(clients: Vec<Client>, requests: Vec<Request>, clock: Clock) -> Vec<Operation> {
-    assert!(clients.len() >= requests.len(), "every request has a client of its own");
+    assert!(
+        clients.len() >= requests.len(),
+        "every request has a client of its own"
+    );
     let (start, started) = watch::channel(None::<u64>);
     let buyers: Vec<_> = clients
         .into_iter()
@@ -19,7 +22,11 @@ pub async fn release(clients: Vec<Client>, requests: Vec<Request>, clock: Clock)
         .map(|(mut client, request)| {
             let mut started = started.clone();
             tokio::spawn(async move {
-                let intended_ns = started.wait_for(Option::is_some).await.ok().and_then(|now| *now);
+                let intended_ns = started
+                    .wait_for(Option::is_some)
+                    .await
+                    .ok()
+                    .and_then(|now| *now);
                 let intended_ns = intended_ns.expect("the start is given before its sender goes");
                 client.purchase_as_of(request, intended_ns).await
             })

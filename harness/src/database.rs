@@ -79,7 +79,11 @@ impl Inspector {
     /// # Errors
     /// Whatever the database says.
     pub async fn clear(&self) -> Result<(), sqlx::Error> {
-        for table in ["delete from purchase", "delete from item", "delete from wallet"] {
+        for table in [
+            "delete from purchase",
+            "delete from item",
+            "delete from wallet",
+        ] {
             sqlx::query(table).execute(&self.pool).await?;
         }
         Ok(())
@@ -90,17 +94,24 @@ impl Inspector {
     /// # Errors
     /// Whatever the database says.
     pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
-        let items: Vec<(ItemId, Money, i64)> =
-            sqlx::query_as("select id, price, stock from item").fetch_all(&self.pool).await?;
-        let wallets: Vec<(UserId, Money)> =
-            sqlx::query_as("select user_id, balance from wallet").fetch_all(&self.pool).await?;
+        let items: Vec<(ItemId, Money, i64)> = sqlx::query_as("select id, price, stock from item")
+            .fetch_all(&self.pool)
+            .await?;
+        let wallets: Vec<(UserId, Money)> = sqlx::query_as("select user_id, balance from wallet")
+            .fetch_all(&self.pool)
+            .await?;
         let purchases = match with_purchases {
             true => Some(self.purchases().await?),
             false => None,
         };
-        let items: BTreeMap<_, _> =
-            items.into_iter().map(|(id, price, stock)| (id, Item { price, stock })).collect();
-        let shop = Shop { items, wallets: wallets.into_iter().collect() };
+        let items: BTreeMap<_, _> = items
+            .into_iter()
+            .map(|(id, price, stock)| (id, Item { price, stock }))
+            .collect();
+        let shop = Shop {
+            items,
+            wallets: wallets.into_iter().collect(),
+        };
         Ok(FinalRows { shop, purchases })
     }
 

@@ -22,7 +22,10 @@ pub struct Request {
 impl Request {
     /// A request without a key.
     pub fn new(user_id: i64, item_id: i64) -> Self {
-        let order = Order { user_id: UserId(user_id), item_id: ItemId(item_id) };
+        let order = Order {
+            user_id: UserId(user_id),
+            item_id: ItemId(item_id),
+        };
         Request { order, key: None }
     }
 
@@ -136,9 +139,18 @@ impl Operation {
     /// One line for a report: who, what, and how it ended.
     pub fn describe(&self) -> String {
         let Order { user_id, item_id } = self.request.order;
-        let key = self.request.key.as_ref().map_or(String::new(), |key| format!(" key {key:?}"));
-        let status = self.status.map_or("no answer".into(), |status| status.to_string());
-        format!("user {user_id} item {item_id}{key}: {status} {:?}", self.completion)
+        let key = self
+            .request
+            .key
+            .as_ref()
+            .map_or(String::new(), |key| format!(" key {key:?}"));
+        let status = self
+            .status
+            .map_or("no answer".into(), |status| status.to_string());
+        format!(
+            "user {user_id} item {item_id}{key}: {status} {:?}",
+            self.completion
+        )
     }
 }
 
@@ -205,14 +217,35 @@ mod tests {
     #[test]
     fn acknowledgements_under_one_key_are_one_purchase() {
         let clicks = [
-            operation(Request::new(1, 1).with_key("k"), Completion::Ok(Receipt::default())),
-            operation(Request::new(1, 1).with_key("k"), Completion::Ok(Receipt::default())),
-            operation(Request::new(1, 1).with_key("k"), Completion::Info(Unknown::HungUp)),
-            operation(Request::new(1, 1).with_key("l"), Completion::Info(Unknown::HungUp)),
-            operation(Request::new(1, 1).with_key("l"), Completion::Info(Unknown::HungUp)),
+            operation(
+                Request::new(1, 1).with_key("k"),
+                Completion::Ok(Receipt::default()),
+            ),
+            operation(
+                Request::new(1, 1).with_key("k"),
+                Completion::Ok(Receipt::default()),
+            ),
+            operation(
+                Request::new(1, 1).with_key("k"),
+                Completion::Info(Unknown::HungUp),
+            ),
+            operation(
+                Request::new(1, 1).with_key("l"),
+                Completion::Info(Unknown::HungUp),
+            ),
+            operation(
+                Request::new(1, 1).with_key("l"),
+                Completion::Info(Unknown::HungUp),
+            ),
         ];
         let effects = effects(&clicks)[&(UserId(1), ItemId(1))];
-        assert_eq!(effects, Effects { certain: 1, possible: 1 });
+        assert_eq!(
+            effects,
+            Effects {
+                certain: 1,
+                possible: 1
+            }
+        );
     }
 
     #[test]
@@ -233,6 +266,10 @@ mod tests {
             Completion::Fail(Refusal::Other("404 not_found".into())),
         );
         let json = serde_json::to_string(&operation).unwrap();
-        assert_eq!(serde_json::from_str::<Operation>(&json).unwrap(), operation, "{json}");
+        assert_eq!(
+            serde_json::from_str::<Operation>(&json).unwrap(),
+            operation,
+            "{json}"
+        );
     }
 }

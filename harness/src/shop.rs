@@ -26,7 +26,13 @@ pub struct Shop {
 impl Shop {
     /// Adds an item.
     pub fn item(mut self, id: i64, price: i64, stock: i64) -> Self {
-        self.items.insert(ItemId(id), Item { price: Money(price), stock });
+        self.items.insert(
+            ItemId(id),
+            Item {
+                price: Money(price),
+                stock,
+            },
+        );
         self
     }
 

@@ -69,8 +69,16 @@ impl Trial {
     pub fn new(name: &str, history: &[Operation], findings: Vec<Finding>) -> Trial {
         let latencies = latencies_us(history);
         let answers = Tally::of(history);
-        let first_ns = history.iter().map(|operation| operation.intended_ns).min().unwrap_or(0);
-        let last_ns = history.iter().map(|operation| operation.completed_ns).max().unwrap_or(0);
+        let first_ns = history
+            .iter()
+            .map(|operation| operation.intended_ns)
+            .min()
+            .unwrap_or(0);
+        let last_ns = history
+            .iter()
+            .map(|operation| operation.completed_ns)
+            .max()
+            .unwrap_or(0);
         let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
         let verdict = match history.is_empty() {
             true => Verdict::Inconclusive,
@@ -82,7 +90,11 @@ impl Trial {
             answers,
             p50_us: latencies.value_at_quantile(0.50),
             p99_us: latencies.value_at_quantile(0.99),
-            purchases_per_second: if seconds > 0.0 { answers.ok as f64 / seconds } else { 0.0 },
+            purchases_per_second: if seconds > 0.0 {
+                answers.ok as f64 / seconds
+            } else {
+                0.0
+            },
             findings,
             verdict: Some(verdict),
         }
@@ -95,31 +107,44 @@ impl Trial {
             statement: "the whole trial".into(),
             outcome: Outcome::NotApplicable(why.into()),
         };
-        Trial { verdict: None, ..Trial::new(name, &[], vec![finding]) }
+        Trial {
+            verdict: None,
+            ..Trial::new(name, &[], vec![finding])
+        }
     }
 
     /// The checks that did not apply or could not be made, with the reason.
     pub fn not_verified(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.findings.iter().filter_map(|finding| match &finding.outcome {
-            Outcome::NotApplicable(why) | Outcome::Unchecked(why) => {
-                Some((finding.name.as_str(), why.as_str()))
-            }
-            Outcome::Holds | Outcome::Violated(_) => None,
-        })
+        self.findings
+            .iter()
+            .filter_map(|finding| match &finding.outcome {
+                Outcome::NotApplicable(why) | Outcome::Unchecked(why) => {
+                    Some((finding.name.as_str(), why.as_str()))
+                }
+                Outcome::Holds | Outcome::Violated(_) => None,
+            })
     }
 
     /// The violated checks, with every place where they are.
     pub fn violations(&self) -> impl Iterator<Item = (&Finding, &[String])> {
-        self.findings.iter().filter_map(|finding| match &finding.outcome {
-            Outcome::Violated(places) => Some((finding, places.as_slice())),
-            _ => None,
-        })
+        self.findings
+            .iter()
+            .filter_map(|finding| match &finding.outcome {
+                Outcome::Violated(places) => Some((finding, places.as_slice())),
+                _ => None,
+            })
     }
 }
 
 fn latencies_us(history: &[Operation]) -> Histogram<u64> {
-    let mut latencies = Histogram::new(3).expect("3 significant figures are allowed");
-    for operation in history.iter().filter(|operation| operation.status.is_some()) {
+    /// An hour, which no client waits.
+    const LONGEST_US: u64 = 3_600_000_000;
+    let mut latencies =
+        Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds and figures are allowed");
+    for operation in history
+        .iter()
+        .filter(|operation| operation.status.is_some())
+    {
         let latency_ns = operation.completed_ns.saturating_sub(operation.intended_ns);
         latencies.saturating_record(latency_ns / 1000);
     }

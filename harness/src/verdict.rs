@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn the_worst_part_decides() {
-        assert_eq!(Verdict::compose([Valid, Violation, Inconclusive]), Violation);
+        assert_eq!(
+            Verdict::compose([Valid, Violation, Inconclusive]),
+            Violation
+        );
         assert_eq!(Verdict::compose([Valid, Inconclusive]), Inconclusive);
         assert_eq!(Verdict::compose([Valid, Valid]), Valid);
     }

@@ -99,7 +99,16 @@ impl<'a> World<'a> {
         inspector.seed(&initial).await?;
         let patience = setting.patience;
         let server = setting.server;
-        Ok(World { server, database, inspector, target, capabilities, initial, clock, patience })
+        Ok(World {
+            server,
+            database,
+            inspector,
+            target,
+            capabilities,
+            initial,
+            clock,
+            patience,
+        })
     }
 
     /// The harness's own way into the database.
@@ -135,9 +144,16 @@ impl<'a> World<'a> {
         const RAMP: usize = 100;
         let connect = |index| async move {
             let connected = self.connect(index).await;
-            connected.map_err(|source| EnvironmentError::Connect { index, count, source })
+            connected.map_err(|source| EnvironmentError::Connect {
+                index,
+                count,
+                source,
+            })
         };
-        futures::stream::iter((0..count).map(connect)).buffered(RAMP).try_collect().await
+        futures::stream::iter((0..count).map(connect))
+            .buffered(RAMP)
+            .try_collect()
+            .await
     }
 
     /// Lets the target come to rest, stops it, reads what it left, and judges the whole:
@@ -160,7 +176,14 @@ impl<'a> World<'a> {
         self.server.drop_database(&self.database).await?;
         let capabilities = self.capabilities;
         let initial = self.initial;
-        let evidence = Evidence { initial, history, rows, aftermath, faults, capabilities };
+        let evidence = Evidence {
+            initial,
+            history,
+            rows,
+            aftermath,
+            faults,
+            capabilities,
+        };
         let mut all = invariant::check(&evidence);
         all.extend(findings);
         Ok(Trial::new(name, &evidence.history, all))
@@ -192,21 +215,39 @@ async fn probe(
     patience: Duration,
 ) -> Result<Capabilities, EnvironmentError> {
     const ID: i64 = 1;
-    inspector.seed(&Shop::default().item(ID, 1, 10).wallet(ID, 10)).await?;
+    inspector
+        .seed(&Shop::default().item(ID, 1, 10).wallet(ID, 10))
+        .await?;
     let connected = Client::connect(target.address(0), clock, patience).await;
-    let mut client = connected
-        .map_err(|source| EnvironmentError::Connect { index: 0, count: 1, source })?;
+    let mut client = connected.map_err(|source| EnvironmentError::Connect {
+        index: 0,
+        count: 1,
+        source,
+    })?;
     let plain = client.purchase(Request::new(ID, ID)).await;
     if !plain.is_ok() {
-        return Err(EnvironmentError::DoesNotSell { answer: plain.describe() });
+        return Err(EnvironmentError::DoesNotSell {
+            answer: plain.describe(),
+        });
     }
     let purchase_rows = !inspector.purchases().await?.is_empty();
     for _ in 0..2 {
-        client.purchase(Request::new(ID, ID).with_key("rowlock-probe")).await;
+        client
+            .purchase(Request::new(ID, ID).with_key("rowlock-probe"))
+            .await;
     }
     let left = inspector.read(false).await?.shop;
-    let idempotency_keys = left.items.get(&ItemId(ID)).is_some_and(|item| item.stock == 8)
-        && left.wallets.get(&UserId(ID)).is_some_and(|balance| balance.0 == 8);
+    let idempotency_keys = left
+        .items
+        .get(&ItemId(ID))
+        .is_some_and(|item| item.stock == 8)
+        && left
+            .wallets
+            .get(&UserId(ID))
+            .is_some_and(|balance| balance.0 == 8);
     inspector.clear().await?;
-    Ok(Capabilities { purchase_rows, idempotency_keys })
+    Ok(Capabilities {
+        purchase_rows,
+        idempotency_keys,
+    })
 }

@@ -139,10 +139,7 @@ impl Config {
     /// [`ConfigError::DatabaseUrl`].
     pub fn session_options(&self) -> Result<PgConnectOptions, ConfigError> {
         Ok(self.connect_options()?.options([
-            (
-                "default_transaction_isolation",
-                "read\\ committed".to_owned(),
-            ),
+            ("default_transaction_isolation", "read committed".to_owned()),
             ("lock_timeout", self.lock_timeout_ms.to_string()),
             ("statement_timeout", self.statement_timeout_ms.to_string()),
             (

@@ -108,7 +108,9 @@ struct RunArgs {
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
     use clap::builder::TypedValueParser;
-    clap::value_parser!(u32).range(1..).map(|count| count as usize)
+    clap::value_parser!(u32)
+        .range(1..)
+        .map(|count| count as usize)
 }
 
 impl Cli {

@@ -45,7 +45,10 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     };
     let report = report.with_context(|| {
-        format!("nothing is concluded; to try again: rowlock {}", again(&scenarios, &args, seed))
+        format!(
+            "nothing is concluded; to try again: rowlock {}",
+            again(&scenarios, &args, seed)
+        )
     })?;
     write(&report, &args)?;
     Ok(report.verdict.exit_code())
@@ -53,7 +56,9 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
 
 /// What makes the same run again.
 fn again(scenarios: &[&Scenario], args: &RunArgs, seed: Seed) -> String {
-    let [scenario] = scenarios else { return format!("verify {}", args.repeat(seed)) };
+    let [scenario] = scenarios else {
+        return format!("verify {}", args.repeat(seed));
+    };
     format!("run {} {}", scenario.name, args.repeat(seed))
 }
 
@@ -64,7 +69,10 @@ async fn measure(
     progress: &Progress,
 ) -> anyhow::Result<Report> {
     let target = args.target()?;
-    if scenarios.iter().any(|scenario| scenario.name == "concurrent-buyers") {
+    if scenarios
+        .iter()
+        .any(|scenario| scenario.name == "concurrent-buyers")
+    {
         check_file_limit(args.buyers)?;
     }
     progress.say("starting PostgreSQL");
@@ -80,9 +88,16 @@ async fn measure(
     };
     let mut reports = Vec::new();
     for scenario in scenarios {
-        let trials = scenario.run(&setting).await.with_context(|| scenario.name.to_owned())?;
+        let trials = scenario
+            .run(&setting)
+            .await
+            .with_context(|| scenario.name.to_owned())?;
         let reproduce = format!("rowlock run {} {}", scenario.name, args.repeat(seed));
-        reports.push(ScenarioReport { name: scenario.name.into(), trials, reproduce });
+        reports.push(ScenarioReport {
+            name: scenario.name.into(),
+            trials,
+            reproduce,
+        });
     }
     let report = Report::new(seed, server.description(), target.describe(), reports);
     progress.say("removing what was made");
@@ -119,7 +134,11 @@ fn write(report: &Report, args: &RunArgs) -> anyhow::Result<()> {
 
 impl PostgresArgs {
     pub(super) fn settings(&self) -> Settings {
-        Settings { provider: self.postgres, durable: self.durable, ..Settings::from_env() }
+        Settings {
+            provider: self.postgres,
+            durable: self.durable,
+            ..Settings::from_env()
+        }
     }
 }
 

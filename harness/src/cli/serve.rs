@@ -51,7 +51,9 @@ async fn start(args: &ServeArgs) -> anyhow::Result<(Server, Service)> {
         name => std::env::var(name).ok(),
     };
     let config = Config::from_lookup(settings)?;
-    let service = Service::start(&config).await.context("the service does not start")?;
+    let service = Service::start(&config)
+        .await
+        .context("the service does not start")?;
     println!("postgres: {}", server.description());
     println!("database: {}", database.url());
     println!("service:  http://{}", service.address());
@@ -60,7 +62,10 @@ async fn start(args: &ServeArgs) -> anyhow::Result<(Server, Service)> {
 }
 
 fn shop() -> Shop {
-    let shop = Shop::default().item(1, 1_000, 1).item(2, 250, 1_000).item(3, 0, 10);
+    let shop = Shop::default()
+        .item(1, 1_000, 1)
+        .item(2, 250, 1_000)
+        .item(3, 0, 10);
     (1..=10).fold(shop, |shop, user_id| shop.wallet(user_id, 2_000))
 }
 

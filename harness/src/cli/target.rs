@@ -25,6 +25,9 @@ pub(super) async fn serve(args: TargetArgs) -> anyhow::Result<ExitCode> {
             None => bail!("--mutant {name:?} is none of the mutants"),
         },
     };
-    service.context("the service does not start")?.serve(stop).await;
+    service
+        .context("the service does not start")?
+        .serve(stop)
+        .await;
     Ok(ExitCode::SUCCESS)
 }

@@ -29,20 +29,24 @@ pub(super) fn stock_differs_from_purchases(evidence: &Evidence) -> Vec<String> {
     stock_gone(evidence, |item_id, gone, stocks| {
         let sold = sold.get(&item_id).copied().unwrap_or(0);
         (gone != sold).then(|| {
-            let verb = if sold > gone { "oversold" } else { "lost stock" };
+            let verb = if sold > gone {
+                "oversold"
+            } else {
+                "lost stock"
+            };
             format!("item {item_id} {verb}: {stocks}, {gone} gone, {sold} purchases")
         })
     })
 }
 
 pub(super) fn balance_differs_from_prices(evidence: &Evidence) -> Vec<String> {
-    let charged =
-        sum_purchases(evidence, |purchase| (purchase.user_id, i128::from(purchase.price.0)));
+    let charged = sum_purchases(evidence, |purchase| {
+        (purchase.user_id, i128::from(purchase.price.0))
+    });
     balance_gone(evidence, |user_id, gone, balances| {
         let charged = charged.get(&user_id).copied().unwrap_or(0);
-        (gone != charged).then(|| {
-            format!("user {user_id}: {balances}, {gone} gone, purchases worth {charged}")
-        })
+        (gone != charged)
+            .then(|| format!("user {user_id}: {balances}, {gone} gone, purchases worth {charged}"))
     })
 }
 
@@ -55,10 +59,20 @@ pub(super) fn stock_differs_from_answers(evidence: &Evidence) -> Vec<String> {
     }
     stock_gone(evidence, |item_id, gone, stocks| {
         let Effects { certain, possible } = by_item.get(&item_id).copied().unwrap_or_default();
-        let (least, most) = (i128::from(certain), i128::from(certain) + i128::from(possible));
+        let (least, most) = (
+            i128::from(certain),
+            i128::from(certain) + i128::from(possible),
+        );
         (!(least..=most).contains(&gone)).then(|| {
-            let verb = if gone < least { "oversold" } else { "lost stock" };
-            format!("item {item_id} {verb}: {stocks}, {gone} gone, {}", span(least, most, "200s"))
+            let verb = if gone < least {
+                "oversold"
+            } else {
+                "lost stock"
+            };
+            format!(
+                "item {item_id} {verb}: {stocks}, {gone} gone, {}",
+                span(least, most, "200s")
+            )
         })
     })
 }
@@ -110,7 +124,11 @@ fn stock_gone(
         None => Some(format!("item {item_id} is gone from the table")),
         Some(now) => {
             let gone = i128::from(item.stock) - i128::from(now.stock);
-            judge(*item_id, gone, &format!("stock {} -> {}", item.stock, now.stock))
+            judge(
+                *item_id,
+                gone,
+                &format!("stock {} -> {}", item.stock, now.stock),
+            )
         }
     };
     evidence.initial.items.iter().filter_map(judge).collect()

@@ -8,10 +8,13 @@ use crate::shop::Purchase;
 
 /// The acknowledged operations and their receipts.
 fn acknowledged(evidence: &Evidence) -> impl Iterator<Item = (&Operation, &Receipt)> {
-    evidence.history.iter().filter_map(|operation| match &operation.completion {
-        Completion::Ok(receipt) => Some((operation, receipt)),
-        _ => None,
-    })
+    evidence
+        .history
+        .iter()
+        .filter_map(|operation| match &operation.completion {
+            Completion::Ok(receipt) => Some((operation, receipt)),
+            _ => None,
+        })
 }
 
 pub(super) fn acknowledged_without_purchase(evidence: &Evidence) -> Vec<String> {
@@ -20,7 +23,9 @@ pub(super) fn acknowledged_without_purchase(evidence: &Evidence) -> Vec<String> 
     let mut owners = BTreeMap::new();
     let mut violations = Vec::new();
     for (index, (operation, receipt)) in acknowledged(evidence).enumerate() {
-        let Some(purchase_id) = receipt.purchase_id else { continue };
+        let Some(purchase_id) = receipt.purchase_id else {
+            continue;
+        };
         match by_id.get(&purchase_id) {
             None => violations.push(format!(
                 "{} was acknowledged as purchase {purchase_id}, which does not exist",
@@ -31,7 +36,9 @@ pub(super) fn acknowledged_without_purchase(evidence: &Evidence) -> Vec<String> 
         // Repeats under one key share their purchase; nobody else does.
         let owner = operation.request.key.clone().ok_or(index);
         if *owners.entry(purchase_id).or_insert_with(|| owner.clone()) != owner {
-            violations.push(format!("purchase {purchase_id} was acknowledged to two requests"));
+            violations.push(format!(
+                "purchase {purchase_id} was acknowledged to two requests"
+            ));
         }
     }
     violations.extend(acknowledged_more_often_than_purchased(evidence, rows));
@@ -59,7 +66,13 @@ fn differs(row: &Purchase, operation: &Operation, receipt: &Receipt) -> Option<S
     let same = (row.user_id, row.item_id) == (order.user_id, order.item_id)
         && receipt.price.is_none_or(|price| price == row.price);
     (!same).then(|| {
-        let Purchase { purchase_id, user_id, item_id, price, .. } = row;
+        let Purchase {
+            purchase_id,
+            user_id,
+            item_id,
+            price,
+            ..
+        } = row;
         format!(
             "purchase {purchase_id} is of user {user_id}, item {item_id}, price {price}; \
              acknowledged was {}",
@@ -70,7 +83,13 @@ fn differs(row: &Purchase, operation: &Operation, receipt: &Receipt) -> Option<S
 
 fn count_rows(
     rows: &[Purchase],
-) -> BTreeMap<(purchase_service::order::UserId, purchase_service::order::ItemId), i64> {
+) -> BTreeMap<
+    (
+        purchase_service::order::UserId,
+        purchase_service::order::ItemId,
+    ),
+    i64,
+> {
     let mut counts = BTreeMap::new();
     for row in rows {
         *counts.entry((row.user_id, row.item_id)).or_default() += 1;
@@ -106,13 +125,17 @@ pub(super) fn receipts_differ_under_a_key(evidence: &Evidence) -> Vec<String> {
     }
     let mut violations = Vec::new();
     for (key, acknowledged) in by_key {
-        let [(first, receipt), others @ ..] = acknowledged.as_slice() else { continue };
+        let [(first, receipt), others @ ..] = acknowledged.as_slice() else {
+            continue;
+        };
         let other = others.iter().find(|(operation, other)| {
             other != receipt || operation.request.order != first.request.order
         });
         if let Some((operation, _)) = other {
             let (first, second) = (first.describe(), operation.describe());
-            violations.push(format!("key {key:?} has two receipts: {first}, and {second}"));
+            violations.push(format!(
+                "key {key:?} has two receipts: {first}, and {second}"
+            ));
         }
     }
     violations
@@ -124,7 +147,11 @@ pub(super) fn untrue_receipt(evidence: &Evidence) -> Vec<String> {
     for (operation, receipt) in acknowledged(evidence) {
         let order = operation.request.order;
         let price = evidence.initial.price(order.item_id);
-        let balance = evidence.initial.wallets.get(&order.user_id).map_or(0, |money| money.0);
+        let balance = evidence
+            .initial
+            .wallets
+            .get(&order.user_id)
+            .map_or(0, |money| money.0);
         let price_is_true = receipt.price.is_none_or(|said| said.0 == price);
         let balance_is_true = receipt.balance_left.is_none_or(|left| {
             left.0 >= 0 && i128::from(left.0) <= i128::from(balance) - i128::from(price)
@@ -132,12 +159,18 @@ pub(super) fn untrue_receipt(evidence: &Evidence) -> Vec<String> {
         // Every purchase that costs something leaves another balance.
         let repeated = price > 0
             && operation.request.key.is_none()
-            && receipt.balance_left.is_some_and(|left| !seen.insert((order.user_id, left)));
+            && receipt
+                .balance_left
+                .is_some_and(|left| !seen.insert((order.user_id, left)));
         if !price_is_true || !balance_is_true || repeated {
             violations.push(format!(
                 "{} of an item that costs {price} from a wallet that began with {balance}{}",
                 operation.describe(),
-                if repeated { ", the same balance left as another purchase" } else { "" }
+                if repeated {
+                    ", the same balance left as another purchase"
+                } else {
+                    ""
+                }
             ));
         }
     }

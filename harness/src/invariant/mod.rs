@@ -216,7 +216,11 @@ impl Finding {
             true => Outcome::Holds,
             false => Outcome::Violated(violations),
         };
-        Finding { name: name.into(), statement: statement.into(), outcome }
+        Finding {
+            name: name.into(),
+            statement: statement.into(),
+            outcome,
+        }
     }
 
     /// What this finding adds to the verdict; what does not apply adds nothing.
@@ -246,9 +250,7 @@ impl Invariant {
         };
         finding.outcome = match missing {
             Some(reason) => Outcome::NotApplicable(reason.into()),
-            None => {
-                Finding::new(self.name, self.statement, (self.violations)(evidence)).outcome
-            }
+            None => Finding::new(self.name, self.statement, (self.violations)(evidence)).outcome,
         };
         finding
     }
@@ -256,7 +258,10 @@ impl Invariant {
 
 /// Checks every invariant against `evidence`, in the order of [`INVARIANTS`].
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
-    INVARIANTS.iter().map(|invariant| invariant.check(evidence)).collect()
+    INVARIANTS
+        .iter()
+        .map(|invariant| invariant.check(evidence))
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ fn refused<'a>(
     evidence: &'a Evidence,
     refusal: &'a Refusal,
 ) -> impl Iterator<Item = &'a Operation> {
-    evidence.history.iter().filter(move |operation| operation.is_refused(refusal))
+    evidence
+        .history
+        .iter()
+        .filter(move |operation| operation.is_refused(refusal))
 }
 
 /// Whether `other` can have taken effect before `operation` was answered.
@@ -27,14 +30,24 @@ pub(super) fn untrue_out_of_stock(evidence: &Evidence) -> Vec<String> {
         let Some(before) = evidence.initial.items.get(&item_id) else {
             return Some(format!("{}: there is no such item", operation.describe()));
         };
-        let left = evidence.rows.shop.items.get(&item_id).map_or(0, |item| item.stock);
+        let left = evidence
+            .rows
+            .shop
+            .items
+            .get(&item_id)
+            .map_or(0, |item| item.stock);
         if left > 0 {
-            return Some(format!("{}, and {left} are left of {}", operation.describe(), before.stock));
+            return Some(format!(
+                "{}, and {left} are left of {}",
+                operation.describe(),
+                before.stock
+            ));
         }
         None
     };
-    let mut violations: Vec<_> =
-        refused(evidence, &Refusal::OutOfStock).filter_map(judge).collect();
+    let mut violations: Vec<_> = refused(evidence, &Refusal::OutOfStock)
+        .filter_map(judge)
+        .collect();
     violations.extend(refused_too_early(evidence));
     violations
 }
@@ -44,7 +57,9 @@ pub(super) fn untrue_out_of_stock(evidence: &Evidence) -> Vec<String> {
 fn refused_too_early(evidence: &Evidence) -> Vec<String> {
     let mut earliest = std::collections::BTreeMap::new();
     for operation in refused(evidence, &Refusal::OutOfStock) {
-        let first = earliest.entry(operation.request.order.item_id).or_insert(operation);
+        let first = earliest
+            .entry(operation.request.order.item_id)
+            .or_insert(operation);
         if operation.completed_ns < first.completed_ns {
             *first = operation;
         }
@@ -54,10 +69,15 @@ fn refused_too_early(evidence: &Evidence) -> Vec<String> {
         let before = evidence.history.iter().filter(|other| {
             other.request.order.item_id == item_id && can_precede(other, operation)
         });
-        let sold: i64 =
-            effects(before).values().map(|effects| effects.certain + effects.possible).sum();
+        let sold: i64 = effects(before)
+            .values()
+            .map(|effects| effects.certain + effects.possible)
+            .sum();
         (sold < stock).then(|| {
-            format!("{}, when at most {sold} of {stock} were sold", operation.describe())
+            format!(
+                "{}, when at most {sold} of {stock} were sold",
+                operation.describe()
+            )
         })
     };
     earliest.into_iter().filter_map(judge).collect()
@@ -70,7 +90,12 @@ pub(super) fn untrue_insufficient_balance(evidence: &Evidence) -> Vec<String> {
         let Some(before) = evidence.initial.wallets.get(&order.user_id) else {
             return Some(format!("{}: there is no such wallet", operation.describe()));
         };
-        let left = evidence.rows.shop.wallets.get(&order.user_id).map_or(0, |money| money.0);
+        let left = evidence
+            .rows
+            .shop
+            .wallets
+            .get(&order.user_id)
+            .map_or(0, |money| money.0);
         let purchases = evidence.history.iter().filter(|other| {
             other.request.order.user_id == order.user_id && can_precede(other, operation)
         });
@@ -89,7 +114,9 @@ pub(super) fn untrue_insufficient_balance(evidence: &Evidence) -> Vec<String> {
             )
         })
     };
-    refused(evidence, &Refusal::InsufficientBalance).filter_map(judge).collect()
+    refused(evidence, &Refusal::InsufficientBalance)
+        .filter_map(judge)
+        .collect()
 }
 
 pub(super) fn untrue_unknown(evidence: &Evidence) -> Vec<String> {
@@ -105,5 +132,10 @@ pub(super) fn untrue_unknown(evidence: &Evidence) -> Vec<String> {
             _ => false,
         }
     };
-    evidence.history.iter().filter(is_untrue).map(Operation::describe).collect()
+    evidence
+        .history
+        .iter()
+        .filter(is_untrue)
+        .map(Operation::describe)
+        .collect()
 }

@@ -43,7 +43,9 @@ impl UnlockedAbsoluteWrite {
                 .bind(item_id)
                 .fetch_optional(&mut *transaction)
                 .await?;
-        let Some((price, stock)) = item else { return Ok(Err(Refusal::UnknownItem)) };
+        let Some((price, stock)) = item else {
+            return Ok(Err(Refusal::UnknownItem));
+        };
         if stock < 1 {
             return Ok(Err(Refusal::OutOfStock));
         }
@@ -52,7 +54,9 @@ impl UnlockedAbsoluteWrite {
                 .bind(user_id)
                 .fetch_optional(&mut *transaction)
                 .await?;
-        let Some((balance,)) = wallet else { return Ok(Err(Refusal::UnknownUser)) };
+        let Some((balance,)) = wallet else {
+            return Ok(Err(Refusal::UnknownUser));
+        };
         if balance < price {
             return Ok(Err(Refusal::InsufficientBalance));
         }
@@ -69,7 +73,13 @@ impl UnlockedAbsoluteWrite {
             .await?;
         let purchase_id = insert_purchase(&mut transaction, user_id, item_id, price).await?;
         transaction.commit().await?;
-        Ok(Ok(Receipt { purchase_id, user_id, item_id, price, balance_left }))
+        Ok(Ok(Receipt {
+            purchase_id,
+            user_id,
+            item_id,
+            price,
+            balance_left,
+        }))
     }
 }
 

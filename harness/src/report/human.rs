@@ -29,7 +29,11 @@ pub fn render(report: &Report, colour: bool) -> String {
     let _ = writeln!(text, "target:   {}", report.target);
     let _ = writeln!(text, "seed:     {}", report.seed);
     let _ = writeln!(text, "verdict:  {}", paint(report.verdict, colour));
-    for scenario in report.scenarios.iter().filter(|scenario| !scenario.is_valid()) {
+    for scenario in report
+        .scenarios
+        .iter()
+        .filter(|scenario| !scenario.is_valid())
+    {
         let _ = writeln!(text, "reproduce: {}", scenario.reproduce);
     }
     text
@@ -37,7 +41,9 @@ pub fn render(report: &Report, colour: bool) -> String {
 
 impl ScenarioReport {
     fn is_valid(&self) -> bool {
-        self.trials.iter().all(|trial| matches!(trial.verdict, None | Some(Verdict::Valid)))
+        self.trials
+            .iter()
+            .all(|trial| matches!(trial.verdict, None | Some(Verdict::Valid)))
     }
 }
 
@@ -59,7 +65,11 @@ fn render_violations(text: &mut String, scenario: &ScenarioReport) {
 
 /// Every check that holds somewhere, with how many of the trials it holds in.
 fn held(report: &Report) -> Vec<(&str, &str, String)> {
-    let trials: Vec<_> = report.scenarios.iter().flat_map(|scenario| &scenario.trials).collect();
+    let trials: Vec<_> = report
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.trials)
+        .collect();
     let mut names: Vec<(&str, &str, usize)> = Vec::new();
     for finding in trials.iter().flat_map(|trial| &trial.findings) {
         if finding.outcome != Outcome::Holds {
@@ -76,7 +86,16 @@ fn held(report: &Report) -> Vec<(&str, &str, String)> {
 }
 
 const HEADER: [&str; 10] = [
-    "scenario", "operations", "200", "400", "409", "5xx", "p50", "p99", "purchases/s", "verdict",
+    "scenario",
+    "operations",
+    "200",
+    "400",
+    "409",
+    "5xx",
+    "p50",
+    "p99",
+    "purchases/s",
+    "verdict",
 ];
 
 fn render_table(text: &mut String, report: &Report, colour: bool) {

@@ -55,7 +55,14 @@ impl Report {
         not_verified.push(
             "the orders of statements that no run here happened to make: load samples them".into(),
         );
-        Report { verdict, seed, postgres, target, scenarios, not_verified }
+        Report {
+            verdict,
+            seed,
+            postgres,
+            target,
+            scenarios,
+            not_verified,
+        }
     }
 }
 
@@ -73,8 +80,9 @@ impl ScenarioReport {
                 }
             }
         }
-        let with_trials =
-            |(line, trials): (String, Vec<&str>)| format!("{line} ({}: {})", self.name, trials.join("; "));
+        let with_trials = |(line, trials): (String, Vec<&str>)| {
+            format!("{line} ({}: {})", self.name, trials.join("; "))
+        };
         lines.into_iter().map(with_trials).collect()
     }
 }

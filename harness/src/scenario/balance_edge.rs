@@ -31,19 +31,85 @@ async fn trial(
 type Edge = (&'static str, i64, i64, i64, &'static [&'static str]);
 
 const EDGES: &[Edge] = &[
-    ("one unit short", PRICE, 9, PRICE - 1, &["insufficient_balance"]),
-    ("exactly the price", PRICE, 9, PRICE, &["ok", "insufficient_balance"]),
-    ("one unit over", PRICE, 9, PRICE + 1, &["ok", "insufficient_balance"]),
-    ("an exact multiple", PRICE, 9, 3 * PRICE, &["ok", "ok", "ok", "insufficient_balance"]),
-    ("one short of a multiple", PRICE, 9, 2 * PRICE - 1, &["ok", "insufficient_balance"]),
+    (
+        "one unit short",
+        PRICE,
+        9,
+        PRICE - 1,
+        &["insufficient_balance"],
+    ),
+    (
+        "exactly the price",
+        PRICE,
+        9,
+        PRICE,
+        &["ok", "insufficient_balance"],
+    ),
+    (
+        "one unit over",
+        PRICE,
+        9,
+        PRICE + 1,
+        &["ok", "insufficient_balance"],
+    ),
+    (
+        "an exact multiple",
+        PRICE,
+        9,
+        3 * PRICE,
+        &["ok", "ok", "ok", "insufficient_balance"],
+    ),
+    (
+        "one short of a multiple",
+        PRICE,
+        9,
+        2 * PRICE - 1,
+        &["ok", "insufficient_balance"],
+    ),
     ("nothing", PRICE, 9, 0, &["insufficient_balance"]),
-    ("nothing, for a free item", 0, 2, 0, &["ok", "ok", "out_of_stock"]),
-    ("a free item leaves the balance", 0, 1, PRICE, &["ok", "out_of_stock"]),
+    (
+        "nothing, for a free item",
+        0,
+        2,
+        0,
+        &["ok", "ok", "out_of_stock"],
+    ),
+    (
+        "a free item leaves the balance",
+        0,
+        1,
+        PRICE,
+        &["ok", "out_of_stock"],
+    ),
     ("no stock at all", PRICE, 0, 9 * PRICE, &["out_of_stock"]),
-    ("the largest price", i64::MAX, 9, i64::MAX, &["ok", "insufficient_balance"]),
-    ("one short of the largest price", i64::MAX, 9, i64::MAX - 1, &["insufficient_balance"]),
-    ("the largest balance", 1, 2, i64::MAX, &["ok", "ok", "out_of_stock"]),
-    ("the largest stock", PRICE, i64::MAX, PRICE, &["ok", "insufficient_balance"]),
+    (
+        "the largest price",
+        i64::MAX,
+        9,
+        i64::MAX,
+        &["ok", "insufficient_balance"],
+    ),
+    (
+        "one short of the largest price",
+        i64::MAX,
+        9,
+        i64::MAX - 1,
+        &["insufficient_balance"],
+    ),
+    (
+        "the largest balance",
+        1,
+        2,
+        i64::MAX,
+        &["ok", "ok", "out_of_stock"],
+    ),
+    (
+        "the largest stock",
+        PRICE,
+        i64::MAX,
+        PRICE,
+        &["ok", "insufficient_balance"],
+    ),
 ];
 
 fn sequential_cases() -> Vec<Case> {
@@ -51,7 +117,9 @@ fn sequential_cases() -> Vec<Case> {
         .zip(EDGES)
         .map(|(id, (name, price, stock, balance, answers))| Case {
             name: (*name).into(),
-            shop: Shop::default().item(id, *price, *stock).wallet(id, *balance),
+            shop: Shop::default()
+                .item(id, *price, *stock)
+                .wallet(id, *balance),
             requests: vec![Request::new(id, id); answers.len()],
             play: Play::InTurn(answers.to_vec()),
         })
@@ -59,7 +127,9 @@ fn sequential_cases() -> Vec<Case> {
     let known = 1_000;
     cases.push(Case {
         name: "nobody and nothing".into(),
-        shop: Shop::default().item(known, PRICE, 9).wallet(known, 9 * PRICE),
+        shop: Shop::default()
+            .item(known, PRICE, 9)
+            .wallet(known, 9 * PRICE),
         requests: vec![
             Request::new(known, i64::MAX),
             Request::new(known, i64::MIN),
@@ -103,8 +173,12 @@ fn concurrent_cases() -> Vec<Case> {
         let shop = Shop::default().wallet(user_id, affordable * PRICE);
         cases.push(Case {
             name: format!("one wallet, {RUSH} items, a balance for {affordable}"),
-            shop: item_ids.clone().fold(shop, |shop, item_id| shop.item(item_id, PRICE, 10)),
-            requests: item_ids.map(|item_id| Request::new(user_id, item_id)).collect(),
+            shop: item_ids
+                .clone()
+                .fold(shop, |shop, item_id| shop.item(item_id, PRICE, 10)),
+            requests: item_ids
+                .map(|item_id| Request::new(user_id, item_id))
+                .collect(),
             play: Play::Together(Expected::from([
                 ("ok", bought),
                 ("insufficient_balance", RUSH - bought),

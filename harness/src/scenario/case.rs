@@ -99,10 +99,16 @@ pub(super) fn judge_counts(played: &[(String, &Expected, &[Operation])]) -> Find
             *counts.entry(label(operation)).or_default() += 1;
         }
         let wanted = expected.iter().filter(|(_, count)| **count > 0);
-        let wanted: BTreeMap<String, usize> =
-            wanted.map(|(label, count)| ((*label).to_owned(), *count)).collect();
-        (counts != wanted)
-            .then(|| format!("{name}: expected {}, got {}", words(&wanted), words(&counts)))
+        let wanted: BTreeMap<String, usize> = wanted
+            .map(|(label, count)| ((*label).to_owned(), *count))
+            .collect();
+        (counts != wanted).then(|| {
+            format!(
+                "{name}: expected {}, got {}",
+                words(&wanted),
+                words(&counts)
+            )
+        })
     };
     Finding::new(
         "expected-answers",
@@ -115,8 +121,13 @@ pub(super) fn judge_counts(played: &[(String, &Expected, &[Operation])]) -> Find
 fn judge_sequences(played: &[(String, &Vec<&'static str>, &[Operation])]) -> Finding {
     let judge = |(name, expected, history): &(String, &Vec<&'static str>, &[Operation])| {
         let answers: Vec<_> = history.iter().map(label).collect();
-        (answers != **expected)
-            .then(|| format!("{name}: expected {}, got {}", expected.join(", "), answers.join(", ")))
+        (answers != **expected).then(|| {
+            format!(
+                "{name}: expected {}, got {}",
+                expected.join(", "),
+                answers.join(", ")
+            )
+        })
     };
     Finding::new(
         "expected-answers-in-turn",
@@ -126,7 +137,10 @@ fn judge_sequences(played: &[(String, &Vec<&'static str>, &[Operation])]) -> Fin
 }
 
 fn words(counts: &BTreeMap<String, usize>) -> String {
-    let words: Vec<_> = counts.iter().map(|(label, count)| format!("{count} {label}")).collect();
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(label, count)| format!("{count} {label}"))
+        .collect();
     words.join(" + ")
 }
 

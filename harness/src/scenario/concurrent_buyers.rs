@@ -22,24 +22,31 @@ pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     Ok(trials)
 }
 
-async fn sell_out(
-    setting: &Setting<'_>,
-    stock: i64,
-) -> Result<Trial, EnvironmentError> {
+async fn sell_out(setting: &Setting<'_>, stock: i64) -> Result<Trial, EnvironmentError> {
     let buyers = setting.buyers;
     let name = format!("{buyers} buyers, stock {stock}");
-    let say = |what: &str| setting.progress.say(format!("concurrent-buyers ({name}): {what}"));
+    let say = |what: &str| {
+        setting
+            .progress
+            .say(format!("concurrent-buyers ({name}): {what}"))
+    };
     let user_ids = 1..=i64::try_from(buyers).expect("buyers are counted in thousands");
 
     say("starting the target");
     let mut shop = Shop::default().item(ITEM, PRICE, stock);
-    shop.wallets.extend(user_ids.clone().map(|user_id| (UserId(user_id), Money(2 * PRICE))));
+    shop.wallets.extend(
+        user_ids
+            .clone()
+            .map(|user_id| (UserId(user_id), Money(2 * PRICE))),
+    );
     let world = World::open(setting, shop).await?;
 
     say("opening connections");
     let clients = world.connect_all(buyers).await?;
     say("all connections are open; buying");
-    let requests = user_ids.map(|user_id| Request::new(user_id, ItemId(ITEM).0)).collect();
+    let requests = user_ids
+        .map(|user_id| Request::new(user_id, ItemId(ITEM).0))
+        .collect();
     let history = crowd::release(clients, requests, world.clock()).await;
 
     say("checking");

@@ -28,7 +28,10 @@ const LATEST_DROP: Duration = Duration::from_millis(3);
 const FIRST_DROP_ID: i64 = 100_000;
 
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
-    Ok(vec![without_keys(setting).await?, with_keys(setting).await?])
+    Ok(vec![
+        without_keys(setting).await?,
+        with_keys(setting).await?,
+    ])
 }
 
 async fn without_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
@@ -38,7 +41,13 @@ async fn without_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> 
         let many = i64::try_from(clicks).expect("a few clicks");
         let limits = [
             ("one unit left", 1, many * PRICE, 1, "out_of_stock"),
-            ("a balance for two", many, 2 * PRICE, 2, "insufficient_balance"),
+            (
+                "a balance for two",
+                many,
+                2 * PRICE,
+                2,
+                "insufficient_balance",
+            ),
             ("enough of both", many, many * PRICE, clicks, "out_of_stock"),
         ];
         for (limit, stock, balance, bought, otherwise) in limits {
@@ -69,7 +78,10 @@ async fn with_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
     let world = World::open(setting, shop).await?;
     if !world.capabilities().idempotency_keys {
         world.abandon().await?;
-        return Ok(Trial::not_applicable("with keys", "the target knows no idempotency keys"));
+        return Ok(Trial::not_applicable(
+            "with keys",
+            "the target knows no idempotency keys",
+        ));
     }
     let (mut history, mut findings) = play_all(&world, &cases).await?;
     let retried = retry_after_drops(setting, &world).await?;
@@ -85,7 +97,9 @@ fn keyed_cases() -> Vec<Case> {
         let many = i64::try_from(clicks).expect("a few clicks");
         cases.push(Case {
             name: format!("{clicks} clicks under one key"),
-            shop: Shop::default().item(id, PRICE, many).wallet(id, many * PRICE),
+            shop: Shop::default()
+                .item(id, PRICE, many)
+                .wallet(id, many * PRICE),
             requests: vec![Request::new(id, id).with_key(format!("click-{id}")); clicks],
             play: Play::Together(Expected::from([("ok", clicks)])),
         });
@@ -96,8 +110,13 @@ fn keyed_cases() -> Vec<Case> {
         let click = |user_id: i64| Request::new(user_id, id).with_key(format!("user-{user_id}"));
         cases.push(Case {
             name: format!("two users with {clicks} clicks each, one unit left"),
-            shop: Shop::default().item(id, PRICE, 1).wallet(first, PRICE).wallet(second, PRICE),
-            requests: (0..clicks).flat_map(|_| [click(first), click(second)]).collect(),
+            shop: Shop::default()
+                .item(id, PRICE, 1)
+                .wallet(first, PRICE)
+                .wallet(second, PRICE),
+            requests: (0..clicks)
+                .flat_map(|_| [click(first), click(second)])
+                .collect(),
             play: Play::Together(Expected::from([("ok", clicks), ("out_of_stock", clicks)])),
         });
     }
@@ -120,7 +139,9 @@ async fn retry_after_drops(
         let request = Request::new(id, id).with_key(format!("dropped-{id}"));
         let mut clients = world.connect_all(2).await?;
         let (retry, dropped) = (clients.pop(), clients.pop());
-        let (Some(mut retry), Some(dropped)) = (retry, dropped) else { break };
+        let (Some(mut retry), Some(dropped)) = (retry, dropped) else {
+            break;
+        };
         let moment = rng.random_range(Duration::ZERO..LATEST_DROP);
         let hang_up = tokio::time::sleep(moment);
         operations.push(dropped.purchase_and_hang_up(request.clone(), hang_up).await);
@@ -135,6 +156,9 @@ fn judge_retries(operations: &[Operation]) -> Finding {
     Finding::new(
         "retry-is-acknowledged",
         "a retry under the same key, after a dropped connection, is acknowledged",
-        retries.filter(|retry| !retry.is_ok()).map(Operation::describe).collect(),
+        retries
+            .filter(|retry| !retry.is_ok())
+            .map(Operation::describe)
+            .collect(),
     )
 }

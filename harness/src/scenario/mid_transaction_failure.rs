@@ -27,8 +27,10 @@ const RECOVERY_BOUND: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
-    let mut trials =
-        vec![raising_triggers(setting).await?, terminated_sessions(setting).await?];
+    let mut trials = vec![
+        raising_triggers(setting).await?,
+        terminated_sessions(setting).await?,
+    ];
     trials.push(match setting.server.can_restart() {
         true => restarted_server(setting).await?,
         false => Trial::not_applicable(
@@ -41,8 +43,14 @@ pub(super) async fn run(setting: &Setting<'_>) -> Trials {
 
 /// Where in the transaction a trigger raises, as `create … trigger` says it.
 const TRIGGERS: [(&str, &str); 3] = [
-    ("the deduction itself", "trigger rowlock_fault after update on wallet for each row"),
-    ("the purchase row", "trigger rowlock_fault after insert on purchase for each row"),
+    (
+        "the deduction itself",
+        "trigger rowlock_fault after update on wallet for each row",
+    ),
+    (
+        "the purchase row",
+        "trigger rowlock_fault after insert on purchase for each row",
+    ),
     (
         "the commit",
         "constraint trigger rowlock_fault after update on wallet
@@ -54,8 +62,12 @@ const VICTIM: i64 = 1;
 const BYSTANDERS: std::ops::RangeInclusive<i64> = 2..=9;
 
 async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
-    setting.progress.say("mid-transaction-failure (triggers that raise)");
-    let mut shop = Shop::default().item(1, PRICE, 1_000).wallet(VICTIM, 10 * PRICE);
+    setting
+        .progress
+        .say("mid-transaction-failure (triggers that raise)");
+    let mut shop = Shop::default()
+        .item(1, PRICE, 1_000)
+        .wallet(VICTIM, 10 * PRICE);
     for user_id in BYSTANDERS {
         shop = shop.wallet(user_id, 10 * PRICE);
     }
@@ -66,10 +78,16 @@ async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
         if trigger.contains("on purchase") && !world.capabilities().purchase_rows {
             continue;
         }
-        let table = if trigger.contains("on purchase") { "purchase" } else { "wallet" };
+        let table = if trigger.contains("on purchase") {
+            "purchase"
+        } else {
+            "wallet"
+        };
         create_fault(&world, trigger).await?;
         let clients = world.connect_all(9).await?;
-        let requests = (VICTIM..=9).map(|user_id| Request::new(user_id, 1)).collect();
+        let requests = (VICTIM..=9)
+            .map(|user_id| Request::new(user_id, 1))
+            .collect();
         let operations = crate::crowd::release(clients, requests, world.clock()).await;
         drop_fault(&world, table).await?;
         let retry = world.connect_all(1).await?;
@@ -79,8 +97,12 @@ async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
         let (victim, bystanders) = operations.split_at(1);
         let wrong = victim.iter().filter(|victim| victim.is_ok());
         violations.extend(wrong.map(|op| format!("{place} failed, yet {}", op.describe())));
-        let others = bystanders.iter().chain(&retried).filter(|operation| !operation.is_ok());
-        violations.extend(others.map(|op| format!("{place} failed for another: {}", op.describe())));
+        let others = bystanders
+            .iter()
+            .chain(&retried)
+            .filter(|operation| !operation.is_ok());
+        violations
+            .extend(others.map(|op| format!("{place} failed for another: {}", op.describe())));
         history.extend(operations);
         history.extend(retried);
     }
@@ -89,7 +111,9 @@ async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
         "whose transaction fails is not acknowledged, all others are, and so is the retry",
         violations,
     );
-    world.close("triggers that raise", history, true, vec![finding]).await
+    world
+        .close("triggers that raise", history, true, vec![finding])
+        .await
 }
 
 async fn create_fault(world: &World<'_>, trigger: &str) -> Result<(), EnvironmentError> {
@@ -98,13 +122,17 @@ async fn create_fault(world: &World<'_>, trigger: &str) -> Result<(), Environmen
          begin raise exception 'a fault of the harness'; end $$;
          create {trigger} when (new.user_id = {VICTIM}) execute function rowlock_fault()"
     );
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(world.inspector().pool()).await?;
+    sqlx::raw_sql(AssertSqlSafe(statements))
+        .execute(world.inspector().pool())
+        .await?;
     Ok(())
 }
 
 async fn drop_fault(world: &World<'_>, table: &str) -> Result<(), EnvironmentError> {
     let statement = format!("drop trigger rowlock_fault on {table}");
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(world.inspector().pool()).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(world.inspector().pool())
+        .await?;
     Ok(())
 }
 
@@ -118,7 +146,9 @@ const ITEMS: i64 = 8;
 const LATECOMER: i64 = USERS + 1;
 
 fn load_shop() -> Shop {
-    let mut shop = Shop::default().item(1, PRICE, 100).wallet(LATECOMER, 1_000_000);
+    let mut shop = Shop::default()
+        .item(1, PRICE, 100)
+        .wallet(LATECOMER, 1_000_000);
     for item_id in 2..=ITEMS {
         shop = shop.item(item_id, PRICE, 1_000_000);
     }
@@ -133,7 +163,9 @@ fn load_request(index: usize) -> Request {
 async fn terminated_sessions(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
     const EVERY: usize = 100;
     let name = "sessions terminated under load";
-    setting.progress.say(format!("mid-transaction-failure ({name})"));
+    setting
+        .progress
+        .say(format!("mid-transaction-failure ({name})"));
     let world = World::open(setting, load_shop()).await?;
     let load = Load::new();
     let faults = async {
@@ -150,11 +182,16 @@ async fn terminated_sessions(setting: &Setting<'_>) -> Result<Trial, Environment
 
 async fn restarted_server(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
     let name = "server restarted under load";
-    setting.progress.say(format!("mid-transaction-failure ({name})"));
+    setting
+        .progress
+        .say(format!("mid-transaction-failure ({name})"));
     let world = World::open(setting, load_shop()).await?;
     let load = Load::new();
     let faults = async {
-        for (answers, mode) in [(LOAD / 3, StopMode::Fast), (2 * LOAD / 3, StopMode::Immediate)] {
+        for (answers, mode) in [
+            (LOAD / 3, StopMode::Fast),
+            (2 * LOAD / 3, StopMode::Immediate),
+        ] {
             load.wait_for(answers).await;
             setting.server.restart(mode).await?;
         }
@@ -179,7 +216,11 @@ async fn close_recovered(
     let mut finding = Finding::new(
         "serves-again",
         "within 5 s after the last fault the target sells again",
-        if sells { Vec::new() } else { vec!["no purchase was acknowledged in that time".into()] },
+        if sells {
+            Vec::new()
+        } else {
+            vec!["no purchase was acknowledged in that time".into()]
+        },
     );
     if !faulted {
         finding.outcome = crate::invariant::Outcome::Unchecked("no fault took place".into());
@@ -212,7 +253,10 @@ struct Load {
 
 impl Load {
     fn new() -> Self {
-        Load { next: AtomicUsize::new(0), answers: watch::Sender::new(0) }
+        Load {
+            next: AtomicUsize::new(0),
+            answers: watch::Sender::new(0),
+        }
     }
 
     /// Waits until `count` requests have been answered or given up.

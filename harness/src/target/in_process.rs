@@ -52,7 +52,11 @@ impl InProcess {
             // A sender that is gone stops the service too.
             let _ = stopped.await;
         }));
-        Ok(InProcess { address, stop, serving })
+        Ok(InProcess {
+            address,
+            stop,
+            serving,
+        })
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -85,7 +85,9 @@ impl TargetSpec {
     pub fn describe(&self) -> String {
         match self {
             TargetSpec::InProcess(build) => format!("{} in-process", build.name),
-            TargetSpec::Command { name, replicas: 1, .. } => name.clone(),
+            TargetSpec::Command {
+                name, replicas: 1, ..
+            } => name.clone(),
             TargetSpec::Command { name, replicas, .. } => format!("{name}, {replicas} replicas"),
         }
     }
@@ -157,9 +159,17 @@ impl Target {
             TargetSpec::InProcess(build) => {
                 let service = InProcess::start(*build, url).await?;
                 let addresses = vec![service.address()];
-                Ok(Target { addresses, running: Running::InProcess(service) })
+                Ok(Target {
+                    addresses,
+                    running: Running::InProcess(service),
+                })
             }
-            TargetSpec::Command { program, args, replicas, name } => {
+            TargetSpec::Command {
+                program,
+                args,
+                replicas,
+                name,
+            } => {
                 let mut addresses = Vec::new();
                 let mut trees = Vec::new();
                 for _ in 0..*replicas {
@@ -167,7 +177,10 @@ impl Target {
                     addresses.push(address);
                     trees.push(tree);
                 }
-                Ok(Target { addresses, running: Running::Trees(trees) })
+                Ok(Target {
+                    addresses,
+                    running: Running::Trees(trees),
+                })
             }
         }
     }
@@ -201,17 +214,26 @@ async fn start_program(
         .env("DATABASE_URL", url)
         .env("HOST", "127.0.0.1")
         .env("PORT", port.to_string());
-    let mut tree = ProcessTree::spawn(command)
-        .map_err(|source| TargetError::Spawn { program: program.into(), source })?;
+    let mut tree = ProcessTree::spawn(command).map_err(|source| TargetError::Spawn {
+        program: program.into(),
+        source,
+    })?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let deadline = Instant::now() + READY_BOUND;
     while !answers(address).await {
         if let Some(status) = tree.exit_status() {
             let (status, output) = (status.to_string(), tree.output_tail());
-            return Err(TargetError::Ended { name: name.into(), status, output });
+            return Err(TargetError::Ended {
+                name: name.into(),
+                status,
+                output,
+            });
         }
         if Instant::now() > deadline {
-            return Err(TargetError::Silent { name: name.into(), output: tree.output_tail() });
+            return Err(TargetError::Silent {
+                name: name.into(),
+                output: tree.output_tail(),
+            });
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -222,7 +244,10 @@ async fn start_program(
 async fn answers(address: SocketAddr) -> bool {
     let patience = Duration::from_secs(5);
     match Client::connect(address, Clock::start(), patience).await {
-        Ok(mut client) => client.get("/healthz").await.is_ok_and(|answer| answer.status < 500),
+        Ok(mut client) => client
+            .get("/healthz")
+            .await
+            .is_ok_and(|answer| answer.status < 500),
         Err(_) => false,
     }
 }

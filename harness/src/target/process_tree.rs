@@ -34,7 +34,9 @@ impl ProcessTree {
     /// # Errors
     /// A program that cannot be started, or no room for its output.
     pub fn spawn(mut command: Command) -> io::Result<ProcessTree> {
-        let log = tempfile::Builder::new().prefix("rowlock-target-").tempfile()?;
+        let log = tempfile::Builder::new()
+            .prefix("rowlock-target-")
+            .tempfile()?;
         let leader = command
             .stdin(Stdio::null())
             .stdout(append(&log)?)
@@ -78,7 +80,9 @@ impl ProcessTree {
         let mut members = HashSet::from([self.pid()]);
         loop {
             let before = members.len();
-            let children = parents.iter().filter(|(_, parent)| members.contains(parent));
+            let children = parents
+                .iter()
+                .filter(|(_, parent)| members.contains(parent));
             let children: Vec<_> = children.map(|(pid, _)| *pid).collect();
             members.extend(children);
             if members.len() == before {
@@ -91,7 +95,9 @@ impl ProcessTree {
     fn is_alive(&mut self, tree: &HashSet<Pid>) -> bool {
         let leader = self.pid();
         self.exit_status().is_none()
-            || tree.iter().any(|pid| *pid != leader && test_kill_process(*pid).is_ok())
+            || tree
+                .iter()
+                .any(|pid| *pid != leader && test_kill_process(*pid).is_ok())
     }
 
     fn signal(&self, tree: &HashSet<Pid>, signal: Signal) {
@@ -117,7 +123,9 @@ fn append(log: &tempfile::NamedTempFile) -> io::Result<File> {
 
 /// Every process and its parent; empty where there is no `/proc`.
 fn parents_by_pid() -> Vec<(Pid, Pid)> {
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let parent_of = |entry: fs::DirEntry| {
         let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
@@ -159,7 +167,10 @@ mod tests {
         while test_kill_process(grandchild).is_ok() && Instant::now() < deadline {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        assert!(test_kill_process(grandchild).is_err(), "{grandchild:?} still runs");
+        assert!(
+            test_kill_process(grandchild).is_err(),
+            "{grandchild:?} still runs"
+        );
     }
 
     #[tokio::test]
