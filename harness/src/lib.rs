@@ -1,1 +1,3 @@
 //! The verification harness.
+
+pub mod proxy;
