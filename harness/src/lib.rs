@@ -1,3 +1,4 @@
 //! The verification harness.
 
+pub mod postgres;
 pub mod proxy;

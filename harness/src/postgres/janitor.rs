@@ -1,0 +1,112 @@
+//! A janitor takes away what the harness leaves behind, however it ended.
+//!
+//! It is a small shell script that reads from a pipe which only the harness holds open. The
+//! kernel closes that pipe when the harness ends, be it by return, panic, `process::exit` or
+//! SIGKILL; the script then stops the process groups it was told to watch and removes its paths.
+//! It sits in a process group of its own, so that a terminal's Ctrl-C does not reach it.
+//!
+//! It does not outlive the machine, and it knows no containers.
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use rustix::process::Signal;
+
+// `kill -SIG -GROUP` without `--`: the one form that dash, bash and BusyBox all understand.
+const SCRIPT: &str = r#"
+trap '' HUP INT QUIT TERM
+watched=
+while read -r verb group signal; do
+    kept=
+    for entry in $watched; do
+        [ "${entry%%:*}" = "$group" ] || kept="$kept $entry"
+    done
+    watched=$kept
+    [ "$verb" = forget ] || watched="$watched $group:$signal"
+done
+
+pause() { sleep 0.02 || sleep 1; }
+alive() {
+    for entry in $watched; do
+        kill -0 "-${entry%%:*}" && return 0
+    done
+    return 1
+}
+
+for entry in $watched; do kill "-${entry#*:}" "-${entry%%:*}"; done
+looks=0
+while alive && [ $looks -lt 400 ]; do looks=$((looks + 1)); pause; done
+for entry in $watched; do kill -KILL "-${entry%%:*}"; done
+
+looks=0
+while [ $# -gt 0 ] && ! rm -rf -- "$@" && [ $looks -lt 100 ]; do looks=$((looks + 1)); pause; done
+"#;
+
+/// The child process that cleans up; dropping this starts the clean-up and waits for its end.
+///
+/// The end is bounded: about eight seconds for the groups to obey their signal before they are
+/// killed, two for the paths to go.
+#[derive(Debug)]
+pub struct Janitor {
+    script: Child,
+    /// `None` once the clean-up has been asked for.
+    orders: Option<ChildStdin>,
+}
+
+impl Janitor {
+    /// Starts a janitor that will remove `paths`, files or whole directories.
+    ///
+    /// # Errors
+    /// When `sh` cannot be started.
+    pub fn start(paths: &[&Path]) -> io::Result<Janitor> {
+        let mut script = Command::new("sh")
+            .args(["-c", SCRIPT, "rowlock-janitor"])
+            .args(paths)
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            // An inherited output would keep whoever reads the harness's output waiting.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let orders = script.stdin.take();
+        Ok(Janitor { script, orders })
+    }
+
+    /// Stops the process group `group` at the end, first by `signal`, then by SIGKILL.
+    ///
+    /// # Errors
+    /// When the janitor is gone, and nothing would be cleaned up.
+    pub fn watch(&self, group: u32, signal: Signal) -> io::Result<()> {
+        self.order(&format!("watch {group} {}\n", signal.as_raw()))
+    }
+
+    /// Leaves the process group `group` alone; to be called once its leader has been waited for,
+    /// because its number may then come to belong to a stranger.
+    ///
+    /// # Errors
+    /// When the janitor is gone.
+    pub fn forget(&self, group: u32) -> io::Result<()> {
+        self.order(&format!("forget {group}\n"))
+    }
+
+    fn order(&self, line: &str) -> io::Result<()> {
+        match &self.orders {
+            Some(orders) => {
+                let mut orders = orders;
+                orders.write_all(line.as_bytes())
+            }
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+impl Drop for Janitor {
+    fn drop(&mut self) {
+        self.orders.take();
+        // Nothing can be done here if it fails; the script bounds its own time.
+        let _ = self.script.wait();
+    }
+}

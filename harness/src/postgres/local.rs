@@ -1,0 +1,285 @@
+//! A throwaway cluster made by an installed PostgreSQL's `initdb` and `postgres`.
+//!
+//! Everything of it lies in one temporary directory, and everything of it is under a janitor's
+//! watch: data, log, Unix socket and processes are gone when the harness is, however it ends.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tokio::sync::Mutex;
+
+use super::access::Access;
+use super::account::{self, Account};
+use super::binaries::Binaries;
+use super::janitor::Janitor;
+use super::program::{PAUSE, Program};
+use super::{ServerError, Settings, StartError, StopMode, children};
+
+/// Generous: a cold disk, a busy machine and recovery after a crash all fit in.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOPPED_WITHIN: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) binaries: Binaries,
+    account: Option<Account>,
+    directory: PathBuf,
+    parameters: Vec<String>,
+    port: u16,
+    // In this order: the server ends before the janitor takes its directory.
+    postmaster: Mutex<Option<Program>>,
+    janitor: Arc<Janitor>,
+}
+
+impl Local {
+    pub(super) async fn start(settings: &Settings) -> Result<Local, StartError> {
+        let binaries = Binaries::find(settings.pg_bin.as_deref())?;
+        let account = Account::unprivileged()?;
+        let directory = account::make_directory(account)?;
+        let janitor = Janitor::start(&[&directory]).map_err(|source| StartError::Program {
+            program: "sh".into(),
+            source,
+        })?;
+        let mut local = Local {
+            binaries,
+            account,
+            directory,
+            parameters: settings.server_arguments(),
+            port: 0,
+            postmaster: Mutex::new(None),
+            janitor: Arc::new(janitor),
+        };
+        local.initialise().await?;
+        local.start_on_free_port().await?;
+        Ok(local)
+    }
+
+    pub(super) fn access(&self) -> Access {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.port)
+            .socket(&self.directory)
+            .username("postgres")
+            .database("postgres")
+            .ssl_mode(PgSslMode::Disable);
+        Access {
+            url: format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
+            options,
+        }
+    }
+
+    /// Does nothing when it is stopped already.
+    pub(super) async fn stop_with(&self, mode: StopMode) -> Result<(), ServerError> {
+        let mut postmaster = self.postmaster.lock().await;
+        let Some(program) = postmaster.as_mut() else {
+            return Ok(());
+        };
+        let system = |source| ServerError::System {
+            what: format!("stop by {mode:?}"),
+            source,
+        };
+        match mode {
+            StopMode::Fast => program.signal(Signal::INT).map_err(system)?,
+            StopMode::Immediate => program.signal(Signal::QUIT).map_err(system)?,
+            StopMode::Kill => kill_all(program).map_err(system)?,
+        }
+        match program.ended(STOPPED_WITHIN).await.map_err(system)? {
+            Some(_) => {
+                *postmaster = None;
+                Ok(())
+            }
+            None => Err(ServerError::StillRuns(STOPPED_WITHIN)),
+        }
+    }
+
+    /// Does nothing when it runs already.
+    pub(super) async fn start_again(&self) -> Result<(), ServerError> {
+        let mut postmaster = self.postmaster.lock().await;
+        if let Some(program) = postmaster.as_mut()
+            && program.status().is_ok_and(|status| status.is_none())
+        {
+            return Ok(());
+        }
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            *postmaster = None;
+            match self.launch(&mut postmaster).await {
+                Ok(()) => return Ok(()),
+                // What a killed server leaves behind is gone a moment later.
+                Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(ServerError::NotStarted(Box::new(error))),
+            }
+        }
+    }
+
+    async fn initialise(&self) -> Result<(), StartError> {
+        let mut initdb = self.command("initdb")?;
+        initdb
+            .args([
+                "-N",
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "--no-locale",
+                "-E",
+                "UTF8",
+                "-D",
+            ])
+            .arg(self.directory.join("data"));
+        let status = self.spawn(&mut initdb)?.ended(READY_WITHIN).await;
+        match status.map_err(StartError::Directory)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(self.not_ready(format!("initdb failed ({status})"), 0)),
+            None => {
+                let what = format!("initdb was not done in {} s", READY_WITHIN.as_secs());
+                Err(self.not_ready(what, 0))
+            }
+        }
+    }
+
+    async fn start_on_free_port(&mut self) -> Result<(), StartError> {
+        for _ in 0..10 {
+            self.port = free_port()?;
+            let mut postmaster = self.postmaster.lock().await;
+            match self.launch(&mut postmaster).await {
+                // Somebody took the port between our look and the server's.
+                Err(StartError::NotReady { log, .. }) if log.contains("could not bind") => {}
+                other => return other,
+            }
+        }
+        Err(StartError::Directory(io::ErrorKind::AddrInUse.into()))
+    }
+
+    /// Starts `postgres` and waits until it answers a query.
+    async fn launch(&self, postmaster: &mut Option<Program>) -> Result<(), StartError> {
+        let log_start = fs::metadata(self.log()).map_or(0, |log| log.len());
+        let mut postgres = self.command("postgres")?;
+        postgres
+            .arg("-D")
+            .arg(self.directory.join("data"))
+            .args([
+                "-p",
+                &self.port.to_string(),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-k",
+            ])
+            .arg(&self.directory)
+            .args(&self.parameters);
+        let program = postmaster.insert(self.spawn(&mut postgres)?);
+        let check = || {
+            let status = program.status();
+            async move {
+                match status {
+                    Ok(None) => Ok(()),
+                    Ok(Some(status)) => {
+                        Err(self.not_ready(format!("postgres ended ({status})"), log_start))
+                    }
+                    Err(source) => Err(StartError::Program {
+                        program: "postgres".into(),
+                        source,
+                    }),
+                }
+            }
+        };
+        match self.access().ready(READY_WITHIN, check).await? {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let bound = READY_WITHIN.as_secs();
+                let what = format!("postgres answered no query for {bound} s ({error})");
+                Err(self.not_ready(what, log_start))
+            }
+        }
+    }
+
+    fn command(&self, program: &str) -> Result<Command, StartError> {
+        let log = File::options().create(true).append(true).open(self.log());
+        let log = log.map_err(StartError::Directory)?;
+        let error_log = log.try_clone().map_err(StartError::Directory)?;
+        let mut command = Command::new(self.binaries.program(program));
+        // initdb spends a good part of its time on finding out the local time zone.
+        command.env("TZ", "UTC").current_dir(&self.directory);
+        command.stdin(Stdio::null()).stdout(log).stderr(error_log);
+        if let Some(account) = self.account {
+            account.apply(&mut command);
+        }
+        Ok(command)
+    }
+
+    fn spawn(&self, command: &mut Command) -> Result<Program, StartError> {
+        Program::spawn(command, &self.janitor).map_err(|source| StartError::Program {
+            program: command.get_program().to_string_lossy().into_owned(),
+            source,
+        })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    fn not_ready(&self, what: String, log_start: u64) -> StartError {
+        let log = tail(&self.log(), log_start).unwrap_or_else(|error| format!("(unread: {error})"));
+        StartError::NotReady { what, log }
+    }
+}
+
+/// Ends all of the server's processes at one moment, as a power cut would.
+///
+/// The postmaster is halted first, so that it can neither fork nor tidy up meanwhile.
+fn kill_all(postmaster: &mut Program) -> io::Result<()> {
+    postmaster.signal(Signal::STOP)?;
+    let backends = children::of(postmaster.id());
+    postmaster.signal(Signal::KILL)?;
+    for backend in backends?.into_iter().filter_map(Pid::from_raw) {
+        // Some end by themselves on their postmaster's death; that is no error.
+        let _ = kill_process(backend, Signal::KILL);
+    }
+    Ok(())
+}
+
+/// A free port below the range from which systems take those of outgoing connections: otherwise a
+/// client's connection could take it while the server restarts.
+fn free_port() -> Result<u16, StartError> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Different processes begin at different ports; no randomness is needed for that.
+    let first = std::process::id().wrapping_mul(61) % 10_000;
+    for _ in 0..10_000 {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + u16::try_from((first + step) % 10_000).unwrap_or(0);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(StartError::Directory(io::ErrorKind::AddrInUse.into()))
+}
+
+fn is_passing(error: &StartError) -> bool {
+    let signs = [
+        "still in use",
+        "lock file \"postmaster.pid\" already exists",
+        "could not bind",
+    ];
+    matches!(error, StartError::NotReady { log, .. } if signs.iter().any(|sign| log.contains(sign)))
+}
+
+/// The last lines of what was logged after the first `start` bytes.
+fn tail(log: &Path, start: u64) -> io::Result<String> {
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+}
