@@ -7,6 +7,8 @@
 
 pub mod cli;
 
+pub mod fault;
+pub mod recovery;
 pub mod scenario;
 pub mod trial;
 pub mod world;

@@ -1,5 +1,7 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod common;
+mod faults;
 mod run;
 mod serve;
 mod stop;
@@ -38,6 +40,8 @@ enum Command {
         #[command(flatten)]
         args: RunArgs,
     },
+    /// Break every step of a purchase in every way, one at a time
+    Faults(faults::FaultsArgs),
     /// List the scenarios and the invariants
     List,
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
@@ -71,8 +75,9 @@ struct PostgresArgs {
     durable: bool,
 }
 
+/// What every kind of run takes.
 #[derive(Debug, Args)]
-struct RunArgs {
+struct CommonArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
     /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
@@ -81,13 +86,6 @@ struct RunArgs {
     /// How many processes of the target share the database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
     replicas: usize,
-    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
-    buyers: usize,
-    /// The stocks that they fight for, one trial each
-    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
-          value_parser = clap::value_parser!(i64).range(0..))]
-    stock: Vec<i64>,
     /// Where every random choice comes from; printed with each report
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
@@ -106,6 +104,19 @@ struct RunArgs {
     mutant: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
+    buyers: usize,
+    /// The stocks that they fight for, one trial each
+    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
+          value_parser = clap::value_parser!(i64).range(0..))]
+    stock: Vec<i64>,
+}
+
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
     use clap::builder::TypedValueParser;
     clap::value_parser!(u32)
@@ -119,6 +130,7 @@ impl Cli {
         let done = match self.command {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
+            Command::Faults(args) => faults::faults(args).await,
             Command::List => Ok(list()),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,

@@ -150,14 +150,18 @@ enum Running {
 }
 
 impl Target {
-    /// Starts `spec` against the database at `url` and waits until it answers.
+    /// Starts `spec` against the database at `url`, with `env` beside, and waits until it answers.
     ///
     /// # Errors
     /// [`TargetError`], with the program's own last words.
-    pub async fn start(spec: &TargetSpec, url: &str) -> Result<Target, TargetError> {
+    pub async fn start(
+        spec: &TargetSpec,
+        url: &str,
+        env: &[(String, String)],
+    ) -> Result<Target, TargetError> {
         match spec {
             TargetSpec::InProcess(build) => {
-                let service = InProcess::start(*build, url).await?;
+                let service = InProcess::start(*build, url, env).await?;
                 let addresses = vec![service.address()];
                 Ok(Target {
                     addresses,
@@ -173,7 +177,7 @@ impl Target {
                 let mut addresses = Vec::new();
                 let mut trees = Vec::new();
                 for _ in 0..*replicas {
-                    let (address, tree) = start_program(program, args, name, url).await?;
+                    let (address, tree) = start_program(program, args, name, url, env).await?;
                     addresses.push(address);
                     trees.push(tree);
                 }
@@ -206,11 +210,13 @@ async fn start_program(
     args: &[String],
     name: &str,
     url: &str,
+    env: &[(String, String)],
 ) -> Result<(SocketAddr, ProcessTree), TargetError> {
     let port = free_port().map_err(TargetError::Port)?;
     let mut command = Command::new(program);
     command
         .args(args)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .env("DATABASE_URL", url)
         .env("HOST", "127.0.0.1")
         .env("PORT", port.to_string());

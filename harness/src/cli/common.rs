@@ -1,0 +1,134 @@
+//! What every kind of run has in common: its server, its target, its end by a signal, and the
+//! flags that make it again.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::stop::stop_signal;
+use super::{CommonArgs, PostgresArgs};
+use crate::postgres::{Provider, Server, Settings};
+use crate::progress::Progress;
+use crate::seed::Seed;
+use crate::target::TargetSpec;
+use crate::world::Setting;
+
+/// Whether standard output is a terminal that may show colours (no-color.org).
+pub(super) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Waits for `run` or the first signal, which gives nothing. Either way, everything that was
+/// started is gone before this returns. `again` is the command line that makes the same run.
+///
+/// # Errors
+/// What stopped the run, with that command line.
+pub(super) async fn uninterrupted<T>(
+    run: impl Future<Output = anyhow::Result<T>>,
+    progress: &Progress,
+    again: &str,
+) -> anyhow::Result<Option<T>> {
+    let interrupted = stop_signal()?;
+    let done = tokio::select! {
+        biased;
+        () = interrupted => None,
+        done = run => Some(done),
+    };
+    progress.finish();
+    match done {
+        None => {
+            eprintln!("interrupted; nothing is concluded; to try again: rowlock {again}");
+            Ok(None)
+        }
+        Some(done) => done
+            .map(Some)
+            .with_context(|| format!("nothing is concluded; to try again: rowlock {again}")),
+    }
+}
+
+impl PostgresArgs {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            provider: self.postgres,
+            durable: self.durable,
+            ..Settings::from_env()
+        }
+    }
+}
+
+impl CommonArgs {
+    /// The seed that was given, or a new one.
+    pub(super) fn seed(&self) -> Seed {
+        self.seed.unwrap_or_else(Seed::from_entropy)
+    }
+
+    /// A setting without load.
+    pub(super) fn setting<'a>(
+        &self,
+        server: &'a Server,
+        target: &'a TargetSpec,
+        seed: Seed,
+        progress: &'a Progress,
+    ) -> Setting<'a> {
+        Setting {
+            server,
+            target,
+            target_env: Vec::new(),
+            seed,
+            buyers: 0,
+            stocks: Vec::new(),
+            patience: Duration::from_secs(self.request_timeout_s),
+            progress,
+        }
+    }
+
+    /// Writes what `render` gives to where `--junit` says, if it says so.
+    pub(super) fn write_junit<E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        render: impl FnOnce() -> Result<String, E>,
+    ) -> anyhow::Result<()> {
+        let Some(path) = &self.junit else {
+            return Ok(());
+        };
+        let xml = render().context("the report does not fit into XML")?;
+        std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// What is verified.
+    pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
+        if let Some(command) = &self.service_cmd {
+            return Ok(TargetSpec::command(command, self.replicas)?);
+        }
+        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
+        match &self.mutant {
+            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
+            Some(name) => match crate::mutants::find(name) {
+                Some(mutant) => Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas)),
+                None => bail!("--mutant {name:?} is none of the mutants"),
+            },
+        }
+    }
+
+    /// The flags that make the same run again, ready to paste.
+    pub(super) fn repeat(&self, seed: Seed) -> String {
+        let mut flags = vec![format!("--seed {seed}")];
+        if self.postgres.postgres != Provider::Auto {
+            flags.push(format!("--postgres {}", self.postgres.postgres));
+        }
+        if self.postgres.durable {
+            flags.push("--durable".into());
+        }
+        if self.replicas != 1 {
+            flags.push(format!("--replicas {}", self.replicas));
+        }
+        if let Some(command) = &self.service_cmd {
+            let quoted = shlex::try_quote(command).unwrap_or_default();
+            flags.push(format!("--service-cmd {quoted}"));
+        }
+        if let Some(mutant) = &self.mutant {
+            flags.push(format!("--mutant {mutant}"));
+        }
+        flags.join(" ")
+    }
+}
