@@ -14,8 +14,9 @@ const MAX_TIMEOUT_MS: u64 = 86_400_000;
 /// How the service runs. All times are in milliseconds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `DATABASE_URL`: where the shop's rows are. `postgres://user:password@host:port/database`;
-    /// `?host=/directory` for a Unix socket. What it leaves out comes from PGHOST, PGUSER and so on.
+    /// `DATABASE_URL`: where the shop's rows are. `postgres://user:password@host:port/database`,
+    /// or `postgres:///database?host=/directory&user=user` for a Unix socket. What it leaves out
+    /// comes from PGHOST, PGUSER and so on.
     pub database_url: String,
     /// `HOST`: the name or address to listen on.
     pub host: String,
@@ -65,7 +66,10 @@ pub enum ConfigError {
         value: String,
     },
     /// Not the address of a Postgres. The value is not repeated where it may hold a password.
-    #[error("DATABASE_URL: expected postgres://user:password@host:port/database, but {reason}")]
+    #[error(
+        "DATABASE_URL: expected postgres://user:password@host:port/database, \
+         or postgres:///database?host=/directory&user=user for a Unix socket: {reason}"
+    )]
     DatabaseUrl {
         /// What is wrong with it.
         reason: String,
@@ -139,10 +143,7 @@ impl Config {
     /// [`ConfigError::DatabaseUrl`].
     pub fn session_options(&self) -> Result<PgConnectOptions, ConfigError> {
         Ok(self.connect_options()?.options([
-            (
-                "default_transaction_isolation",
-                "read\\ committed".to_owned(),
-            ),
+            ("default_transaction_isolation", "read committed".to_owned()),
             ("lock_timeout", self.lock_timeout_ms.to_string()),
             ("statement_timeout", self.statement_timeout_ms.to_string()),
             (

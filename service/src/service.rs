@@ -93,7 +93,9 @@ impl Service {
         // Dead connections show at BEGIN, where the purchase takes the next one: no ping before.
         let purchases = pool(config.pool_size, acquire_timeout)
             .test_before_acquire(false)
-            .connect_lazy_with(session_options.clone());
+            .connect_with(session_options.clone())
+            .await
+            .map_err(StartError::Connect)?;
         let reads = pool(READERS, READ_ACQUIRE_TIMEOUT).connect_lazy_with(session_options);
 
         let admission = Arc::new(Admission::new(
