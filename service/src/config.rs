@@ -108,7 +108,7 @@ impl Config {
             transaction_timeout_ms: timeout("TRANSACTION_TIMEOUT_MS", 20_000)?,
             idle_timeout_ms: timeout("IDLE_TIMEOUT_MS", 75_000)?,
             body_timeout_ms: timeout("BODY_TIMEOUT_MS", 10_000)?,
-            shutdown_timeout_ms: timeout("SHUTDOWN_TIMEOUT_MS", 30_000)?,
+            shutdown_timeout_ms: timeout("SHUTDOWN_TIMEOUT_MS", 25_000)?,
         };
         if config.host.trim().is_empty() {
             return Err(ConfigError::Host { value: config.host });
