@@ -10,9 +10,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::mutants::MUTANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
+use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
 use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
@@ -47,6 +49,9 @@ enum Command {
     Target(target::TargetArgs),
 }
 
+/// How long a client waits for an answer, unless told otherwise.
+const REQUEST_TIMEOUT_S: u64 = 60;
+
 fn scenario_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name))
 }
@@ -76,7 +81,7 @@ struct RunArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
     /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant")]
+    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
     service_cmd: Option<String>,
     /// How many processes of the target share the database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
@@ -92,9 +97,13 @@ struct RunArgs {
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
     /// How long a client waits for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+    #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
+    /// How long the target may take from its start to its first HTTP answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
+    start_timeout_s: u64,
     /// How to write the report on standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -102,8 +111,17 @@ struct RunArgs {
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
     /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = mutant_names())]
     mutant: Option<String>,
+}
+
+fn mutant_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
+}
+
+/// Refuses at once what could not be started later.
+fn command_line(line: &str) -> Result<String, TargetError> {
+    TargetSpec::command(line, 1).map(|_| line.into())
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {

@@ -7,13 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::stop::{EXIT_INTERRUPTED, stop_signal};
-use super::{Format, PostgresArgs, RunArgs};
+use super::{Format, PostgresArgs, REQUEST_TIMEOUT_S, RunArgs};
+use crate::mutants;
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};
 use crate::seed::Seed;
-use crate::target::TargetSpec;
+use crate::target::{START_TIMEOUT, TargetSpec};
+use crate::verdict::EXIT_ENVIRONMENT;
 use crate::world::Setting;
 
 /// Files that a process needs besides its buyers' connections.
@@ -40,18 +42,17 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
         report = measure(&scenarios, &args, seed, &progress) => Some(report),
     };
     progress.finish();
-    let Some(report) = report else {
-        eprintln!("interrupted; nothing is concluded (seed {seed})");
-        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    let (why, code) = match report {
+        Some(Ok(report)) => {
+            write(&report, &args)?;
+            return Ok(report.verdict.exit_code());
+        }
+        Some(Err(error)) => (format!("error: {error:#}"), EXIT_ENVIRONMENT),
+        None => ("interrupted".into(), EXIT_INTERRUPTED),
     };
-    let report = report.with_context(|| {
-        format!(
-            "nothing is concluded; to try again: rowlock {}",
-            again(&scenarios, &args, seed)
-        )
-    })?;
-    write(&report, &args)?;
-    Ok(report.verdict.exit_code())
+    eprintln!("{why}\nnothing is concluded; to try again:");
+    eprintln!("  rowlock {}", again(&scenarios, &args, seed));
+    Ok(ExitCode::from(code))
 }
 
 /// What makes the same run again.
@@ -124,12 +125,17 @@ fn write(report: &Report, args: &RunArgs) -> anyhow::Result<()> {
         let xml = junit::render(report).context("the report does not fit into XML")?;
         std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match args.format {
-        Format::Human => print!("{}", human::render(report, colour)),
+        Format::Human => print!("{}", human::render(report, wants_colour())),
         Format::Json => print!("{}", json::render(report)),
     }
     Ok(())
+}
+
+/// Colours are for terminals, and not for who sets NO_COLOR to anything (no-color.org).
+fn wants_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
 }
 
 impl PostgresArgs {
@@ -144,16 +150,21 @@ impl PostgresArgs {
 
 impl RunArgs {
     fn target(&self) -> anyhow::Result<TargetSpec> {
+        let start_timeout = Duration::from_secs(self.start_timeout_s);
+        Ok(self.program()?.with_start_timeout(start_timeout))
+    }
+
+    fn program(&self) -> anyhow::Result<TargetSpec> {
         if let Some(command) = &self.service_cmd {
             return Ok(TargetSpec::command(command, self.replicas)?);
         }
         let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
         match &self.mutant {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => match crate::mutants::find(name) {
-                Some(mutant) => Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas)),
-                None => bail!("--mutant {name:?} is none of the mutants"),
-            },
+            Some(name) => {
+                let mutant = mutants::find(name).context("clap admits known mutants only")?;
+                Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas))
+            }
         }
     }
 
@@ -171,6 +182,12 @@ impl RunArgs {
         flags.push(format!("--stock {}", stocks.join(",")));
         if self.replicas != 1 {
             flags.push(format!("--replicas {}", self.replicas));
+        }
+        if self.request_timeout_s != REQUEST_TIMEOUT_S {
+            flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
+        }
+        if self.start_timeout_s != START_TIMEOUT.as_secs() {
+            flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
         }
         if let Some(command) = &self.service_cmd {
             let quoted = shlex::try_quote(command).unwrap_or_default();

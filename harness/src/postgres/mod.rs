@@ -17,7 +17,6 @@ mod account;
 mod binaries;
 mod children;
 mod error;
-pub mod janitor;
 mod local;
 mod program;
 mod shared;
