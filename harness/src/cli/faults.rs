@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::common::uninterrupted;
-use super::stop::EXIT_INTERRUPTED;
+use super::common::conclude;
 use super::{CommonArgs, Format};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
@@ -41,8 +40,9 @@ pub(super) async fn faults(args: FaultsArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::on_terminal();
     let again = args.common.repeat(seed);
     let measured = measure(&args, seed, &progress);
-    let Some(report) = uninterrupted(measured, &progress, &format!("faults {again}")).await? else {
-        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    let report = match conclude(measured, &progress, &args.repeat(&again)).await? {
+        Ok(report) => report,
+        Err(code) => return Ok(code),
     };
     let campaign = &report.campaign;
     args.common.write_junit(|| matrix::junit(campaign))?;
@@ -58,6 +58,15 @@ pub(super) async fn faults(args: FaultsArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(campaign.verdict.exit_code())
+}
+
+impl FaultsArgs {
+    /// The command line that makes the same run again.
+    fn repeat(&self, common: &str) -> String {
+        let cases = self.cases.iter().map(|case| format!("--case {case} "));
+        let no_crash = if self.no_crash { "--no-crash " } else { "" };
+        format!("faults {}{no_crash}{common}", cases.collect::<String>())
+    }
 }
 
 async fn measure(

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::common::{colour, uninterrupted};
-use super::stop::EXIT_INTERRUPTED;
+use super::common::{conclude, wants_colour};
 use super::{Format, RunArgs};
 use crate::postgres::Server;
 use crate::progress::Progress;
@@ -31,12 +30,13 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
     let progress = Progress::on_terminal();
     let again = again(&scenarios, &args, seed);
     let measured = measure(&scenarios, &args, seed, &progress);
-    let Some(report) = uninterrupted(measured, &progress, &again).await? else {
-        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    let report = match conclude(measured, &progress, &again).await? {
+        Ok(report) => report,
+        Err(code) => return Ok(code),
     };
     args.common.write_junit(|| junit::render(&report))?;
     match args.common.format {
-        Format::Human => print!("{}", human::render(&report, colour())),
+        Format::Human => print!("{}", human::render(&report, wants_colour())),
         Format::Json => print!("{}", json::render(&report)),
     }
     Ok(report.verdict.exit_code())
