@@ -52,6 +52,7 @@ async fn violated_after(spoil: impl AsyncFnOnce(&World<'_>, &mut Vec<Operation>)
     let setting = Setting {
         server: postgres::shared_local().await,
         target: &TargetSpec::InProcess(OURS),
+        target_env: Vec::new(),
         seed: Seed(1),
         buyers: 0,
         stocks: Vec::new(),

@@ -34,6 +34,7 @@ async fn the_unlocked_mutant_is_caught_every_time_in_20_runs() {
         let setting = Setting {
             server: postgres::shared_local().await,
             target: &TargetSpec::mutant(rowlock, mutant, 1),
+            target_env: Vec::new(),
             seed: Seed(seed),
             buyers: 200,
             stocks: vec![1, 50],
