@@ -1,5 +1,7 @@
 //! The binary, its start and its end.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::net::SocketAddr;
