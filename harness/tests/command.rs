@@ -241,7 +241,11 @@ fn a_kill_leaves_no_target_either_that_ignores_the_polite_signal() {
     let target = "sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'";
     let mut rowlock = sandbox.rowlock("run balance-edge --postgres local");
     let mut rowlock = rowlock.args(["--service-cmd", target]).spawn().unwrap();
-    eventually("it runs", || sandbox.runs("trap"), || sandbox.remains());
+    eventually(
+        "it runs",
+        || sandbox.runs(": sleep 0.1"),
+        || sandbox.remains(),
+    );
     rowlock.kill().unwrap();
     rowlock.wait().unwrap();
     sandbox.wait_until_clean();
