@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::common::conclude;
-use super::{CommonArgs, Format};
+use super::{CommonArgs, Format, output};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
 use crate::postgres::Server;
@@ -46,17 +46,17 @@ pub(super) async fn faults(args: FaultsArgs) -> anyhow::Result<ExitCode> {
     };
     let campaign = &report.campaign;
     args.common.write_junit(|| matrix::junit(campaign))?;
-    match args.common.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Human => {
-            print!("{}", matrix::render(campaign, &again));
-            println!("\npostgres: {}", report.postgres);
-            println!("target:   {}", report.target);
-            println!("seed:     {seed}");
-            println!("cases:    {}", campaign.played.len());
-            println!("verdict:  {}", campaign.verdict);
-        }
-    }
+    output::write(&match args.common.format {
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        Format::Human => format!(
+            "{}\npostgres: {}\ntarget:   {}\nseed:     {seed}\ncases:    {}\nverdict:  {}\n",
+            matrix::render(campaign, &again),
+            report.postgres,
+            report.target,
+            campaign.played.len(),
+            campaign.verdict
+        ),
+    })?;
     Ok(campaign.verdict.exit_code())
 }
 

@@ -2,6 +2,7 @@
 
 mod common;
 mod faults;
+mod output;
 mod run;
 mod serve;
 mod stop;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::invariant::INVARIANTS;
 use crate::mutants::MUTANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
@@ -149,7 +151,7 @@ impl Cli {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
-            Command::List => Ok(list()),
+            Command::List => list(),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };
@@ -160,14 +162,14 @@ impl Cli {
     }
 }
 
-fn list() -> ExitCode {
-    println!("scenarios:");
-    for scenario in SCENARIOS {
-        println!("  {:<32} {}", scenario.name, scenario.about);
-    }
-    println!("\ninvariants, checked after every trial:");
-    for invariant in crate::invariant::INVARIANTS {
-        println!("  {:<32} {}", invariant.name, invariant.statement);
-    }
-    ExitCode::SUCCESS
+fn list() -> anyhow::Result<ExitCode> {
+    let line = |name: &str, about: &str| format!("  {name:<32} {about}\n");
+    let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
+    let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
+    output::write(&format!(
+        "scenarios:\n{}\ninvariants, checked after every trial:\n{}",
+        scenarios.collect::<String>(),
+        invariants.collect::<String>()
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }

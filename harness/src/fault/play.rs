@@ -279,10 +279,10 @@ fn merge(findings: &mut [Finding], later: Vec<Finding>) {
         let earlier = findings
             .iter_mut()
             .find(|earlier| earlier.name == later.name);
-        if let Some(earlier) = earlier {
-            if later.verdict() > earlier.verdict() {
-                *earlier = later;
-            }
+        if let Some(earlier) = earlier
+            && later.verdict() > earlier.verdict()
+        {
+            *earlier = later;
         }
     }
 }
