@@ -2,7 +2,9 @@
 //!
 //! The one idea: direct and proxied pgbench runs alternate on one server, so that whatever else
 //! the machine does falls on both, and only their ratio is judged. The proxy has a thread of its
-//! own here, as it would have beside a target; both its sides are TCP, like the direct connection.
+//! own here, as it would have beside a target. The target's side is TCP, like the direct connection;
+//! the server's side is its Unix socket, as wherever a server has one. The ratio with TCP on both
+//! sides is shown beside.
 //! Not by criterion: what is measured is a rate under load, not the time of a call.
 //!
 //! `SECONDS` and `ROUNDS` in the environment set the length of each run and their number.
@@ -53,29 +55,34 @@ fn main() -> Result<ExitCode> {
     let database = runtime.block_on(server.create_database("bench"))?;
     pgbench(&database.url(), &["-i", "-q", "-s", "10"])?;
 
-    let (_proxy, control) = proxy_on_its_own_thread(&runtime, &database.url())?;
+    let (_proxy, control) = proxy_on_its_own_thread(&runtime, Address::of(&database.options()))?;
+    let by_port = Address::of_url(&database.url())?;
     let through = database.url_through(control.address());
     let mut all_reached = true;
     for workload in &WORKLOADS {
-        let mut rates = [0.0; 3];
+        let mut rates = [0.0; 4];
         for _ in 0..rounds {
             rates[0] += rate(&database.url(), workload, seconds)?;
             rates[1] += rate(&through, workload, seconds)?;
             control.set_trace(Some(Recording::new()));
             rates[2] += rate(&through, workload, seconds)?;
             control.set_trace(None);
+            control.set_upstream(by_port.clone());
+            rates[3] += rate(&through, workload, seconds)?;
+            control.set_upstream(Address::of(&database.options()));
         }
-        let [direct, proxied, traced] = rates.map(|sum| sum / f64::from(rounds));
+        let [direct, proxied, traced, by_port] = rates.map(|sum| sum / f64::from(rounds));
         let ratio = proxied / direct;
         let is_reached = ratio >= workload.at_least;
         all_reached &= is_reached || is_trial;
         println!(
             "{:<12} direct {direct:>8.0}/s  proxied {proxied:>8.0}/s  ratio {ratio:.3} \
-             (at least {:.1}: {})  traced {:.3}",
+             (at least {:.1}: {})  traced {:.3}  by TCP {:.3}",
             workload.name,
             workload.at_least,
             if is_reached { "reached" } else { "missed" },
             traced / direct,
+            by_port / direct,
         );
     }
     Ok(if all_reached {
@@ -88,9 +95,8 @@ fn main() -> Result<ExitCode> {
 /// The proxy lives as long as the sender that is returned.
 fn proxy_on_its_own_thread(
     runtime: &Runtime,
-    server_url: &str,
+    upstream: Address,
 ) -> Result<(tokio::sync::oneshot::Sender<()>, Control)> {
-    let upstream = Address::of_url(server_url)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (started, start) = tokio::sync::oneshot::channel();
     let own = Builder::new_current_thread().enable_all().build()?;

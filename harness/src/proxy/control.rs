@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::assembly::Watch;
 use super::gate::{Gate, ReplyAction, RequestAction};
-use super::session::{Session, Watch};
+use super::session::Session;
 use super::step::{SessionId, StepId, TransactionState};
 use super::stream::Address;
 use super::trace::Trace;
