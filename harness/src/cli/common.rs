@@ -104,7 +104,11 @@ impl CommonArgs {
         match &self.mutant {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
             Some(name) => match crate::mutants::find(name) {
-                Some(mutant) => Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas)),
+                Some(mutant) => {
+                    let replicas = self.replicas.max(mutant.replicas);
+                    let mutant = mutant.purchaser();
+                    Ok(TargetSpec::mutant(&rowlock, mutant, replicas))
+                }
                 None => bail!("--mutant {name:?} is none of the mutants"),
             },
         }
