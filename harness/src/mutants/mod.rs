@@ -7,15 +7,41 @@
 //!
 //! Where the schema lacks something, a mutant makes it itself before its first purchase.
 
+pub mod lawful;
+
 mod decider;
 mod sql;
 
 mod answer_before_commit;
+mod begin_and_commit_apart;
+mod cached_stock;
 mod cancelled_begin;
+mod check_before_transaction;
+mod deadlock_victim_acknowledged;
+mod greater_for_at_least;
+mod key_checked_apart;
+mod lock_in_autocommit;
+mod once_by_not_exists;
+mod process_mutex;
+mod refusal_debits;
+mod refusal_without_rollback;
+mod repeatable_read_unretried;
+mod retry_in_aborted_transaction;
 mod retry_of_lost_commit;
+mod second_connection;
+mod session_advisory_lock;
+mod share_lock_upgraded;
+mod skip_locked;
+mod stale_after_lock;
+mod statement_on_the_pool;
+mod stock_by_count;
 mod swallowed_statement_error;
 mod two_transactions;
 mod unlocked_absolute_write;
+mod unlocked_relative_decrement;
+mod unlocked_wallet;
+mod version_without_row_count;
+mod wallet_before_item;
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,11 +73,11 @@ pub struct Mutant {
 /// What finds a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detector {
-    /// A scenario of this name, in every run: the bug shows without luck.
+    /// The scenario of this name.
     Scenario(&'static str),
-    /// A fault of this name, at some step of a purchase.
+    /// The fault of this name, at some step of a request.
     Fault(&'static str),
-    /// The explorer, with the program of this name.
+    /// The explorer, on the program of this name.
     Explorer(&'static str),
 }
 
@@ -74,11 +100,35 @@ impl fmt::Debug for Mutant {
 /// Every mutant.
 pub const MUTANTS: &[Mutant] = &[
     unlocked_absolute_write::MUTANT,
-    cancelled_begin::MUTANT,
-    answer_before_commit::MUTANT,
+    unlocked_relative_decrement::MUTANT,
+    check_before_transaction::MUTANT,
+    lock_in_autocommit::MUTANT,
+    statement_on_the_pool::MUTANT,
+    begin_and_commit_apart::MUTANT,
+    stale_after_lock::MUTANT,
+    unlocked_wallet::MUTANT,
+    wallet_before_item::MUTANT,
+    share_lock_upgraded::MUTANT,
+    repeatable_read_unretried::MUTANT,
+    retry_in_aborted_transaction::MUTANT,
     swallowed_statement_error::MUTANT,
-    two_transactions::MUTANT,
+    cancelled_begin::MUTANT,
+    refusal_without_rollback::MUTANT,
+    answer_before_commit::MUTANT,
     retry_of_lost_commit::MUTANT,
+    key_checked_apart::MUTANT,
+    two_transactions::MUTANT,
+    process_mutex::MUTANT,
+    second_connection::MUTANT,
+    session_advisory_lock::MUTANT,
+    version_without_row_count::MUTANT,
+    skip_locked::MUTANT,
+    greater_for_at_least::MUTANT,
+    refusal_debits::MUTANT,
+    cached_stock::MUTANT,
+    once_by_not_exists::MUTANT,
+    deadlock_victim_acknowledged::MUTANT,
+    stock_by_count::MUTANT,
 ];
 
 /// The mutant called `name`.

@@ -14,8 +14,8 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "the save() of most ORMs, for which Django's documentation recommends F() expressions; the textbook's lost update",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("concurrent-buyers"),
         Detector::Explorer("one-item"),
+        Detector::Scenario("concurrent-buyers"),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
