@@ -33,7 +33,7 @@ async fn the_unlocked_mutant_is_caught_every_time_in_20_runs() {
     for seed in 0..RUNS {
         let setting = Setting {
             server: postgres::shared_local().await,
-            target: &TargetSpec::mutant(rowlock, mutant, 1),
+            target: &TargetSpec::mutant(rowlock, mutant.purchaser(), 1),
             target_env: Vec::new(),
             seed: Seed(seed),
             buyers: 200,

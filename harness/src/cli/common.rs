@@ -110,7 +110,8 @@ impl CommonArgs {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
             Some(name) => {
                 let mutant = mutants::find(name).context("clap admits known mutants only")?;
-                Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas))
+                let replicas = self.replicas.max(mutant.replicas);
+                Ok(TargetSpec::mutant(&rowlock, mutant.purchaser(), replicas))
             }
         }
     }
