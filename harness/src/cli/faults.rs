@@ -11,7 +11,6 @@ use crate::fault::{Case, crashes, gentle_faults, matrix};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
-use crate::world::Setting;
 
 #[derive(Debug, Args)]
 pub(super) struct FaultsArgs {
@@ -77,10 +76,7 @@ async fn measure(
     let target = args.common.target()?;
     progress.say("starting PostgreSQL");
     let server = Server::start(&args.common.postgres.settings()).await?;
-    let setting = Setting {
-        target_env: campaign::target_env(),
-        ..args.common.setting(&server, &target, seed, progress)
-    };
+    let setting = args.common.setting(&server, &target, seed, progress);
     let mut faults = gentle_faults();
     if !args.no_crash {
         faults.extend(crashes());
