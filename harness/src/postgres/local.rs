@@ -122,6 +122,21 @@ impl Local {
         }
     }
 
+    /// Stops it at once and removes its directory.
+    pub(super) async fn remove(self) -> Result<(), ServerError> {
+        self.stop_with(StopMode::Immediate).await?;
+        let directory = self.directory.clone();
+        drop(self);
+        if directory.exists() {
+            let source = io::ErrorKind::DirectoryNotEmpty.into();
+            return Err(ServerError::System {
+                what: format!("remove {directory:?}"),
+                source,
+            });
+        }
+        Ok(())
+    }
+
     async fn initialise(&self) -> Result<(), StartError> {
         let mut initdb = self.command("initdb")?;
         initdb
