@@ -1,13 +1,12 @@
 //! What the proxy costs when nobody drives it, as a share of the direct connection's rate.
 //!
 //! The one idea: direct and proxied pgbench runs alternate on one server, so that whatever else
-//! the machine does falls on both, and only the median of the rounds' ratios is judged. The proxy has a thread of its
-//! own here, as it would have beside a target. The target's side is TCP, like the direct connection;
-//! the server's side is its Unix socket, as wherever a server has one. The ratio with TCP on both
-//! sides is shown beside.
-//! Not by criterion: what is measured is a rate under load, not the time of a call.
-//!
-//! `BENCH_SECONDS` and `BENCH_ROUNDS` in the environment set the length of each run and their number.
+//! the machine does falls on both, and only the median of the rounds' ratios is judged. The proxy
+//! has a thread of its own here, as beside a target. The target's side is TCP, like the direct
+//! connection; the server's side is its Unix socket, as wherever a server has one, and the ratio
+//! with its port instead is shown beside. Not by criterion: what is measured is a rate under load,
+//! not the time of a call. `BENCH_SECONDS` and `BENCH_ROUNDS` set the length of each run and how
+//! many there are; PG_BIN says where pgbench is, if not in PATH.
 
 use std::error::Error;
 use std::process::{Command, ExitCode};
@@ -139,7 +138,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn pgbench(url: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("pgbench").args(arguments).arg(url).output()?;
+    let program = std::env::var("PG_BIN").map_or("pgbench".into(), |bin| bin + "/pgbench");
+    let output = Command::new(program).args(arguments).arg(url).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
