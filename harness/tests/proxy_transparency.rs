@@ -553,7 +553,8 @@ async fn pgbench_does_the_same_work_in_each_query_mode() {
 }
 
 async fn pgbench(url: &str, arguments: &[&str]) {
-    let output = Command::new("pgbench")
+    let program = std::env::var("PG_BIN").map_or("pgbench".into(), |bin| bin + "/pgbench");
+    let output = Command::new(program)
         .args(arguments)
         .arg(url)
         .stdin(Stdio::null())

@@ -211,7 +211,7 @@ impl Passage {
             }
             RequestAction::Drop | RequestAction::Replace(_) | RequestAction::Precede(_) => {
                 let refused = self.session.refuse(offered, now);
-                self.record(refused);
+                self.record(&refused);
                 self.closing = true;
                 return;
             }
@@ -221,31 +221,30 @@ impl Passage {
     }
 
     fn take_completed(&mut self, mut completed: Completed) {
-        let step = &completed.step;
-        if step.kind == StepKind::Startup {
+        self.record(&completed);
+        let Completed { step, reply, .. } = &completed;
+        if step.kind == StepKind::Startup && reply.state().is_some() {
             self.tell(SessionEvent::Opened {
                 session: self.id,
                 pid: self.session.pid,
             });
         }
-        let bytes = completed
-            .bytes
-            .take()
-            .filter(|_| step.kind != StepKind::Injected);
-        let gate = bytes.as_ref().and_then(|_| self.shared.gate());
-        let decision = gate.map_or(Decision::Now(ReplyAction::Deliver), |gate| {
-            gate.on_reply(step, &completed.reply)
-        });
-        let id = step.id;
-        self.record(completed);
-        match (decision, bytes) {
-            (Decision::Hold, Some(bytes)) => {
-                self.held_reply = Some(HeldReply { step: id, bytes });
-            }
-            (Decision::Now(ReplyAction::Drop), _) => self.closing = true,
-            (_, bytes) => self.to_client.push(&bytes.unwrap_or_default()),
+        let is_for_client = step.kind != StepKind::Injected;
+        let Some(bytes) = completed.bytes.take().filter(|_| is_for_client) else {
+            return self.advance();
+        };
+        let decision = match self.shared.gate() {
+            Some(gate) => gate.on_reply(&completed.step, &completed.reply),
+            None => Decision::Now(ReplyAction::Deliver),
+        };
+        let held = HeldReply {
+            step: completed.step.id,
+            bytes,
+        };
+        match decision {
+            Decision::Hold => self.held_reply = Some(held),
+            Decision::Now(action) => self.give(held, action),
         }
-        self.advance();
     }
 
     /// Ends the steps that get no reply, because the server skips them or is gone.
@@ -298,10 +297,10 @@ impl Passage {
         let abandoned = self.held_step();
         if let Some(offered) = self.offered.take() {
             let refused = self.session.refuse(offered, Instant::now());
-            self.record(refused);
+            self.record(&refused);
         }
         while let Some(completed) = self.session.next_unanswered(true) {
-            self.record(completed);
+            self.record(&completed);
         }
         self.tell(SessionEvent::Closed {
             session: self.id,
@@ -328,7 +327,7 @@ impl Passage {
         }
     }
 
-    fn record(&self, completed: Completed) {
+    fn record(&self, completed: &Completed) {
         let Some(trace) = self.shared.trace() else {
             return;
         };
@@ -336,9 +335,9 @@ impl Passage {
             invoked_us: self.shared.since_began_us(completed.invoked),
             sent_us: self.shared.since_began_us(completed.sent),
             completed_us: self.shared.since_began_us(Instant::now()),
-            step: completed.step,
-            reply: completed.reply,
-            replaced_by: completed.replaced_by,
+            step: completed.step.clone(),
+            reply: completed.reply.clone(),
+            replaced_by: completed.replaced_by.clone(),
             cancels: None,
         });
     }

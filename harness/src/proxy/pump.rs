@@ -98,7 +98,10 @@ impl Pump {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => {}
             // The server may have said why before it closed: its words are still to be read.
-            Poll::Ready(Err(_)) => self.server_shut = true,
+            Poll::Ready(Err(_)) => {
+                self.passage.to_server.clear();
+                self.server_shut = true;
+            }
         }
         if self.passage.has_sent_all() && !self.server_shut {
             // An orderly end is passed on as such; the server finishes what it was given.
