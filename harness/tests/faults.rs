@@ -34,11 +34,13 @@ async fn run(mutant: Option<&str>, plan: Plan) -> Campaign {
         patience: Duration::from_secs(30),
         progress: &progress,
     };
-    campaign::run(&setting, &plan).await.unwrap()
+    campaign::run(&setting, &plan)
+        .await
+        .expect("the environment is well")
 }
 
 fn only(cases: &[&str]) -> Plan {
-    let cases = cases.iter().map(|case| case.parse::<Case>().unwrap());
+    let cases = cases.iter().map(|case| case.parse::<Case>().expect(case));
     Plan {
         faults: Vec::new(),
         only: cases.collect(),
