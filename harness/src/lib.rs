@@ -28,3 +28,4 @@ pub mod seed;
 pub mod verdict;
 
 pub mod mutants;
+pub mod proxy;

@@ -1,0 +1,43 @@
+//! A proxy between a target and PostgreSQL that sees every step, and can hold or break any.
+//!
+//! It accepts the target's connections, opens one to the server for each, and forwards the raw
+//! bytes both ways. A decoded copy tells it where steps begin and end, so that a [`Trace`] can
+//! record them and a [`Gate`] can decide about them; with neither, bytes pass as they come.
+//!
+//! ```text
+//! listen   accepts, one task per connection         control  the handle from outside
+//! startup  packets before the session               gate     decisions about steps
+//! pump     moves bytes, obeys the gate              trace    records of steps
+//!   lane   bytes on their way in one direction      step     the terms of both
+//! session  the protocol of one connection; pure
+//!   frame  finds messages    message  reads them (pgwire)
+//!   reply  the answer to one step    memory  prepared statements and portals    value  as text
+//! ```
+//!
+//! It does not speak TLS, does not pool, and never changes a byte on its own account.
+
+mod control;
+mod frame;
+pub mod gate;
+mod lane;
+mod listen;
+mod memory;
+mod message;
+mod pump;
+mod reply;
+mod session;
+mod startup;
+mod step;
+mod stream;
+mod trace;
+mod value;
+
+pub use control::{Control, SessionInfo};
+pub use gate::{Decision, Gate, ReplyAction, RequestAction, SessionEvent};
+pub use listen::Proxy;
+pub use step::{
+    Reply, ReplyEnd, ServerError, SessionId, Statement, StatementResult, Step, StepId, StepKind,
+    TransactionState, Value,
+};
+pub use stream::Address;
+pub use trace::{Record, Recording, Trace, TraceForm, TraceWriter};
