@@ -1,7 +1,9 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod explore;
 mod run;
 mod serve;
+mod service;
 mod stop;
 mod target;
 
@@ -38,7 +40,9 @@ enum Command {
         #[command(flatten)]
         args: RunArgs,
     },
-    /// List the scenarios and the invariants
+    /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
+    Explore(explore::ExploreArgs),
+    /// List the scenarios, the programs to explore and the invariants
     List,
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
@@ -75,12 +79,8 @@ struct PostgresArgs {
 struct RunArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
-    /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant")]
-    service_cmd: Option<String>,
-    /// How many processes of the target share the database
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
-    replicas: usize,
+    #[command(flatten)]
+    service: service::ServiceArgs,
     /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
     buyers: usize,
@@ -101,9 +101,6 @@ struct RunArgs {
     /// Also write the report as JUnit XML
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
-    /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true)]
-    mutant: Option<String>,
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
@@ -119,6 +116,7 @@ impl Cli {
         let done = match self.command {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
+            Command::Explore(args) => explore::explore(args).await,
             Command::List => Ok(list()),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
@@ -134,6 +132,10 @@ fn list() -> ExitCode {
     println!("scenarios:");
     for scenario in SCENARIOS {
         println!("  {:<32} {}", scenario.name, scenario.about);
+    }
+    println!("\nprograms to explore:");
+    for program in crate::explorer::program::PROGRAMS {
+        println!("  {:<32} {}", program.name, program.about);
     }
     println!("\ninvariants, checked after every trial:");
     for invariant in crate::invariant::INVARIANTS {

@@ -13,7 +13,6 @@ use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};
 use crate::seed::Seed;
-use crate::target::TargetSpec;
 use crate::world::Setting;
 
 /// Files that a process needs besides its buyers' connections.
@@ -68,7 +67,7 @@ async fn measure(
     seed: Seed,
     progress: &Progress,
 ) -> anyhow::Result<Report> {
-    let target = args.target()?;
+    let target = args.service.processes()?;
     if scenarios
         .iter()
         .any(|scenario| scenario.name == "concurrent-buyers")
@@ -140,45 +139,29 @@ impl PostgresArgs {
             ..Settings::from_env()
         }
     }
+
+    /// The flags that differ from their defaults, ready to paste.
+    pub(super) fn repeat(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.postgres != Provider::Auto {
+            flags.push(format!("--postgres {}", self.postgres));
+        }
+        if self.durable {
+            flags.push("--durable".into());
+        }
+        flags
+    }
 }
 
 impl RunArgs {
-    fn target(&self) -> anyhow::Result<TargetSpec> {
-        if let Some(command) = &self.service_cmd {
-            return Ok(TargetSpec::command(command, self.replicas)?);
-        }
-        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
-        match &self.mutant {
-            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => match crate::mutants::find(name) {
-                Some(mutant) => Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas)),
-                None => bail!("--mutant {name:?} is none of the mutants"),
-            },
-        }
-    }
-
     /// The flags that make the same run again, ready to paste.
     fn repeat(&self, seed: Seed) -> String {
         let mut flags = vec![format!("--seed {seed}")];
-        if self.postgres.postgres != Provider::Auto {
-            flags.push(format!("--postgres {}", self.postgres.postgres));
-        }
-        if self.postgres.durable {
-            flags.push("--durable".into());
-        }
+        flags.extend(self.postgres.repeat());
         flags.push(format!("--buyers {}", self.buyers));
         let stocks: Vec<_> = self.stock.iter().map(ToString::to_string).collect();
         flags.push(format!("--stock {}", stocks.join(",")));
-        if self.replicas != 1 {
-            flags.push(format!("--replicas {}", self.replicas));
-        }
-        if let Some(command) = &self.service_cmd {
-            let quoted = shlex::try_quote(command).unwrap_or_default();
-            flags.push(format!("--service-cmd {quoted}"));
-        }
-        if let Some(mutant) = &self.mutant {
-            flags.push(format!("--mutant {mutant}"));
-        }
+        flags.extend(self.service.repeat());
         flags.join(" ")
     }
 }

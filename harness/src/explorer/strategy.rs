@@ -5,7 +5,7 @@
 //! so the search is the same at every speed.
 
 use super::footprint::Footprint;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Transition};
 use super::schedule::{Choice, RequestIndex, Schedule};
 
 /// Decides which schedules are run.
@@ -16,9 +16,14 @@ pub trait Strategy: Send {
     /// Learns what came of a run; called once for each chooser, in the order of [`Self::next`].
     fn observe(&mut self, outcome: &Outcome);
 
-    /// Interleavings that were left out because they are equivalent to ones that ran.
+    /// Branches that were left out because what follows them is equivalent to what ran.
     fn pruned(&self) -> u64 {
         0
+    }
+
+    /// What the strategy was to cover and could not, and why.
+    fn incomplete(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -53,6 +58,8 @@ pub trait Chooser: Send {
 pub struct Point<'a> {
     /// The choices before this one.
     pub before: &'a [Choice],
+    /// The same, with what came of them.
+    pub transitions: &'a [Transition],
     /// The requests whose steps are held, in ascending order, and what their steps can touch.
     pub enabled: &'a [(RequestIndex, Footprint)],
 }
@@ -75,7 +82,7 @@ impl Point<'_> {
 }
 
 /// Follows a schedule, and after its end lets whoever runs go on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Follow(pub Schedule);
 
 impl Chooser for Follow {
