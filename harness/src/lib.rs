@@ -30,5 +30,7 @@ pub mod report;
 pub mod seed;
 pub mod verdict;
 
+pub mod explorer;
+
 pub mod mutants;
 pub mod proxy;

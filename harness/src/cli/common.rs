@@ -13,7 +13,7 @@ use crate::mutants;
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
-use crate::target::{START_TIMEOUT, TargetSpec};
+use crate::target::{OURS, START_TIMEOUT, TargetSpec};
 use crate::verdict::EXIT_ENVIRONMENT;
 use crate::world::Setting;
 
@@ -99,6 +99,19 @@ impl CommonArgs {
     pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
         let start_timeout = Duration::from_secs(self.start_timeout_s);
         Ok(self.program()?.with_start_timeout(start_timeout))
+    }
+
+    /// The same in this process where that can be, which is faster and more easily controlled.
+    pub(super) fn in_process(&self) -> anyhow::Result<TargetSpec> {
+        let mutant = self.mutant.as_deref().and_then(mutants::find);
+        if self.service_cmd.is_some() || self.replicas > 1 {
+            return self.target();
+        }
+        match mutant {
+            Some(mutant) if mutant.replicas > 1 => self.target(),
+            Some(mutant) => Ok(TargetSpec::InProcess(mutant.purchaser())),
+            None => Ok(TargetSpec::InProcess(OURS)),
+        }
     }
 
     fn program(&self) -> anyhow::Result<TargetSpec> {

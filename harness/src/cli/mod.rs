@@ -1,6 +1,7 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
 mod common;
+mod explore;
 mod faults;
 mod output;
 mod run;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::explorer::program::PROGRAMS;
 use crate::invariant::INVARIANTS;
 use crate::mutants::MUTANTS;
 use crate::postgres::Provider;
@@ -46,7 +48,9 @@ enum Command {
     },
     /// Break every step of a purchase in every way, one at a time
     Faults(faults::FaultsArgs),
-    /// List the scenarios and the invariants
+    /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
+    Explore(explore::ExploreArgs),
+    /// List the scenarios, the programs to explore and the invariants
     List,
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
@@ -151,6 +155,7 @@ impl Cli {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
+            Command::Explore(args) => explore::explore(args).await,
             Command::List => list(),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
@@ -165,10 +170,12 @@ impl Cli {
 fn list() -> anyhow::Result<ExitCode> {
     let line = |name: &str, about: &str| format!("  {name:<32} {about}\n");
     let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
+    let programs = PROGRAMS.iter().map(|it| line(it.name, it.about));
     let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
     output::write(&format!(
-        "scenarios:\n{}\ninvariants, checked after every trial:\n{}",
+        "scenarios:\n{}\nprograms to explore:\n{}\ninvariants, checked after every trial:\n{}",
         scenarios.collect::<String>(),
+        programs.collect::<String>(),
         invariants.collect::<String>()
     ))?;
     Ok(ExitCode::SUCCESS)

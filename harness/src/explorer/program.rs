@@ -1,0 +1,125 @@
+//! Programs: the few simultaneous requests that are worth every interleaving.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::Request;
+use crate::shop::Shop;
+
+const PRICE: i64 = 250;
+
+/// Initial rows, and requests that are all sent at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its name on the command line.
+    pub name: String,
+    /// The rows before the first request.
+    pub initial: Shop,
+    /// The requests; a schedule counts them from 0.
+    pub requests: Vec<Request>,
+}
+
+/// A program's name, what it is about, and how to make it for a number of buyers.
+#[derive(Debug)]
+pub struct Template {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    make: fn(i64) -> (Shop, Vec<Request>),
+}
+
+/// Every program, in the order of the reports.
+pub const PROGRAMS: &[Template] = &[
+    Template {
+        name: "one-item",
+        about: "each buyer has a wallet, and there is a unit fewer than buyers",
+        make: one_item,
+    },
+    Template {
+        name: "one-wallet",
+        about: "one user buys two items at once and has the money for all but one purchase",
+        make: one_wallet,
+    },
+    Template {
+        name: "crosswise",
+        about: "two users buy the same two items in opposite orders",
+        make: crosswise,
+    },
+    Template {
+        name: "repeated-key",
+        about: "one purchase sent again and again under one Idempotency-Key",
+        make: repeated_key,
+    },
+    Template {
+        name: "refused-click",
+        about: "one user clicks again and again and can pay once, beside another user",
+        make: refused_click,
+    },
+];
+
+impl Template {
+    /// The program for this many buyers, at least one.
+    pub fn program(&self, buyers: usize) -> Program {
+        let buyers = i64::try_from(buyers.max(1)).expect("a few buyers");
+        let (initial, requests) = (self.make)(buyers);
+        Program {
+            name: self.name.to_owned(),
+            initial,
+            requests,
+        }
+    }
+}
+
+/// The template called `name`.
+pub fn find(name: &str) -> Option<&'static Template> {
+    PROGRAMS.iter().find(|template| template.name == name)
+}
+
+fn one_item(buyers: i64) -> (Shop, Vec<Request>) {
+    let stock = (buyers - 1).max(1);
+    let shop = (1..=buyers).fold(Shop::default().item(1, PRICE, stock), |shop, user| {
+        shop.wallet(user, 2 * PRICE)
+    });
+    (
+        shop,
+        (1..=buyers).map(|user| Request::new(user, 1)).collect(),
+    )
+}
+
+fn one_wallet(buyers: i64) -> (Shop, Vec<Request>) {
+    let affordable = (buyers - 1).max(1);
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .item(2, PRICE, buyers)
+        .wallet(1, affordable * PRICE);
+    let request = |click| Request::new(1, 1 + click % 2);
+    (shop, (0..buyers).map(request).collect())
+}
+
+fn crosswise(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .item(2, PRICE, buyers)
+        .wallet(1, buyers * PRICE)
+        .wallet(2, buyers * PRICE);
+    // User 1 buys item 1 and then 2, user 2 item 2 and then 1.
+    let request = |turn| Request::new(1 + turn % 2, 1 + (turn + turn / 2) % 2);
+    (shop, (0..buyers).map(request).collect())
+}
+
+fn repeated_key(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .wallet(1, buyers * PRICE);
+    let request = Request::new(1, 1).with_key("again");
+    (shop, (0..buyers).map(|_| request.clone()).collect())
+}
+
+fn refused_click(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .wallet(1, 2 * PRICE - 1)
+        .wallet(2, PRICE);
+    let request = |click| Request::new(if click == 2 { 2 } else { 1 }, 1);
+    (shop, (0..buyers).map(request).collect())
+}
