@@ -9,7 +9,7 @@ use purchase_service::order::{ItemId, UserId};
 
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Operation, Request};
+use crate::history::{Operation, Refusal, Request};
 use crate::invariant::{self, Capabilities, Evidence, Finding};
 use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
@@ -306,11 +306,9 @@ async fn probe(
         });
     }
     let purchase_rows = !inspector.purchases().await?.is_empty();
-    for _ in 0..2 {
-        client
-            .purchase(Request::new(ID, ID).with_key("rowlock-probe"))
-            .await;
-    }
+    let keyed = Request::new(ID, ID).with_key("rowlock-probe");
+    let second = client.purchase(keyed.clone()).await;
+    client.purchase(keyed).await;
     let left = inspector.read(false).await?.shop;
     let idempotency_keys = left
         .items
@@ -324,5 +322,6 @@ async fn probe(
     Ok(Capabilities {
         purchase_rows,
         idempotency_keys,
+        once_per_customer: second.is_refused(&Refusal::Conflict),
     })
 }

@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub purchase_rows: bool,
     /// A repeated `Idempotency-Key` makes no second purchase.
     pub idempotency_keys: bool,
+    /// It refuses to sell an item to the same customer twice.
+    pub once_per_customer: bool,
 }
 
 /// What the database held once the target had answered everything.
@@ -58,6 +60,8 @@ enum Needs {
     Nothing,
     PurchaseRows,
     IdempotencyKeys,
+    /// A rule that few shops have; of the others it is not even asked.
+    OncePerCustomer,
     NoFaults,
 }
 
@@ -127,6 +131,12 @@ pub const INVARIANTS: &[Invariant] = &[
         statement: "all 200s under one idempotency key carry the same receipt",
         needs: Needs::IdempotencyKeys,
         violations: answers::receipts_differ_under_a_key,
+    },
+    Invariant {
+        name: "once-per-customer",
+        statement: "where the shop has that rule, nobody has bought an item twice",
+        needs: Needs::OncePerCustomer,
+        violations: answers::sold_twice_to_a_customer,
     },
     Invariant {
         name: "receipt-is-true",
@@ -258,8 +268,12 @@ impl Invariant {
 
 /// Checks every invariant against `evidence`, in the order of [`INVARIANTS`].
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
+    let is_asked = |invariant: &&Invariant| {
+        invariant.needs != Needs::OncePerCustomer || evidence.capabilities.once_per_customer
+    };
     INVARIANTS
         .iter()
+        .filter(is_asked)
         .map(|invariant| invariant.check(evidence))
         .collect()
 }
