@@ -8,7 +8,7 @@
 
 mod mutants_support;
 
-use mutants_support::{Race, campaign, day_is_right, hold_item, hold_wallets, setting};
+use mutants_support::{Race, campaign, day_is_right, hold_item, hold_wallets, setting, violated};
 use rowlock::fault::{self, Fault, SqlState};
 use rowlock::history::Request;
 use rowlock::mutants::{self, Detector, MUTANTS};
@@ -17,19 +17,28 @@ use rowlock::shop::Shop;
 use rowlock::target::TargetSpec;
 use rowlock::verdict::Verdict;
 
-/// Wrong also when nothing is concurrent and nothing breaks, and the scenario that shows each.
-const SEQUENTIAL: &[(&str, &str)] = &[
-    ("greater-for-at-least", "balance-edge"),
-    ("refusal-debits", "balance-edge"),
-    ("refusal-without-rollback", "balance-edge"),
-    ("session-advisory-lock", "balance-edge"),
+/// Wrong also when nothing is concurrent and nothing breaks: the scenario that shows each, and
+/// the check that it violates.
+const SEQUENTIAL: &[(&str, &str, &str)] = &[
+    (
+        "greater-for-at-least",
+        "balance-edge",
+        "insufficient-balance-was-true",
+    ),
+    ("refusal-debits", "balance-edge", "balance-gone-is-prices"),
+    (
+        "refusal-without-rollback",
+        "balance-edge",
+        "expected-answers-in-turn",
+    ),
+    ("session-advisory-lock", "balance-edge", "no-lock-left"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mutant_is_right_on_a_plain_day_unless_its_bug_is_a_sequential_one() {
     for mutant in MUTANTS {
         let right = day_is_right(mutant.purchaser()).await;
-        let sequential = SEQUENTIAL.iter().any(|(name, _)| *name == mutant.name);
+        let sequential = SEQUENTIAL.iter().any(|(name, ..)| *name == mutant.name);
         match right {
             Ok(()) => assert!(!sequential, "{} is right on a plain day", mutant.name),
             Err(why) => assert!(sequential, "{}: {why}", mutant.name),
@@ -39,63 +48,55 @@ async fn a_mutant_is_right_on_a_plain_day_unless_its_bug_is_a_sequential_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequential_bug_is_caught_by_its_scenario() {
-    for (name, scenario) in SEQUENTIAL {
-        assert_caught(name, scenario).await;
+    for (name, scenario, check) in SEQUENTIAL {
+        assert_caught(name, scenario, check).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_locks_up_what_shares_its_connections_badly() {
-    for name in ["begin-and-commit-apart", "second-connection"] {
-        assert_caught(name, "concurrent-buyers").await;
-    }
+async fn a_crowd_locks_up_a_pool_from_which_each_takes_two() {
+    assert_caught("second-connection", "concurrent-buyers", "expected-answers").await;
 }
 
-async fn assert_caught(name: &str, scenario: &str) {
+async fn assert_caught(name: &str, scenario: &'static str, check: &str) {
     let mutant = mutants::find(name).unwrap();
     assert!(
-        mutant
-            .detectors
-            .contains(&Detector::Scenario(scenario_name(scenario))),
+        mutant.detectors.contains(&Detector::Scenario(scenario)),
         "{name}"
     );
     let setting = setting(TargetSpec::InProcess(mutant.purchaser())).await;
-    let trials = scenario::find(scenario)
-        .unwrap()
-        .run(&setting)
-        .await
-        .unwrap();
-    let caught = trials
-        .iter()
-        .any(|trial| trial.verdict == Some(Verdict::Violation));
-    assert!(caught, "{name} came through {scenario}: {trials:#?}");
-}
-
-fn scenario_name(name: &str) -> &'static str {
-    scenario::find(name).unwrap().name
+    let scenario = scenario::find(scenario).unwrap();
+    let violated = violated(&scenario.run(&setting).await.unwrap());
+    assert!(
+        violated.iter().any(|name| name == check),
+        "{name}: {violated:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_buyers_who_have_both_judged_the_last_unit_give_a_race_away() {
-    let names = [
+    let race = Race {
+        shop: last_unit(),
+        hold: hold_item(11),
+        first: vec![Request::new(11, 11), Request::new(12, 11)],
+        meanwhile: vec![],
+    };
+    for name in [
         "unlocked-absolute-write",
-        "unlocked-relative-decrement",
-        "check-before-transaction",
         "stale-after-lock",
-        "repeatable-read-unretried",
         "version-without-row-count",
         "stock-by-count",
-        "cached-stock",
         "process-mutex",
-    ];
-    for name in names {
-        let race = Race {
-            shop: last_unit(),
-            hold: hold_item(11),
-            first: vec![Request::new(11, 11), Request::new(12, 11)],
-            meanwhile: vec![],
-        };
-        race.assert_violated(name).await;
+    ] {
+        race.assert_violates(name, "stock-gone-is-purchases").await;
+    }
+    for name in [
+        "unlocked-relative-decrement",
+        "check-before-transaction",
+        "repeatable-read-unretried",
+        "cached-stock",
+    ] {
+        race.assert_violates(name, "no-server-error").await;
     }
 }
 
@@ -107,64 +108,78 @@ async fn a_lock_that_was_given_back_at_once_does_not_keep_the_next_buyer_out() {
         first: vec![Request::new(11, 11)],
         meanwhile: vec![Request::new(12, 11)],
     };
-    race.assert_violated("lock-in-autocommit").await;
+    race.assert_violates("lock-in-autocommit", "stock-gone-is-purchases")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_takes_another_connection_leaves_the_transaction_open() {
+    let race = Race {
+        shop: plenty().item(12, 10, 5),
+        hold: hold_item(11),
+        first: vec![Request::new(11, 11)],
+        meanwhile: vec![Request::new(12, 12)],
+    };
+    race.assert_violates("begin-and-commit-apart", "no-open-transaction")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_items_bought_from_one_unlocked_wallet_are_paid_once() {
     let race = Race {
-        shop: Shop::default()
-            .item(11, 10, 5)
-            .item(12, 10, 5)
-            .wallet(11, 100),
+        shop: plenty().item(12, 10, 5),
         hold: hold_wallets(&[11]),
         first: vec![Request::new(11, 11), Request::new(11, 12)],
         meanwhile: vec![],
     };
-    race.assert_violated("unlocked-wallet").await;
+    race.assert_violates("unlocked-wallet", "balance-gone-is-prices")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_buyers_who_share_a_lock_on_the_item_are_a_deadlock() {
-    for name in ["share-lock-upgraded", "deadlock-victim-acknowledged"] {
-        let race = Race {
-            shop: plenty(),
-            hold: hold_wallets(&[11, 12]),
-            first: vec![Request::new(11, 11), Request::new(12, 11)],
-            meanwhile: vec![],
-        };
-        race.assert_violated(name).await;
-    }
+    let race = Race {
+        shop: plenty(),
+        hold: hold_wallets(&[11, 12]),
+        first: vec![Request::new(11, 11), Request::new(12, 11)],
+        meanwhile: vec![],
+    };
+    race.assert_violates("share-lock-upgraded", "no-deadlock")
+        .await;
+    race.assert_violates("deadlock-victim-acknowledged", "acknowledged-is-purchased")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_who_will_not_wait_for_the_item_is_answered_wrongly() {
-    for name in ["skip-locked", "retry-in-aborted-transaction"] {
-        let race = Race {
-            shop: plenty(),
-            hold: hold_item(11),
-            first: vec![],
-            meanwhile: vec![Request::new(11, 11)],
-        };
-        race.assert_violated(name).await;
-    }
+    let race = Race {
+        shop: plenty(),
+        hold: hold_item(11),
+        first: vec![],
+        meanwhile: vec![Request::new(11, 11)],
+    };
+    race.assert_violates("skip-locked", "out-of-stock-was-true")
+        .await;
+    race.assert_violates("retry-in-aborted-transaction", "no-server-error")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clicks_of_one_customer_are_two_purchases_where_one_is_allowed() {
-    let click = Request::new(11, 11);
-    for (name, click) in [
-        ("key-checked-apart", click.clone().with_key("click")),
-        ("once-by-not-exists", click),
-    ] {
-        let race = Race {
-            shop: plenty(),
-            hold: hold_item(11),
-            first: vec![click.clone(), click],
-            meanwhile: vec![],
-        };
-        race.assert_violated(name).await;
-    }
+    let twice = |click: Request| Race {
+        shop: plenty(),
+        hold: hold_item(11),
+        first: vec![click.clone(), click],
+        meanwhile: vec![],
+    };
+    let keyed = twice(Request::new(11, 11).with_key("click"));
+    keyed
+        .assert_violates("key-checked-apart", "one-receipt-per-key")
+        .await;
+    let plain = twice(Request::new(11, 11));
+    plain
+        .assert_violates("once-by-not-exists", "once-per-customer")
+        .await;
 }
 
 fn last_unit() -> Shop {
@@ -184,22 +199,39 @@ fn plenty() -> Shop {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bug_that_waits_for_a_fault_is_caught_by_it() {
     let failed = Fault::Error(SqlState("XX000"));
-    for (name, fault) in [
-        ("cancelled-begin", Fault::ClientAbort),
-        ("answer-before-commit", Fault::DropBefore),
-        ("swallowed-statement-error", failed),
-        ("two-transactions", Fault::DropBefore),
-        ("retry-of-lost-commit", Fault::DropAfter),
-        ("statement-on-the-pool", failed),
+    for (name, fault, check) in [
+        ("cancelled-begin", Fault::ClientAbort, "no-open-transaction"),
+        (
+            "answer-before-commit",
+            Fault::DropBefore,
+            "acknowledged-is-purchased",
+        ),
+        (
+            "swallowed-statement-error",
+            failed,
+            "acknowledged-is-purchased",
+        ),
+        (
+            "two-transactions",
+            Fault::DropBefore,
+            "balance-gone-is-prices",
+        ),
+        (
+            "retry-of-lost-commit",
+            Fault::DropAfter,
+            "purchased-is-answered",
+        ),
+        ("statement-on-the-pool", failed, "balance-gone-is-prices"),
     ] {
         let mutant = mutants::find(name).unwrap();
         assert!(mutant.detectors.contains(&Detector::Fault(fault.column())));
         let campaign = campaign(mutant.purchaser(), fault).await;
-        assert_eq!(
-            campaign.verdict,
-            Verdict::Violation,
-            "{name}: {campaign:#?}"
-        );
+        let findings = campaign.played.iter().flat_map(|played| &played.findings);
+        let violated: Vec<_> = findings
+            .filter(|finding| finding.verdict() == Some(Verdict::Violation))
+            .map(|finding| finding.name.as_str())
+            .collect();
+        assert!(violated.contains(&check), "{name}: {violated:?}");
     }
 }
 

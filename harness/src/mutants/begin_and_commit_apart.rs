@@ -15,8 +15,8 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of it",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("concurrent-buyers"),
         Detector::Explorer("one-item"),
+        Detector::Scenario("concurrent-buyers"),
     ],
     build: |pool| deciding(pool, decide),
 };
