@@ -151,6 +151,21 @@ async fn two_buyers_who_share_a_lock_on_the_item_are_a_deadlock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_clicks_that_lock_in_opposite_orders_are_a_deadlock() {
+    let race = Race {
+        shop: plenty(),
+        hold: hold_item(11),
+        first: vec![
+            Request::new(11, 11),
+            Request::new(11, 11).with_key("second"),
+        ],
+        meanwhile: vec![],
+    };
+    race.assert_violates("wallet-before-item", "no-deadlock")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_who_will_not_wait_for_the_item_is_answered_wrongly() {
     let race = Race {
         shop: plenty(),

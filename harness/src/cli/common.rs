@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use super::stop::stop_signal;
 use super::{CommonArgs, PostgresArgs};
+use crate::mutants;
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
@@ -103,10 +104,10 @@ impl CommonArgs {
         let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
         match &self.mutant {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => match crate::mutants::find(name) {
+            Some(name) => match mutants::purchaser(name) {
                 Some(mutant) => {
-                    let replicas = self.replicas.max(mutant.replicas);
-                    let mutant = mutant.purchaser();
+                    let needed = mutants::find(name).map_or(1, |mutant| mutant.replicas);
+                    let replicas = self.replicas.max(needed);
                     Ok(TargetSpec::mutant(&rowlock, mutant, replicas))
                 }
                 None => bail!("--mutant {name:?} is none of the mutants"),

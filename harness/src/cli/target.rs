@@ -20,7 +20,7 @@ pub(super) async fn serve(args: TargetArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let service = match args.mutant {
         None => Service::start(&config).await,
-        Some(name) => match crate::mutants::find(&name) {
+        Some(name) => match crate::mutants::purchaser(&name) {
             Some(mutant) => Service::start_with(&config, mutant.build).await,
             None => bail!("--mutant {name:?} is none of the mutants"),
         },

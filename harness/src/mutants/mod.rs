@@ -49,6 +49,7 @@ use std::sync::Arc;
 use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
+use self::lawful::Lawful;
 use crate::target::BuildPurchaser;
 
 /// A service with one deliberate bug.
@@ -134,4 +135,10 @@ pub const MUTANTS: &[Mutant] = &[
 /// The mutant called `name`.
 pub fn find(name: &str) -> Option<&'static Mutant> {
     MUTANTS.iter().find(|mutant| mutant.name == name)
+}
+
+/// The purchaser called `name`, of a mutant or of a lawful service.
+pub fn purchaser(name: &str) -> Option<BuildPurchaser> {
+    let mutant = find(name).map(Mutant::purchaser);
+    mutant.or_else(|| lawful::find(name).map(Lawful::purchaser))
 }

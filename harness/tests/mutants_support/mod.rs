@@ -5,7 +5,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rowlock::crowd;
 use rowlock::fault::Fault;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::history::{Completion, Operation, Request};
@@ -129,7 +128,7 @@ pub(crate) struct Race {
     pub(crate) shop: Shop,
     /// The statement that holds the rows.
     pub(crate) hold: String,
-    /// Sent first; all of them come to wait for the rows.
+    /// Sent first, one after another; each comes to wait for the rows before the next is sent.
     pub(crate) first: Vec<Request>,
     /// Sent then, and answered before the rows are let go.
     pub(crate) meanwhile: Vec<Request>,
@@ -176,16 +175,17 @@ impl Race {
             .execute(&mut *hold)
             .await
             .unwrap();
-        let clients = world.connect_all(self.first.len()).await.unwrap();
-        let first = crowd::release(clients, self.first.clone(), world.clock());
-        let rest = async {
-            wait_for_waiters(pool, self.first.len()).await;
-            let history = in_turn(world, self.meanwhile.clone()).await;
-            hold.rollback().await.unwrap();
-            history
-        };
-        let (mut history, rest) = futures::join!(first, rest);
-        history.extend(rest);
+        let mut waiting = Vec::new();
+        for request in self.first.clone() {
+            let mut client = world.connect(waiting.len()).await.unwrap();
+            waiting.push(tokio::spawn(async move { client.purchase(request).await }));
+            wait_for_waiters(pool, waiting.len()).await;
+        }
+        let mut history = in_turn(world, self.meanwhile.clone()).await;
+        hold.rollback().await.unwrap();
+        for operation in waiting {
+            history.push(operation.await.unwrap());
+        }
         history
     }
 }
