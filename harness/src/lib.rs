@@ -14,6 +14,7 @@ pub mod trial;
 pub mod world;
 
 pub mod database;
+pub mod janitor;
 pub mod postgres;
 pub mod target;
 

@@ -305,10 +305,13 @@ async fn probe(
             answer: plain.describe(),
         });
     }
+    // A target may answer before it commits: what it can do shows once it is at rest.
+    inspector.wait_for_rest().await?;
     let purchase_rows = !inspector.purchases().await?.is_empty();
     let keyed = Request::new(ID, ID).with_key("rowlock-probe");
     let second = client.purchase(keyed.clone()).await;
     client.purchase(keyed).await;
+    inspector.wait_for_rest().await?;
     let left = inspector.read(false).await?.shop;
     let idempotency_keys = left
         .items

@@ -4,6 +4,7 @@ mod common;
 
 use common::client::{get, request, send};
 use common::{Shop, order};
+use futures::future::join_all;
 use serde_json::json;
 
 #[tokio::test]
@@ -58,6 +59,28 @@ async fn each_refusal_has_its_code_and_no_effect() {
     }
     assert_eq!(shop.rows().await, before);
     assert_eq!(shop.buy(2, 1).await.body["balance_left"], 0);
+}
+
+#[tokio::test]
+async fn two_hundred_buyers_at_once_get_exactly_the_stock() {
+    let shop = Shop::open().await;
+    shop.item(1, 3, 10).await;
+    for user_id in 1..=200 {
+        shop.wallet(user_id, 3).await;
+    }
+    let answers = join_all((1..=200).map(|user_id| shop.buy(user_id, 1))).await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 200).count(),
+        10
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| answer.code() == "out_of_stock")
+            .count(),
+        190
+    );
+    shop.assert_sound(10, 600).await;
 }
 
 #[tokio::test]

@@ -2,34 +2,35 @@
 //! flags that make it again.
 
 use std::io::IsTerminal;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use super::stop::stop_signal;
-use super::{CommonArgs, PostgresArgs};
+use super::stop::{EXIT_INTERRUPTED, stop_signal};
+use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
 use crate::mutants;
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
-use crate::target::TargetSpec;
+use crate::target::{START_TIMEOUT, TargetSpec};
+use crate::verdict::EXIT_ENVIRONMENT;
 use crate::world::Setting;
 
-/// Whether standard output is a terminal that may show colours (no-color.org).
-pub(super) fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+/// Colours are for terminals, and not for who sets NO_COLOR to anything (no-color.org).
+pub(super) fn wants_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
 }
 
-/// Waits for `run` or the first signal, which gives nothing. Either way, everything that was
-/// started is gone before this returns. `again` is the command line that makes the same run.
-///
-/// # Errors
-/// What stopped the run, with that command line.
-pub(super) async fn uninterrupted<T>(
+/// Waits for `run` or the first signal. Either way, everything that was started is gone before
+/// this returns. Where nothing is concluded, it says so with `again`, the command line that
+/// makes the same run, and gives the exit code.
+pub(super) async fn conclude<T>(
     run: impl Future<Output = anyhow::Result<T>>,
     progress: &Progress,
     again: &str,
-) -> anyhow::Result<Option<T>> {
+) -> anyhow::Result<Result<T, ExitCode>> {
     let interrupted = stop_signal()?;
     let done = tokio::select! {
         biased;
@@ -37,15 +38,13 @@ pub(super) async fn uninterrupted<T>(
         done = run => Some(done),
     };
     progress.finish();
-    match done {
-        None => {
-            eprintln!("interrupted; nothing is concluded; to try again: rowlock {again}");
-            Ok(None)
-        }
-        Some(done) => done
-            .map(Some)
-            .with_context(|| format!("nothing is concluded; to try again: rowlock {again}")),
-    }
+    let (why, code) = match done {
+        Some(Ok(done)) => return Ok(Ok(done)),
+        Some(Err(error)) => (format!("error: {error:#}"), EXIT_ENVIRONMENT),
+        None => ("interrupted".into(), EXIT_INTERRUPTED),
+    };
+    eprintln!("{why}\nnothing is concluded; to try again:\n  rowlock {again}");
+    Ok(Err(ExitCode::from(code)))
 }
 
 impl PostgresArgs {
@@ -98,20 +97,23 @@ impl CommonArgs {
 
     /// What is verified.
     pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
+        let start_timeout = Duration::from_secs(self.start_timeout_s);
+        Ok(self.program()?.with_start_timeout(start_timeout))
+    }
+
+    fn program(&self) -> anyhow::Result<TargetSpec> {
         if let Some(command) = &self.service_cmd {
             return Ok(TargetSpec::command(command, self.replicas)?);
         }
         let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
         match &self.mutant {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => match mutants::purchaser(name) {
-                Some(mutant) => {
-                    let needed = mutants::find(name).map_or(1, |mutant| mutant.replicas);
-                    let replicas = self.replicas.max(needed);
-                    Ok(TargetSpec::mutant(&rowlock, mutant, replicas))
-                }
-                None => bail!("--mutant {name:?} is none of the mutants"),
-            },
+            Some(name) => {
+                let mutant = mutants::purchaser(name).context("clap admits known mutants only")?;
+                let needed = mutants::find(name).map_or(1, |mutant| mutant.replicas);
+                let replicas = self.replicas.max(needed);
+                Ok(TargetSpec::mutant(&rowlock, mutant, replicas))
+            }
         }
     }
 
@@ -126,6 +128,12 @@ impl CommonArgs {
         }
         if self.replicas != 1 {
             flags.push(format!("--replicas {}", self.replicas));
+        }
+        if self.request_timeout_s != REQUEST_TIMEOUT_S {
+            flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
+        }
+        if self.start_timeout_s != START_TIMEOUT.as_secs() {
+            flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
         }
         if let Some(command) = &self.service_cmd {
             let quoted = shlex::try_quote(command).unwrap_or_default();

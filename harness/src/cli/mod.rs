@@ -2,6 +2,7 @@
 
 mod common;
 mod faults;
+mod output;
 mod run;
 mod serve;
 mod stop;
@@ -12,9 +13,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::invariant::INVARIANTS;
+use crate::mutants;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
+use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
 use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
@@ -51,6 +55,9 @@ enum Command {
     Target(target::TargetArgs),
 }
 
+/// How long a client waits for an answer, unless told otherwise.
+const REQUEST_TIMEOUT_S: u64 = 60;
+
 fn scenario_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name))
 }
@@ -81,7 +88,7 @@ struct CommonArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
     /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant")]
+    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
     service_cmd: Option<String>,
     /// How many processes of the target share the database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
@@ -90,9 +97,13 @@ struct CommonArgs {
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
     /// How long a client waits for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+    #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
+    /// How long the target may take from its start to its first HTTP answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
+    start_timeout_s: u64,
     /// How to write the report on standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -100,7 +111,7 @@ struct CommonArgs {
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
     /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = mutant_names())]
     mutant: Option<String>,
 }
 
@@ -117,6 +128,15 @@ struct RunArgs {
     stock: Vec<i64>,
 }
 
+fn mutant_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(mutants::names())
+}
+
+/// Refuses at once what could not be started later.
+fn command_line(line: &str) -> Result<String, TargetError> {
+    TargetSpec::command(line, 1).map(|_| line.into())
+}
+
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
     use clap::builder::TypedValueParser;
     clap::value_parser!(u32)
@@ -131,7 +151,7 @@ impl Cli {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
-            Command::List => Ok(list()),
+            Command::List => list(),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };
@@ -142,14 +162,14 @@ impl Cli {
     }
 }
 
-fn list() -> ExitCode {
-    println!("scenarios:");
-    for scenario in SCENARIOS {
-        println!("  {:<32} {}", scenario.name, scenario.about);
-    }
-    println!("\ninvariants, checked after every trial:");
-    for invariant in crate::invariant::INVARIANTS {
-        println!("  {:<32} {}", invariant.name, invariant.statement);
-    }
-    ExitCode::SUCCESS
+fn list() -> anyhow::Result<ExitCode> {
+    let line = |name: &str, about: &str| format!("  {name:<32} {about}\n");
+    let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
+    let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
+    output::write(&format!(
+        "scenarios:\n{}\ninvariants, checked after every trial:\n{}",
+        scenarios.collect::<String>(),
+        invariants.collect::<String>()
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }

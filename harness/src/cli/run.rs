@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::common::{colour, uninterrupted};
-use super::stop::EXIT_INTERRUPTED;
-use super::{Format, RunArgs};
+use super::common::{conclude, wants_colour};
+use super::{Format, RunArgs, output};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
@@ -31,14 +30,15 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
     let progress = Progress::on_terminal();
     let again = again(&scenarios, &args, seed);
     let measured = measure(&scenarios, &args, seed, &progress);
-    let Some(report) = uninterrupted(measured, &progress, &again).await? else {
-        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    let report = match conclude(measured, &progress, &again).await? {
+        Ok(report) => report,
+        Err(code) => return Ok(code),
     };
     args.common.write_junit(|| junit::render(&report))?;
-    match args.common.format {
-        Format::Human => print!("{}", human::render(&report, colour())),
-        Format::Json => print!("{}", json::render(&report)),
-    }
+    output::write(&match args.common.format {
+        Format::Human => human::render(&report, wants_colour()),
+        Format::Json => json::render(&report),
+    })?;
     Ok(report.verdict.exit_code())
 }
 

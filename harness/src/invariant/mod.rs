@@ -60,8 +60,6 @@ enum Needs {
     Nothing,
     PurchaseRows,
     IdempotencyKeys,
-    /// A rule that few shops have; of the others it is not even asked.
-    OncePerCustomer,
     NoFaults,
 }
 
@@ -133,12 +131,6 @@ pub const INVARIANTS: &[Invariant] = &[
         violations: answers::receipts_differ_under_a_key,
     },
     Invariant {
-        name: "once-per-customer",
-        statement: "where the shop has that rule, nobody has bought an item twice",
-        needs: Needs::OncePerCustomer,
-        violations: answers::sold_twice_to_a_customer,
-    },
-    Invariant {
         name: "receipt-is-true",
         statement: "a receipt names the item's price and a balance that can have been left",
         needs: Needs::Nothing,
@@ -193,6 +185,14 @@ pub const INVARIANTS: &[Invariant] = &[
         violations: aftermath::deadlocks,
     },
 ];
+
+/// A rule that only some shops have; of the others it is not asked.
+pub const ONCE_PER_CUSTOMER: Invariant = Invariant {
+    name: "once-per-customer",
+    statement: "nobody has bought an item twice in a shop that sells it once to each customer",
+    needs: Needs::Nothing,
+    violations: answers::sold_twice_to_a_customer,
+};
 
 /// How one check of a trial came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -266,14 +266,16 @@ impl Invariant {
     }
 }
 
-/// Checks every invariant against `evidence`, in the order of [`INVARIANTS`].
+/// Checks every invariant against `evidence`, in the order of [`INVARIANTS`], and then
+/// [`ONCE_PER_CUSTOMER`] where the shop has that rule.
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
-    let is_asked = |invariant: &&Invariant| {
-        invariant.needs != Needs::OncePerCustomer || evidence.capabilities.once_per_customer
-    };
+    let rule = evidence
+        .capabilities
+        .once_per_customer
+        .then_some(&ONCE_PER_CUSTOMER);
     INVARIANTS
         .iter()
-        .filter(is_asked)
+        .chain(rule)
         .map(|invariant| invariant.check(evidence))
         .collect()
 }

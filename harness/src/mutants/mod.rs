@@ -137,6 +137,12 @@ pub fn find(name: &str) -> Option<&'static Mutant> {
     MUTANTS.iter().find(|mutant| mutant.name == name)
 }
 
+/// The names of all mutants and lawful services.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let lawful = lawful::LAWFUL.iter().map(|lawful| lawful.name);
+    MUTANTS.iter().map(|mutant| mutant.name).chain(lawful)
+}
+
 /// The purchaser called `name`, of a mutant or of a lawful service.
 pub fn purchaser(name: &str) -> Option<BuildPurchaser> {
     let mutant = find(name).map(Mutant::purchaser);

@@ -19,9 +19,9 @@ use tokio::sync::Mutex;
 use super::access::Access;
 use super::account::{self, Account};
 use super::binaries::Binaries;
-use super::janitor::Janitor;
 use super::program::{PAUSE, Program};
 use super::{ServerError, Settings, StartError, StopMode, children};
+use crate::janitor::Janitor;
 
 /// Generous: a cold disk, a busy machine and recovery after a crash all fit in.
 const READY_WITHIN: Duration = Duration::from_secs(30);

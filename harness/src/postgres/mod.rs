@@ -25,7 +25,6 @@ mod url;
 
 mod access;
 mod error;
-pub mod janitor;
 
 pub use access::Database;
 pub use error::{ServerError, StartError};

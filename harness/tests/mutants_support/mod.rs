@@ -109,13 +109,7 @@ pub(crate) fn violated(trials: &[Trial]) -> Vec<String> {
 
 /// Every step of every story, broken by `fault`.
 pub(crate) async fn campaign(build: BuildPurchaser, fault: Fault) -> Campaign {
-    let mut target_env = campaign::target_env();
-    // So that a transaction that was left behind is there to be seen.
-    target_env.retain(|(name, _)| name != "IDLE_IN_TRANSACTION_TIMEOUT_MS");
-    let setting = Setting {
-        target_env,
-        ..setting(TargetSpec::InProcess(build)).await
-    };
+    let setting = setting(TargetSpec::InProcess(build)).await;
     let plan = Plan {
         faults: vec![fault],
         only: Vec::new(),
