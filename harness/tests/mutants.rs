@@ -64,7 +64,9 @@ async fn assert_caught(name: &str, scenario: &'static str, check: &str) {
         mutant.detectors.contains(&Detector::Scenario(scenario)),
         "{name}"
     );
-    let setting = setting(TargetSpec::InProcess(mutant.purchaser())).await;
+    let mut setting = setting(TargetSpec::InProcess(mutant.purchaser())).await;
+    // Who waits for a lock that is never given back need not wait long.
+    setting.target_env = vec![("LOCK_TIMEOUT_MS".into(), "300".into())];
     let scenario = scenario::find(scenario).unwrap();
     let violated = violated(&scenario.run(&setting).await.unwrap());
     assert!(

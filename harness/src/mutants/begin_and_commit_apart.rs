@@ -10,9 +10,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "begin-and-commit-apart",
-    bug: "BEGIN, the statements and COMMIT go to the pool one by one, and to different connections as soon as it has several",
-    harm: "purchases run in other buyers' transactions or in none, locks stay held, and acknowledged purchases are rolled back",
-    seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of it",
+    bug: "BEGIN, the statements and COMMIT go to the pool one by one, and to different \
+          connections as soon as it has several",
+    harm: "purchases run in other buyers' transactions or in none, locks stay held, and \
+          acknowledged purchases are rolled back",
+    seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of \
+          it",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

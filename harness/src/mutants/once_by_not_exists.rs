@@ -11,9 +11,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "once-by-not-exists",
-    bug: "a customer may buy an item once, which is left to INSERT … WHERE NOT EXISTS: two of them at the same moment both see nothing",
+    bug: "a customer may buy an item once, which is left to INSERT … WHERE NOT EXISTS: two of \
+          them at the same moment both see nothing",
     harm: "a double click gets two of what is limited to one per customer",
-    seen_in: "find-or-create in every ORM, of which Rails' documentation says that it is not atomic; uniqueness validations in Bailis et al., Feral Concurrency Control (SIGMOD 2015)",
+    seen_in: "find-or-create in every ORM, of which Rails' documentation says that it is not \
+          atomic; uniqueness validations in Bailis et al., Feral Concurrency Control (SIGMOD 2015)",
     replicas: 1,
     detectors: &[Detector::Explorer("double-click")],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
