@@ -122,9 +122,10 @@ impl CommonArgs {
         match &self.mutant {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
             Some(name) => {
-                let mutant = mutants::find(name).context("clap admits known mutants only")?;
-                let replicas = self.replicas.max(mutant.replicas);
-                Ok(TargetSpec::mutant(&rowlock, mutant.purchaser(), replicas))
+                let mutant = mutants::purchaser(name).context("clap admits known mutants only")?;
+                let needed = mutants::find(name).map_or(1, |mutant| mutant.replicas);
+                let replicas = self.replicas.max(needed);
+                Ok(TargetSpec::mutant(&rowlock, mutant, replicas))
             }
         }
     }

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::explorer::program::PROGRAMS;
 use crate::invariant::INVARIANTS;
-use crate::mutants::MUTANTS;
+use crate::mutants;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
@@ -133,7 +133,7 @@ struct RunArgs {
 }
 
 fn mutant_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
+    clap::builder::PossibleValuesParser::new(mutants::names())
 }
 
 /// Refuses at once what could not be started later.
