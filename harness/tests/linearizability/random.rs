@@ -1,0 +1,250 @@
+//! Small random histories: a shop run on the model with every answer told truly, and then, for
+//! most, a lie or two.
+
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
+use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
+use rowlock::linearizability::{LastRows, Recording};
+use rowlock::model;
+use rowlock::shop::Shop;
+
+/// Something else than what happened.
+#[derive(Debug, Clone)]
+enum Lie {
+    Completion(usize, Completion),
+    Interval(usize, u64, u64),
+    Key(usize, Option<String>),
+    Balance(usize, i64),
+    Stock(i64, i64),
+    LastBalance(i64, i64),
+}
+
+/// One operation, before it is known how it was answered.
+#[derive(Debug, Clone)]
+struct Plan {
+    request: Request,
+    gap_ns: u64,
+    before_ns: u64,
+    after_ns: u64,
+    told: Told,
+}
+
+/// What the client learns of what happened.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    All,
+    WithoutId,
+    NoReceipt,
+    Nothing,
+    NothingHappened,
+    Busy,
+}
+
+pub(crate) fn recordings(most: usize) -> impl Strategy<Value = Recording> {
+    let plans = vec(plan(), 1..=most);
+    let lies = vec(lie(most), 0..=2);
+    (
+        shop(),
+        plans,
+        of((any::<bool>(), any::<bool>())),
+        lies,
+        any::<prop::sample::Index>(),
+    )
+        .prop_map(|(shop, plans, last, lies, turn)| {
+            let mut recording = tell(shop, &plans, last);
+            for lie in lies {
+                lie.spoil(&mut recording);
+            }
+            // The order of the lines must not matter.
+            let turn = turn.index(recording.operations.len());
+            recording.operations.rotate_left(turn);
+            recording
+        })
+}
+
+fn shop() -> impl Strategy<Value = Shop> {
+    let item = (0..=2_i64, 0..=3_i64);
+    (vec(item, 1..=2), vec(0..=5_i64, 1..=2)).prop_map(|(items, balances)| {
+        let shop = (1..)
+            .zip(items)
+            .fold(Shop::default(), |shop, (id, (price, stock))| {
+                shop.item(id, price, stock)
+            });
+        (1..)
+            .zip(balances)
+            .fold(shop, |shop, (id, balance)| shop.wallet(id, balance))
+    })
+}
+
+fn key() -> impl Strategy<Value = Option<String>> {
+    weighted(
+        0.35,
+        prop_oneof![3 => Just("a".to_owned()), 1 => Just("b".to_owned())],
+    )
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let id = || prop_oneof![10 => 1..=1_i64, 6 => 2..=2_i64, 1 => 3..=3_i64];
+    let request = (id(), id(), key()).prop_map(|(user_id, item_id, key)| Request {
+        key,
+        ..Request::new(user_id, item_id)
+    });
+    let told = prop_oneof![
+        4 => Just(Told::All),
+        4 => Just(Told::WithoutId),
+        3 => Just(Told::NoReceipt),
+        2 => Just(Told::Nothing),
+        2 => Just(Told::NothingHappened),
+        1 => Just(Told::Busy),
+    ];
+    (request, 0..=3_u64, 0..=6_u64, 0..=6_u64, told).prop_map(
+        |(request, gap_ns, before_ns, after_ns, told)| Plan {
+            request,
+            gap_ns,
+            before_ns,
+            after_ns,
+            told,
+        },
+    )
+}
+
+fn completion() -> impl Strategy<Value = Completion> {
+    let receipt =
+        (of(1..=3_i64), of(0..=3_i64), of(0..=4_i64)).prop_map(|(id, price, left)| Receipt {
+            purchase_id: id.map(PurchaseId),
+            price: price.map(Money),
+            balance_left: left.map(Money),
+        });
+    let refusal = prop::sample::select(vec![
+        Refusal::OutOfStock,
+        Refusal::OutOfStock,
+        Refusal::InsufficientBalance,
+        Refusal::InsufficientBalance,
+        Refusal::UnknownItem,
+        Refusal::UnknownUser,
+        Refusal::KeyReused,
+        Refusal::Conflict,
+    ]);
+    prop_oneof![
+        2 => Just(Completion::Ok(Receipt::default())),
+        2 => receipt.prop_map(Completion::Ok),
+        3 => refusal.prop_map(Completion::Fail),
+        1 => Just(Completion::Info(Unknown::TimedOut)),
+    ]
+}
+
+fn lie(most: usize) -> impl Strategy<Value = Lie> {
+    let place = 0..most;
+    prop_oneof![
+        3 => (place.clone(), completion()).prop_map(|(place, completion)| Lie::Completion(place, completion)),
+        3 => (place.clone(), 0..=12_u64, 0..=4_u64).prop_map(|(place, at, long)| Lie::Interval(place, at, at + long)),
+        1 => (place.clone(), key()).prop_map(|(place, key)| Lie::Key(place, key)),
+        1 => (place, -1..=1_i64).prop_map(|(place, by)| Lie::Balance(place, by)),
+        1 => (1..=2_i64, -1..=1_i64).prop_map(|(id, by)| Lie::Stock(id, by)),
+        1 => (1..=2_i64, -2..=2_i64).prop_map(|(id, by)| Lie::LastBalance(id, by)),
+    ]
+}
+
+impl Lie {
+    fn spoil(self, recording: &mut Recording) {
+        let operations = &mut recording.operations;
+        let count = operations.len();
+        match self {
+            Lie::Completion(place, completion) => operations[place % count].completion = completion,
+            Lie::Interval(place, invoked_ns, completed_ns) => {
+                let operation = &mut operations[place % count];
+                (operation.invoked_ns, operation.completed_ns) = (invoked_ns, completed_ns);
+            }
+            Lie::Key(place, key) => operations[place % count].request.key = key,
+            Lie::Balance(place, by) => {
+                if let Completion::Ok(receipt) = &mut operations[place % count].completion {
+                    receipt.balance_left = receipt.balance_left.map(|left| Money(left.0 + by));
+                }
+            }
+            Lie::Stock(id, by) => {
+                recording
+                    .last
+                    .stocks
+                    .entry(ItemId(id))
+                    .and_modify(|stock| *stock += by);
+            }
+            Lie::LastBalance(id, by) => {
+                recording
+                    .last
+                    .balances
+                    .entry(UserId(id))
+                    .and_modify(|balance| balance.0 += by);
+            }
+        }
+    }
+}
+
+fn tell(shop: Shop, plans: &[Plan], last: Option<(bool, bool)>) -> Recording {
+    let mut state = model::init(&shop);
+    let mut now_ns = 0;
+    let mut ids = Vec::new();
+    let mut operations = Vec::new();
+    for plan in plans {
+        now_ns += plan.gap_ns;
+        let did_nothing = matches!(plan.told, Told::NothingHappened | Told::Busy);
+        let answer = match did_nothing {
+            true => None,
+            false => Some(state.advance(&plan.request)),
+        };
+        operations.push(Operation {
+            request: plan.request.clone(),
+            intended_ns: now_ns.saturating_sub(plan.before_ns),
+            invoked_ns: now_ns.saturating_sub(plan.before_ns),
+            completed_ns: now_ns + plan.after_ns,
+            status: None,
+            completion: learn(plan, answer, &mut ids),
+        });
+    }
+    let mut rows = LastRows::from(&state.shop);
+    let (stocks, balances) = last.unwrap_or_default();
+    rows.stocks.retain(|_, _| stocks);
+    rows.balances.retain(|_, _| balances);
+    Recording {
+        initial: shop,
+        operations,
+        last: rows,
+    }
+}
+
+fn learn(plan: &Plan, answer: Option<model::Answer>, ids: &mut Vec<Option<String>>) -> Completion {
+    match (answer, plan.told) {
+        (None, Told::Busy) => Completion::Fail(Refusal::Busy),
+        (None, _) | (_, Told::Nothing) => Completion::Info(Unknown::ConnectionLost),
+        (Some(Err(refusal)), _) => Completion::Fail(told(refusal)),
+        (Some(Ok(bought)), told) => {
+            let key = &plan.request.key;
+            let first = ids.iter().position(|other| key.is_some() && other == key);
+            let number = first.unwrap_or_else(|| {
+                ids.push(key.clone());
+                ids.len() - 1
+            });
+            let purchase_id = PurchaseId(i64::try_from(number).unwrap() + 1);
+            match told {
+                Told::NoReceipt => Completion::Ok(Receipt::default()),
+                _ => Completion::Ok(Receipt {
+                    purchase_id: matches!(told, Told::All).then_some(purchase_id),
+                    price: Some(bought.price),
+                    balance_left: Some(bought.balance_left),
+                }),
+            }
+        }
+    }
+}
+
+fn told(refusal: purchase_service::order::Refusal) -> Refusal {
+    use purchase_service::order::Refusal as Said;
+    match refusal {
+        Said::UnknownItem => Refusal::UnknownItem,
+        Said::UnknownUser => Refusal::UnknownUser,
+        Said::OutOfStock => Refusal::OutOfStock,
+        Said::InsufficientBalance => Refusal::InsufficientBalance,
+        Said::KeyReused => Refusal::KeyReused,
+    }
+}
