@@ -1,5 +1,6 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod check;
 mod run;
 mod serve;
 mod stop;
@@ -40,6 +41,8 @@ enum Command {
     },
     /// List the scenarios and the invariants
     List,
+    /// Decide whether recorded histories are linearizable, and name what contradicts it
+    Check(check::CheckArgs),
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
     /// Serve on $PORT with $DATABASE_URL until SIGTERM: what the harness starts as its target
@@ -120,6 +123,7 @@ impl Cli {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::List => Ok(list()),
+            Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };

@@ -16,6 +16,11 @@ impl Budget {
         Budget { steps }
     }
 
+    /// How many steps are left.
+    pub const fn left(self) -> u64 {
+        self.steps
+    }
+
     pub(super) fn spent_since(self, before: Budget) -> u64 {
         before.steps - self.steps
     }

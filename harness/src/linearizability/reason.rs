@@ -4,7 +4,7 @@
 //! would have answered next.
 
 use super::Fact;
-use super::part::Part;
+use super::part::{Claim, Op, Part};
 use super::recording::Recording;
 use super::search::Stuck;
 use crate::history::{Completion, Operation, Receipt};
@@ -25,7 +25,10 @@ pub(super) fn explain(recording: &Recording, part: &Part, known: &[Fact], stuck:
     match stuck.next {
         Some(op) => {
             let next = source(&op);
-            let what = objection(&state, &recording.operations[next], next);
+            let mut what = objection(&state, &recording.operations[next], next);
+            if let Some(late) = too_late(part, stuck, op) {
+                what += &format!("; {late} began only when it was over");
+            }
             let sentence = match (cannot_be_ordered(known), before.is_empty()) {
                 (Some(all), true) => format!("{all} cannot be ordered: {what}"),
                 (Some(all), false) => {
@@ -51,6 +54,23 @@ pub(super) fn explain(recording: &Recording, part: &Part, known: &[Fact], stuck:
             rows.join(" and ")
         ),
     }
+}
+
+/// The operations that could have changed what `next` is answered, had they begun in time.
+fn too_late(part: &Part, stuck: &Stuck, next: usize) -> Option<String> {
+    let next = &part.ops[next];
+    let is_late = |(index, op): &(usize, &Op)| {
+        let is_related = op.item == next.item
+            || op.user == next.user
+            || (op.key.is_some() && op.key == next.key);
+        let may_buy = !matches!(op.claim, Claim::Refused(_));
+        let is_ordered = stuck.order.contains(index);
+        is_related && may_buy && !is_ordered && op.invoked_ns > next.deadline_ns
+    };
+    let late = part.ops.iter().enumerate().filter(is_late);
+    let mut late: Vec<_> = late.map(|(_, op)| op.source).collect();
+    late.sort_unstable();
+    (!late.is_empty()).then(|| list(&late))
 }
 
 /// All known operations, if there are more than one.

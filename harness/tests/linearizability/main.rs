@@ -1,7 +1,9 @@
 //! The checker against the definition, on thousands of small random histories.
 
 mod brute_force;
+mod large;
 mod random;
+mod sale;
 
 use std::cell::Cell;
 

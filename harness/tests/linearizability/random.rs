@@ -64,18 +64,59 @@ pub(crate) fn recordings(most: usize) -> impl Strategy<Value = Recording> {
         })
 }
 
+/// As many operations as asked for, told truly, of a shop that is large enough for them.
+pub(crate) fn crowds(count: usize) -> impl Strategy<Value = Recording> {
+    let stock = prop_oneof![Just(5_i64), Just(50_i64), Just(10_000_i64)];
+    let shop = (vec((0..=3_i64, stock), 1..=4), vec(0..=90_i64, 2..=12));
+    let last = of((any::<bool>(), any::<bool>()));
+    (shop, vec(crowd_plan(), count), last)
+        .prop_map(|((items, balances), plans, last)| tell(rows(items, balances), &plans, last))
+}
+
+/// The same with a lie.
+pub(crate) fn spoilt_crowds(count: usize) -> impl Strategy<Value = Recording> {
+    (crowds(count), lie(count)).prop_map(|(mut recording, lie)| {
+        lie.spoil(&mut recording);
+        recording
+    })
+}
+
+/// Mostly answered, mostly without a key, by any of a dozen buyers.
+fn crowd_plan() -> impl Strategy<Value = Plan> {
+    let key = weighted(0.1, (0..40).prop_map(|number| format!("k{number}")));
+    let request = (1..=12_i64, 1..=4_i64, key);
+    let told = prop_oneof![
+        20 => Just(Told::WithoutId),
+        1 => Just(Told::Nothing),
+        1 => Just(Told::NothingHappened),
+        1 => Just(Told::Busy),
+    ];
+    (request, 0..=5_u64, 0..=40_u64, 0..=40_u64, told).prop_map(
+        |((user_id, item_id, key), gap_ns, before_ns, after_ns, told)| Plan {
+            request: Request {
+                key,
+                ..Request::new(user_id, item_id)
+            },
+            gap_ns,
+            before_ns,
+            after_ns,
+            told,
+        },
+    )
+}
+
+fn rows(items: Vec<(i64, i64)>, balances: Vec<i64>) -> Shop {
+    let items = (1..).zip(items);
+    let shop = items.fold(Shop::default(), |shop, (id, (price, stock))| {
+        shop.item(id, price, stock)
+    });
+    let wallets = (1..).zip(balances);
+    wallets.fold(shop, |shop, (id, balance)| shop.wallet(id, balance))
+}
+
 fn shop() -> impl Strategy<Value = Shop> {
     let item = (0..=2_i64, 0..=3_i64);
-    (vec(item, 1..=2), vec(0..=5_i64, 1..=2)).prop_map(|(items, balances)| {
-        let shop = (1..)
-            .zip(items)
-            .fold(Shop::default(), |shop, (id, (price, stock))| {
-                shop.item(id, price, stock)
-            });
-        (1..)
-            .zip(balances)
-            .fold(shop, |shop, (id, balance)| shop.wallet(id, balance))
-    })
+    (vec(item, 1..=2), vec(0..=5_i64, 1..=2)).prop_map(|(items, balances)| rows(items, balances))
 }
 
 fn key() -> impl Strategy<Value = Option<String>> {
