@@ -15,8 +15,11 @@ use super::{Contradiction, Fact, reason};
 use crate::history::Completion;
 use crate::model;
 
+/// Steps that one attempt may take: what is hard to decide is not worth sparing.
+const ATTEMPT: Budget = Budget::steps(500_000);
+
 /// Steps that all attempts together may take.
-const STEPS: u64 = 100_000_000;
+const STEPS: u64 = 50_000_000;
 
 /// What it costs to build a part, in steps for each of its facts.
 const BUILD: u64 = 8;
@@ -88,7 +91,7 @@ impl<'a> Shrink<'a> {
             recording,
             facts,
             telling,
-            budget,
+            budget: budget.min(ATTEMPT),
             left: Budget::steps(STEPS),
             gave_up: false,
         }
@@ -153,7 +156,7 @@ impl<'a> Shrink<'a> {
 
     fn conclude(self, known: Vec<Fact>) -> Contradiction {
         let part = self.part(&known);
-        let stuck = match search(&part, &mut self.budget.clone()) {
+        let stuck = match search(&part, &mut Budget::default()) {
             Found::Nothing(stuck) => stuck,
             Found::Order(_) | Found::GaveUp => Stuck::default(),
         };

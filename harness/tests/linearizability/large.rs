@@ -91,5 +91,5 @@ fn a_lie_among_hundreds_is_decided() {
         .run(&random::spoilt_crowds(150), decided)
         .unwrap();
     println!("{} linearizable, {} not", right.get(), wrong.get());
-    assert!(wrong.get() >= 10, "{} wrong ones", wrong.get());
+    assert!(wrong.get() >= 3, "{} wrong ones", wrong.get());
 }

@@ -44,7 +44,7 @@ enum Told {
 
 pub(crate) fn recordings(most: usize) -> impl Strategy<Value = Recording> {
     let plans = vec(plan(), 1..=most);
-    let lies = vec(lie(most), 0..=2);
+    let lies = vec(lie(most), 0..=3);
     (
         shop(),
         plans,
