@@ -4,6 +4,7 @@
 use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
 use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
 use rowlock::linearizability::{LastRows, Recording};
@@ -43,17 +44,14 @@ enum Told {
 }
 
 pub(crate) fn recordings(most: usize) -> impl Strategy<Value = Recording> {
-    let plans = vec(plan(), 1..=most);
+    let plans = prop_oneof![
+        2 => vec(plan(), 1..=most),
+        1 => vec(lost_plan(), 1..=most),
+    ];
     let lies = vec(lie(most), 0..=3);
-    (
-        shop(),
-        plans,
-        of((any::<bool>(), any::<bool>())),
-        lies,
-        any::<prop::sample::Index>(),
-    )
-        .prop_map(|(shop, plans, last, lies, turn)| {
-            let mut recording = tell(shop, &plans, last);
+    (shop(), plans, of(any::<u8>()), lies, any::<Index>()).prop_map(
+        |(shop, plans, last, lies, turn)| {
+            let mut recording = tell(shop, &plans, last.unwrap_or(0));
             for lie in lies {
                 lie.spoil(&mut recording);
             }
@@ -61,15 +59,15 @@ pub(crate) fn recordings(most: usize) -> impl Strategy<Value = Recording> {
             let turn = turn.index(recording.operations.len());
             recording.operations.rotate_left(turn);
             recording
-        })
+        },
+    )
 }
 
 /// As many operations as asked for, told truly, of a shop that is large enough for them.
 pub(crate) fn crowds(count: usize) -> impl Strategy<Value = Recording> {
     let stock = prop_oneof![Just(5_i64), Just(50_i64), Just(10_000_i64)];
     let shop = (vec((0..=3_i64, stock), 1..=4), vec(0..=90_i64, 2..=12));
-    let last = of((any::<bool>(), any::<bool>()));
-    (shop, vec(crowd_plan(), count), last)
+    (shop, vec(crowd_plan(), count), any::<u8>())
         .prop_map(|((items, balances), plans, last)| tell(rows(items, balances), &plans, last))
 }
 
@@ -78,6 +76,25 @@ pub(crate) fn spoilt_crowds(count: usize) -> impl Strategy<Value = Recording> {
     (crowds(count), lie(count)).prop_map(|(mut recording, lie)| {
         lie.spoil(&mut recording);
         recording
+    })
+}
+
+/// One item, three buyers, few keys, and most answers lost.
+fn lost_plan() -> impl Strategy<Value = Plan> {
+    let told = prop_oneof![
+        5 => Just(Told::WithoutId),
+        1 => Just(Told::NoReceipt),
+        6 => Just(Told::Nothing),
+        2 => Just(Told::NothingHappened),
+    ];
+    let item = prop_oneof![4 => Just(1_i64), 1 => Just(2_i64)];
+    (plan(), 1..=3_i64, item, told).prop_map(|(plan, user_id, item_id, told)| Plan {
+        request: Request {
+            key: plan.request.key,
+            ..Request::new(user_id, item_id)
+        },
+        told,
+        ..plan
     })
 }
 
@@ -116,7 +133,7 @@ fn rows(items: Vec<(i64, i64)>, balances: Vec<i64>) -> Shop {
 
 fn shop() -> impl Strategy<Value = Shop> {
     let item = (0..=2_i64, 0..=3_i64);
-    (vec(item, 1..=2), vec(0..=5_i64, 1..=2)).prop_map(|(items, balances)| rows(items, balances))
+    (vec(item, 1..=2), vec(0..=5_i64, 1..=3)).prop_map(|(items, balances)| rows(items, balances))
 }
 
 fn key() -> impl Strategy<Value = Option<String>> {
@@ -222,7 +239,8 @@ impl Lie {
     }
 }
 
-fn tell(shop: Shop, plans: &[Plan], last: Option<(bool, bool)>) -> Recording {
+/// Runs `plans`; of the final rows, those are told that `last` has a bit for.
+fn tell(shop: Shop, plans: &[Plan], last: u8) -> Recording {
     let mut state = model::init(&shop);
     let mut now_ns = 0;
     let mut ids = Vec::new();
@@ -244,9 +262,9 @@ fn tell(shop: Shop, plans: &[Plan], last: Option<(bool, bool)>) -> Recording {
         });
     }
     let mut rows = LastRows::from(&state.shop);
-    let (stocks, balances) = last.unwrap_or_default();
-    rows.stocks.retain(|_, _| stocks);
-    rows.balances.retain(|_, _| balances);
+    rows.stocks.retain(|id, _| last >> (id.0 % 4) & 1 == 1);
+    rows.balances
+        .retain(|id, _| last >> (4 + id.0 % 4) & 1 == 1);
     Recording {
         initial: shop,
         operations,
