@@ -1,5 +1,6 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod check;
 mod common;
 mod explore;
 mod faults;
@@ -52,6 +53,8 @@ enum Command {
     Explore(explore::ExploreArgs),
     /// List the scenarios, the programs to explore and the invariants
     List,
+    /// Decide whether recorded histories are linearizable, and name what contradicts it
+    Check(check::CheckArgs),
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
     /// Serve on $PORT with $DATABASE_URL until SIGTERM: what the harness starts as its target
@@ -157,6 +160,7 @@ impl Cli {
             Command::Faults(args) => faults::faults(args).await,
             Command::Explore(args) => explore::explore(args).await,
             Command::List => list(),
+            Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };
