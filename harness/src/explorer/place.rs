@@ -92,8 +92,8 @@ impl Place {
         let proxy = Proxy::start(Address::of(&database.options()))
             .await
             .map_err(EnvironmentError::Proxy)?;
-        let url = proxy.control().url(&database.url());
-        let target = Target::start(spec, &url).await?;
+        let url = database.url_through(proxy.control().address());
+        let target = Target::start(spec, &url, &[]).await?;
         let capabilities = probe(&inspector, &target, Clock::start(), PATIENCE).await?;
         inspector.close().await;
         let mut monitor = Monitor::open(database.options()).await?;

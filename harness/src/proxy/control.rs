@@ -13,10 +13,11 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::assembly::Watch;
 use super::gate::{Gate, ReplyAction, RequestAction};
-use super::session::{Session, Watch};
+use super::session::Session;
 use super::step::{SessionId, StepId, TransactionState};
-use super::stream::{Address, redirected};
+use super::stream::Address;
 use super::trace::Trace;
 
 const OBSERVED: u8 = 1;
@@ -68,11 +69,6 @@ impl Control {
         self.0.address
     }
 
-    /// A server's URL with the proxy in the server's place.
-    pub fn url(&self, server_url: &str) -> String {
-        redirected(server_url, self.0.address)
-    }
-
     /// Where new connections are opened to.
     pub fn upstream(&self) -> Address {
         lock(&self.0.upstream).clone()
@@ -84,7 +80,7 @@ impl Control {
     }
 
     /// Installs a gate for all steps that begin from now on, or takes it away, which delivers
-    /// all that is held.
+    /// all that is held. A gate that takes another's place takes over what that one held.
     pub fn set_gate(&self, gate: Option<Arc<dyn Gate>>) {
         let is_gone = gate.is_none();
         self.0.set_flag(HELD, !is_gone);
