@@ -7,11 +7,14 @@
 
 pub mod cli;
 
+pub mod fault;
+pub mod recovery;
 pub mod scenario;
 pub mod trial;
 pub mod world;
 
 pub mod database;
+pub mod janitor;
 pub mod postgres;
 pub mod target;
 

@@ -13,18 +13,21 @@ use crate::history::{Operation, Request};
 use crate::invariant::{self, Capabilities, Evidence, Finding};
 use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
+use crate::proxy::{Address, Control, Proxy};
 use crate::seed::Seed;
 use crate::shop::Shop;
 use crate::target::{Target, TargetError, TargetSpec};
 use crate::trial::Trial;
 
 /// Everything that a scenario is run with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Setting<'a> {
     /// The real PostgreSQL.
     pub server: &'a Server,
     /// The service under test.
     pub target: &'a TargetSpec,
+    /// What the target's environment holds beside `DATABASE_URL`, `HOST` and `PORT`.
+    pub target_env: Vec<(String, String)>,
     /// What all random choices come from.
     pub seed: Seed,
     /// How many buyers `concurrent-buyers` lets go at once.
@@ -59,6 +62,9 @@ pub enum EnvironmentError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// The proxy found no port.
+    #[error("cannot start the proxy")]
+    Proxy(#[source] std::io::Error),
     /// One purchase on its own, with stock and balance, was not acknowledged.
     #[error(
         "the target does not sell: one plain purchase, alone, was answered {answer}. \
@@ -78,6 +84,7 @@ pub struct World<'a> {
     database: Database,
     inspector: Inspector,
     target: Target,
+    proxy: Option<Proxy>,
     capabilities: Capabilities,
     initial: Shop,
     clock: Clock,
@@ -90,25 +97,76 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
-    pub async fn open(setting: &Setting<'a>, initial: Shop) -> Result<World<'a>, EnvironmentError> {
+    pub async fn open(setting: &Setting<'a>, initial: Shop) -> Result<Self, EnvironmentError> {
         let database = setting.server.create_database(&unique_name()).await?;
+        Self::open_on(setting, initial, database, None).await
+    }
+
+    /// The same, with a proxy between the target and the database.
+    ///
+    /// # Errors
+    /// As [`World::open`], and a proxy that finds no port.
+    pub async fn open_proxied(
+        setting: &Setting<'a>,
+        initial: Shop,
+    ) -> Result<Self, EnvironmentError> {
+        let database = setting.server.create_database(&unique_name()).await?;
+        let upstream = Address::of(&database.options());
+        let proxy = Proxy::start(upstream)
+            .await
+            .map_err(EnvironmentError::Proxy)?;
+        Self::open_on(setting, initial, database, Some(proxy)).await
+    }
+
+    async fn open_on(
+        setting: &Setting<'a>,
+        initial: Shop,
+        database: Database,
+        proxy: Option<Proxy>,
+    ) -> Result<Self, EnvironmentError> {
         let inspector = Inspector::open(database.options()).await?;
-        let target = Target::start(setting.target, &database.url()).await?;
+        let url = match &proxy {
+            None => database.url(),
+            Some(proxy) => database.url_through(proxy.control().address()),
+        };
+        let target = Target::start(setting.target, &url, &setting.target_env).await?;
         let clock = Clock::start();
-        let capabilities = probe(&inspector, &target, clock, setting.patience).await?;
-        inspector.seed(&initial).await?;
         let patience = setting.patience;
+        let capabilities = probe(&inspector, &target, clock, patience).await?;
+        inspector.seed(&initial).await?;
         let server = setting.server;
         Ok(World {
             server,
             database,
             inspector,
             target,
+            proxy,
             capabilities,
             initial,
             clock,
             patience,
         })
+    }
+
+    /// Puts other initial rows in the place of all that is there.
+    ///
+    /// # Errors
+    /// The harness's own statements.
+    pub async fn reset(&mut self, initial: Shop) -> Result<(), EnvironmentError> {
+        self.inspector.clear().await?;
+        self.inspector.seed(&initial).await?;
+        self.initial = initial;
+        Ok(())
+    }
+
+    /// The handle of the proxy, where there is one.
+    pub fn proxy(&self) -> Option<&Control> {
+        self.proxy.as_ref().map(Proxy::control)
+    }
+
+    /// The PostgreSQL that the world is on.
+    pub fn server(&self) -> &'a Server {
+        self.server
     }
 
     /// The harness's own way into the database.
@@ -119,6 +177,11 @@ impl<'a> World<'a> {
     /// What the target can do.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// Where replica `index` of the target listens, counted round and round.
+    pub fn address(&self, index: usize) -> std::net::SocketAddr {
+        self.target.address(index)
     }
 
     /// The trial's clock.
@@ -156,6 +219,29 @@ impl<'a> World<'a> {
             .await
     }
 
+    /// Lets the target come to rest and gathers what a verdict rests on; the target goes on.
+    ///
+    /// # Errors
+    /// The harness's own statements.
+    pub async fn gather(
+        &self,
+        history: Vec<Operation>,
+        faults: bool,
+    ) -> Result<Evidence, EnvironmentError> {
+        let aftermath = self.inspector.wait_for_rest().await?;
+        let rows = self.inspector.read(self.capabilities.purchase_rows).await?;
+        let initial = self.initial.clone();
+        let capabilities = self.capabilities;
+        Ok(Evidence {
+            initial,
+            history,
+            rows,
+            aftermath,
+            faults,
+            capabilities,
+        })
+    }
+
     /// Lets the target come to rest, stops it, reads what it left, and judges the whole:
     /// every invariant, and the scenario's own `findings`.
     ///
@@ -168,22 +254,11 @@ impl<'a> World<'a> {
         faults: bool,
         findings: Vec<Finding>,
     ) -> Result<Trial, EnvironmentError> {
-        let mut aftermath = self.inspector.wait_for_rest().await?;
+        let mut evidence = self.gather(history, faults).await?;
         self.target.stop().await;
-        aftermath.deadlocks = self.inspector.deadlocks().await?;
-        let rows = self.inspector.read(self.capabilities.purchase_rows).await?;
+        evidence.aftermath.deadlocks = self.inspector.deadlocks().await?;
         self.inspector.close().await;
         self.server.drop_database(&self.database).await?;
-        let capabilities = self.capabilities;
-        let initial = self.initial;
-        let evidence = Evidence {
-            initial,
-            history,
-            rows,
-            aftermath,
-            faults,
-            capabilities,
-        };
         let mut all = invariant::check(&evidence);
         all.extend(findings);
         Ok(Trial::new(name, &evidence.history, all))

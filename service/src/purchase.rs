@@ -124,7 +124,7 @@ async fn judge(
     let Some((price, stock)) = item else {
         return Ok(Err(Refusal::UnknownItem));
     };
-    if stock == 0 {
+    if stock <= 0 {
         return Ok(Err(Refusal::OutOfStock));
     }
     let Some(balance) = lock_wallet(session, order.user_id).await? else {

@@ -1,5 +1,7 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod common;
+mod faults;
 mod run;
 mod serve;
 mod stop;
@@ -10,9 +12,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::mutants::MUTANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
+use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
 use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
@@ -38,6 +42,8 @@ enum Command {
         #[command(flatten)]
         args: RunArgs,
     },
+    /// Break every step of a purchase in every way, one at a time
+    Faults(faults::FaultsArgs),
     /// List the scenarios and the invariants
     List,
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
@@ -46,6 +52,9 @@ enum Command {
     #[command(hide = true)]
     Target(target::TargetArgs),
 }
+
+/// How long a client waits for an answer, unless told otherwise.
+const REQUEST_TIMEOUT_S: u64 = 60;
 
 fn scenario_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name))
@@ -71,30 +80,28 @@ struct PostgresArgs {
     durable: bool,
 }
 
+/// What every kind of run takes.
 #[derive(Debug, Args)]
-struct RunArgs {
+struct CommonArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
     /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant")]
+    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
     service_cmd: Option<String>,
     /// How many processes of the target share the database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
     replicas: usize,
-    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
-    buyers: usize,
-    /// The stocks that they fight for, one trial each
-    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
-          value_parser = clap::value_parser!(i64).range(0..))]
-    stock: Vec<i64>,
     /// Where every random choice comes from; printed with each report
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
     /// How long a client waits for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+    #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
+    /// How long the target may take from its start to its first HTTP answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
+    start_timeout_s: u64,
     /// How to write the report on standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -102,8 +109,30 @@ struct RunArgs {
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
     /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = mutant_names())]
     mutant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
+    buyers: usize,
+    /// The stocks that they fight for, one trial each
+    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
+          value_parser = clap::value_parser!(i64).range(0..))]
+    stock: Vec<i64>,
+}
+
+fn mutant_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
+}
+
+/// Refuses at once what could not be started later.
+fn command_line(line: &str) -> Result<String, TargetError> {
+    TargetSpec::command(line, 1).map(|_| line.into())
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
@@ -119,6 +148,7 @@ impl Cli {
         let done = match self.command {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
+            Command::Faults(args) => faults::faults(args).await,
             Command::List => Ok(list()),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,

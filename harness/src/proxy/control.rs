@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::gate::{Gate, ReplyAction, RequestAction};
 use super::session::{Session, Watch};
 use super::step::{SessionId, StepId, TransactionState};
-use super::stream::{Address, redirected};
+use super::stream::Address;
 use super::trace::Trace;
 
 const OBSERVED: u8 = 1;
@@ -66,11 +66,6 @@ impl Control {
     /// Where the proxy listens.
     pub fn address(&self) -> SocketAddr {
         self.0.address
-    }
-
-    /// A server's URL with the proxy in the server's place.
-    pub fn url(&self, server_url: &str) -> String {
-        redirected(server_url, self.0.address)
     }
 
     /// Where new connections are opened to.

@@ -36,7 +36,7 @@ pub use control::{Control, SessionInfo};
 pub use gate::{Decision, Gate, ReplyAction, RequestAction, SessionEvent};
 pub use listen::Proxy;
 pub use step::{
-    Reply, ReplyEnd, ServerError, SessionId, Statement, StatementResult, Step, StepId, StepKind,
+    ErrorResponse, Reply, ReplyEnd, SessionId, Statement, StatementResult, Step, StepId, StepKind,
     TransactionState, Value,
 };
 pub use stream::Address;

@@ -6,7 +6,7 @@
 use super::frame::Message;
 use super::memory::{Columns, Expected};
 use super::message;
-use super::step::{Reply, ReplyEnd, ServerError, StatementResult, TransactionState};
+use super::step::{ErrorResponse, Reply, ReplyEnd, StatementResult, TransactionState};
 use super::value;
 
 /// How many rows of each result are read; the others are counted.
@@ -30,7 +30,7 @@ pub(super) struct ReplyReader {
     observed: bool,
     results: Vec<StatementResult>,
     current: Option<(StatementResult, Columns)>,
-    error: Option<ServerError>,
+    error: Option<ErrorResponse>,
     failed: bool,
 }
 
@@ -221,8 +221,8 @@ fn columns_of(description: pgwire::messages::data::RowDescription) -> Columns {
     columns
 }
 
-fn server_error(message: Message<'_>) -> ServerError {
-    let mut error = ServerError::default();
+fn server_error(message: Message<'_>) -> ErrorResponse {
+    let mut error = ErrorResponse::default();
     let fields = message::error_response(message)
         .map(|error| error.fields)
         .unwrap_or_default();

@@ -150,7 +150,7 @@ pub struct StatementResult {
 
 /// An ErrorResponse of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerError {
+pub struct ErrorResponse {
     /// Five characters of the SQL standard and PostgreSQL's appendix A.
     pub sqlstate: String,
     /// `ERROR`, `FATAL` or `PANIC`.
@@ -185,7 +185,7 @@ pub struct Reply {
     pub results: Vec<StatementResult>,
     /// The error, if the step failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ServerError>,
+    pub error: Option<ErrorResponse>,
     /// How it ended.
     pub end: ReplyEnd,
 }

@@ -64,15 +64,6 @@ impl fmt::Display for Address {
     }
 }
 
-/// Replaces host and port in a connection URL, and leaves all else as it is.
-pub(super) fn redirected(url: &str, to: impl fmt::Display) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let authority_len = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_len);
-    let user = authority.rfind('@').map_or("", |at| &authority[..=at]);
-    format!("{scheme}://{user}{to}{path}")
-}
-
 /// A connection of either kind.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -138,14 +129,5 @@ mod tests {
         let socket = Address::Unix("/run/pg/.s.PGSQL.5433".into());
         assert_eq!(of("postgres://u@%2Frun%2Fpg:5433/d"), socket);
         assert_eq!(of("postgres://u@localhost:5433/d?host=/run/pg"), socket);
-    }
-
-    #[test]
-    fn redirecting_a_url_keeps_user_database_and_options() {
-        assert_eq!(
-            redirected("postgres://u:p%40@db:5433/d?sslmode=disable", "127.0.0.1:1"),
-            "postgres://u:p%40@127.0.0.1:1/d?sslmode=disable"
-        );
-        assert_eq!(redirected("postgresql://db", "h:2"), "postgresql://h:2");
     }
 }

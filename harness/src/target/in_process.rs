@@ -36,11 +36,18 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
-    pub(super) async fn start(build: BuildPurchaser, url: &str) -> Result<Self, TargetError> {
+    pub(super) async fn start(
+        build: BuildPurchaser,
+        url: &str,
+        env: &[(String, String)],
+    ) -> Result<Self, TargetError> {
         let settings = |name: &str| match name {
             "DATABASE_URL" => Some(url.to_owned()),
             "PORT" => Some("0".to_owned()),
-            _ => None,
+            name => env
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone()),
         };
         let config = Config::from_lookup(settings).map_err(|error| error.into());
         let config = config.map_err(TargetError::InProcess)?;
