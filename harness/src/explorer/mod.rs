@@ -5,18 +5,31 @@
 //! every [`Outcome`] is judged. What is here and pure can be tested without a database: the
 //! terms, the strategies, the footprints. The rest drives a real target through the proxy's gate.
 
+pub mod columns;
+mod explain;
 pub mod footprint;
+mod happening;
 pub mod outcome;
 pub mod program;
+pub mod replay;
 pub mod runner;
 pub mod schedule;
+pub mod shrink;
+mod sql;
 pub mod strategy;
 pub mod transcript;
+pub mod witness;
 
 pub use footprint::Footprint;
 pub use outcome::{Control, Outcome, Transition};
 pub use program::Program;
+pub use replay::{Difference, Replayed, replay};
 pub use runner::Runner;
 pub use schedule::{Choice, RequestIndex, Schedule};
+pub use shrink::{Shrunk, shrink};
 pub use strategy::{Chooser, Next, Point, Strategy};
 pub use transcript::{Event, Transcript};
+pub use witness::{Witness, WitnessError};
+
+#[cfg(test)]
+mod toy;

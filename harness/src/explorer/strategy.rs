@@ -5,7 +5,7 @@
 //! so the search is the same at every speed.
 
 use super::footprint::Footprint;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Transition};
 use super::schedule::{Choice, RequestIndex, Schedule};
 
 /// Decides which schedules are run.
@@ -53,6 +53,8 @@ pub trait Chooser: Send {
 pub struct Point<'a> {
     /// The choices before this one.
     pub before: &'a [Choice],
+    /// The same, with what came of them.
+    pub transitions: &'a [Transition],
     /// The requests whose steps are held, in ascending order, and what their steps can touch.
     pub enabled: &'a [(RequestIndex, Footprint)],
 }

@@ -67,8 +67,6 @@ pub enum Event {
     Answered {
         /// Which one.
         request: RequestIndex,
-        /// The HTTP status, where one came.
-        status: Option<u16>,
     },
 }
 
@@ -82,7 +80,7 @@ impl Event {
             | Event::Waits { request, .. }
             | Event::Replied { request, .. }
             | Event::Stalled { request }
-            | Event::Answered { request, .. } => Some(*request),
+            | Event::Answered { request } => Some(*request),
             Event::Deadlocked { .. } => None,
         }
     }
