@@ -52,6 +52,12 @@ pub enum EnvironmentError {
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The proxy before the database found no port.
+    #[error("no free port for the proxy")]
+    Proxy(#[source] std::io::Error),
+    /// A worker of the explorer could not be started.
+    #[error("cannot start a worker")]
+    Worker(#[source] std::io::Error),
     /// A client could not connect.
     #[error("cannot connect client {index} of {count} to the target")]
     Connect {
@@ -62,9 +68,6 @@ pub enum EnvironmentError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// The proxy found no port.
-    #[error("cannot start the proxy")]
-    Proxy(#[source] std::io::Error),
     /// One purchase on its own, with stock and balance, was not acknowledged.
     #[error(
         "the target does not sell: one plain purchase, alone, was answered {answer}. \
@@ -276,14 +279,14 @@ impl<'a> World<'a> {
 }
 
 /// A name that no other world of this process has.
-fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Finds out by three purchases, one after another, what the target can do; leaves no row.
-async fn probe(
+pub(crate) async fn probe(
     inspector: &Inspector,
     target: &Target,
     clock: Clock,

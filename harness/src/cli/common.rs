@@ -9,7 +9,6 @@ use anyhow::Context;
 
 use super::stop::{EXIT_INTERRUPTED, stop_signal};
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
-use crate::mutants;
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
@@ -55,6 +54,18 @@ impl PostgresArgs {
             ..Settings::from_env()
         }
     }
+
+    /// The flags that differ from their defaults, ready to paste.
+    pub(super) fn repeat(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.postgres != Provider::Auto {
+            flags.push(format!("--postgres {}", self.postgres));
+        }
+        if self.durable {
+            flags.push("--durable".into());
+        }
+        flags
+    }
 }
 
 impl CommonArgs {
@@ -98,48 +109,20 @@ impl CommonArgs {
     /// What is verified.
     pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
         let start_timeout = Duration::from_secs(self.start_timeout_s);
-        Ok(self.program()?.with_start_timeout(start_timeout))
-    }
-
-    fn program(&self) -> anyhow::Result<TargetSpec> {
-        if let Some(command) = &self.service_cmd {
-            return Ok(TargetSpec::command(command, self.replicas)?);
-        }
-        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
-        match &self.mutant {
-            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => {
-                let mutant = mutants::find(name).context("clap admits known mutants only")?;
-                Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas))
-            }
-        }
+        Ok(self.service.processes()?.with_start_timeout(start_timeout))
     }
 
     /// The flags that make the same run again, ready to paste.
     pub(super) fn repeat(&self, seed: Seed) -> String {
         let mut flags = vec![format!("--seed {seed}")];
-        if self.postgres.postgres != Provider::Auto {
-            flags.push(format!("--postgres {}", self.postgres.postgres));
-        }
-        if self.postgres.durable {
-            flags.push("--durable".into());
-        }
-        if self.replicas != 1 {
-            flags.push(format!("--replicas {}", self.replicas));
-        }
+        flags.extend(self.postgres.repeat());
         if self.request_timeout_s != REQUEST_TIMEOUT_S {
             flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
         }
         if self.start_timeout_s != START_TIMEOUT.as_secs() {
             flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
         }
-        if let Some(command) = &self.service_cmd {
-            let quoted = shlex::try_quote(command).unwrap_or_default();
-            flags.push(format!("--service-cmd {quoted}"));
-        }
-        if let Some(mutant) = &self.mutant {
-            flags.push(format!("--mutant {mutant}"));
-        }
+        flags.extend(self.service.repeat());
         flags.join(" ")
     }
 }

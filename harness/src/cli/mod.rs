@@ -1,9 +1,11 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
 mod common;
+mod explore;
 mod faults;
 mod run;
 mod serve;
+mod service;
 mod stop;
 mod target;
 
@@ -12,11 +14,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::mutants::MUTANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
-use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
+use crate::target::START_TIMEOUT;
 use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
@@ -44,7 +45,9 @@ enum Command {
     },
     /// Break every step of a purchase in every way, one at a time
     Faults(faults::FaultsArgs),
-    /// List the scenarios and the invariants
+    /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
+    Explore(explore::ExploreArgs),
+    /// List the scenarios, the programs to explore and the invariants
     List,
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
@@ -85,12 +88,8 @@ struct PostgresArgs {
 struct CommonArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
-    /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
-    service_cmd: Option<String>,
-    /// How many processes of the target share the database
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
-    replicas: usize,
+    #[command(flatten)]
+    service: service::ServiceArgs,
     /// Where every random choice comes from; printed with each report
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
@@ -108,9 +107,6 @@ struct CommonArgs {
     /// Also write the report as JUnit XML
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
-    /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true, value_parser = mutant_names())]
-    mutant: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -124,15 +120,6 @@ struct RunArgs {
     #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
           value_parser = clap::value_parser!(i64).range(0..))]
     stock: Vec<i64>,
-}
-
-fn mutant_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
-}
-
-/// Refuses at once what could not be started later.
-fn command_line(line: &str) -> Result<String, TargetError> {
-    TargetSpec::command(line, 1).map(|_| line.into())
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
@@ -149,6 +136,7 @@ impl Cli {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
+            Command::Explore(args) => explore::explore(args).await,
             Command::List => Ok(list()),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
@@ -164,6 +152,10 @@ fn list() -> ExitCode {
     println!("scenarios:");
     for scenario in SCENARIOS {
         println!("  {:<32} {}", scenario.name, scenario.about);
+    }
+    println!("\nprograms to explore:");
+    for program in crate::explorer::program::PROGRAMS {
+        println!("  {:<32} {}", program.name, program.about);
     }
     println!("\ninvariants, checked after every trial:");
     for invariant in crate::invariant::INVARIANTS {

@@ -5,28 +5,52 @@
 //! every [`Outcome`] is judged. What is here and pure can be tested without a database: the
 //! terms, the strategies, the footprints. The rest drives a real target through the proxy's gate.
 
-pub mod columns;
-mod explain;
-pub mod footprint;
-mod happening;
 pub mod outcome;
 pub mod program;
-pub mod replay;
-pub mod runner;
 pub mod schedule;
-pub mod shrink;
-mod sql;
-pub mod strategy;
 pub mod transcript;
+
+pub mod strategies;
+pub mod strategy;
+
+pub mod footprint;
+pub mod footprints;
+
+pub mod check;
+pub mod runner;
+
+mod cast;
+pub mod conductor;
+pub mod monitor;
+mod rows;
+pub mod signal;
+
+pub mod coverage;
+pub mod place;
+pub mod search;
+mod worker;
+
+pub mod replay;
+pub mod shrink;
 pub mod witness;
 
+pub mod columns;
+mod explain;
+mod happening;
+mod sql;
+
+pub use check::Check;
+pub use conductor::{Bounds, Conductor};
 pub use footprint::Footprint;
 pub use outcome::{Control, Outcome, Transition};
+pub use place::Place;
 pub use program::Program;
 pub use replay::{Difference, Replayed, replay};
 pub use runner::Runner;
 pub use schedule::{Choice, RequestIndex, Schedule};
+pub use search::{Exploration, Search};
 pub use shrink::{Shrunk, shrink};
+pub use signal::Signal;
 pub use strategy::{Chooser, Next, Point, Strategy};
 pub use transcript::{Event, Transcript};
 pub use witness::{Witness, WitnessError};

@@ -16,9 +16,14 @@ pub trait Strategy: Send {
     /// Learns what came of a run; called once for each chooser, in the order of [`Self::next`].
     fn observe(&mut self, outcome: &Outcome);
 
-    /// Interleavings that were left out because they are equivalent to ones that ran.
+    /// Branches that were left out because what follows them is equivalent to what ran.
     fn pruned(&self) -> u64 {
         0
+    }
+
+    /// What the strategy was to cover and could not, and why.
+    fn incomplete(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -77,7 +82,7 @@ impl Point<'_> {
 }
 
 /// Follows a schedule, and after its end lets whoever runs go on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Follow(pub Schedule);
 
 impl Chooser for Follow {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use purchase_service::purchase::LockedPurchase;
 use purchase_service::purchaser::Purchaser;
 use purchase_service::{Config, Service};
 use sqlx::PgPool;
@@ -20,6 +22,15 @@ pub struct BuildPurchaser {
     /// Makes it on the service's pool.
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
+
+/// Our service's own purchase, under row locks.
+pub const OURS: BuildPurchaser = BuildPurchaser {
+    name: "purchase-service",
+    build: |pool| Arc::new(LockedPurchase::new(pool, TRANSACTION_TIMEOUT)),
+};
+
+/// As the service's configuration has it by default.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl fmt::Debug for BuildPurchaser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

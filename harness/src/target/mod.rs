@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub use in_process::BuildPurchaser;
 use in_process::InProcess;
+pub use in_process::{BuildPurchaser, OURS};
 pub use process_tree::ProcessTree;
 
 use crate::client::{Client, Clock};

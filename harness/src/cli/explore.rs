@@ -1,0 +1,204 @@
+//! `rowlock explore`: every interleaving of a few requests, or as many as the budget allows.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use super::service::ServiceArgs;
+use super::stop::{EXIT_INTERRUPTED, stop_signal};
+use super::{PostgresArgs, positive};
+use crate::explorer::program::{self, PROGRAMS};
+use crate::explorer::search::{Budget, Setup};
+use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
+use crate::explorer::{Bounds, Exploration, Search, Strategy, coverage};
+use crate::postgres::{Server, Settings};
+use crate::progress::Progress;
+use crate::seed::Seed;
+
+#[derive(Debug, Args)]
+pub(super) struct ExploreArgs {
+    /// The requests to run, as `rowlock list` prints them
+    #[arg(default_value = "one-item", value_parser = program_names())]
+    program: String,
+    #[command(flatten)]
+    postgres: PostgresArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// How many requests run at once
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = positive())]
+    buyers: usize,
+    /// Which schedules are run
+    #[arg(long, value_enum, default_value_t = StrategyName::Dfs)]
+    strategy: StrategyName,
+    /// The most preemptions of a schedule (bounded), or the depth of the bug (pct)
+    #[arg(long, value_name = "B", default_value_t = 2)]
+    bound: usize,
+    /// Let dfs run every schedule, equivalent ones too
+    #[arg(long)]
+    no_reduction: bool,
+    /// When to give up: a number of schedules, or a time such as 30s or 5m
+    #[arg(long, value_name = "SCHEDULES|TIME", value_parser = budget)]
+    budget: Option<Budget>,
+    /// How many schedules run at a time, each in a database of its own
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = positive())]
+    workers: usize,
+    /// Go on after the first violation
+    #[arg(long)]
+    keep_going: bool,
+    /// Where every random choice comes from; printed with each report
+    #[arg(long, value_name = "SEED")]
+    seed: Option<Seed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StrategyName {
+    /// Exhaustive, with equivalent schedules left out
+    Dfs,
+    /// Exhaustive up to a number of preemptions
+    Bounded,
+    /// Random priorities, with a stated probability
+    Pct,
+    /// Random
+    Random,
+    /// Pairs of statements at once, for races inside statements
+    Overlap,
+}
+
+fn program_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(PROGRAMS.iter().map(|program| program.name))
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is no number of schedules and no time such as 30s"))?;
+    match &text[digits.len()..] {
+        "" => Ok(Budget::Schedules(number)),
+        "s" => Ok(Budget::Time(Duration::from_secs(number))),
+        "m" => Ok(Budget::Time(Duration::from_secs(number * 60))),
+        unit => Err(format!("{unit:?} is no unit of time; use s or m")),
+    }
+}
+
+pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
+    let interrupted = stop_signal()?;
+    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
+    let progress = Progress::on_terminal();
+    let explored = tokio::select! {
+        biased;
+        () = interrupted => None,
+        explored = search(&args, seed, &progress) => Some(explored),
+    };
+    progress.finish();
+    let Some(explored) = explored else {
+        eprintln!("interrupted; nothing is concluded (seed {seed})");
+        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    };
+    let again = format!("rowlock explore {}", args.repeat(seed));
+    let explored =
+        explored.with_context(|| format!("nothing is concluded; to try again: {again}"))?;
+    print!("{}", coverage::render(&explored));
+    println!("seed {seed}; again: {again}");
+    Ok(explored.verdict().exit_code())
+}
+
+async fn search(
+    args: &ExploreArgs,
+    seed: Seed,
+    progress: &Progress,
+) -> anyhow::Result<Exploration> {
+    let target = args.service.in_process()?;
+    let Some(template) = program::find(&args.program) else {
+        bail!("program {:?} is not known", args.program);
+    };
+    progress.say("starting PostgreSQL");
+    let server = Arc::new(Server::start(&args.settings()).await?);
+    println!("postgres: {}", server.description());
+    println!("target:   {}", target.describe());
+    let search = Search {
+        setup: Setup {
+            server: Arc::clone(&server),
+            target,
+            program: template.program(args.buyers),
+            bounds: Bounds::default(),
+            checks: Vec::new(),
+        },
+        workers: args.workers,
+        budget: args.budget.unwrap_or(match args.strategy {
+            StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
+            _ => Budget::Schedules(1_000),
+        }),
+        keep_going: args.keep_going,
+    };
+    let mut strategy = args.strategy(seed);
+    let mut run = 0;
+    let on_outcome = |outcome: &crate::explorer::Outcome| {
+        run += 1;
+        tracing::debug!(run, schedule = %outcome.schedule, verdict = %outcome.verdict());
+        progress.say(format!("{run} schedules"));
+    };
+    let explored = search.run(strategy.as_mut(), on_outcome).await?;
+    drop(search);
+    let Some(server) = Arc::into_inner(server) else {
+        bail!("a worker outlived the search");
+    };
+    server.stop().await?;
+    Ok(explored)
+}
+
+impl ExploreArgs {
+    fn strategy(&self, seed: Seed) -> Box<dyn Strategy> {
+        match self.strategy {
+            StrategyName::Dfs if self.no_reduction => Box::new(Exhaustive::default()),
+            StrategyName::Dfs => Box::new(Dfs::default()),
+            StrategyName::Bounded => Box::new(Bounded::new(self.bound)),
+            StrategyName::Pct => Box::new(Pct::new(seed, self.buyers, self.bound)),
+            StrategyName::Random => Box::new(Random::new(seed)),
+            StrategyName::Overlap => Box::new(Overlap::default()),
+        }
+    }
+
+    /// PostgreSQL must not break deadlocks before they are seen.
+    fn settings(&self) -> Settings {
+        let mut settings = self.postgres.settings();
+        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
+        settings.parameters.push(deadlock_timeout);
+        settings
+    }
+
+    /// The flags that make the same search again, ready to paste.
+    fn repeat(&self, seed: Seed) -> String {
+        let mut flags = vec![
+            self.program.clone(),
+            format!("--buyers {}", self.buyers),
+            format!("--seed {seed}"),
+        ];
+        let strategy = self.strategy.to_possible_value();
+        let strategy = strategy.as_ref().map_or("", |value| value.get_name());
+        flags.push(format!("--strategy {strategy}"));
+        if matches!(self.strategy, StrategyName::Bounded | StrategyName::Pct) {
+            flags.push(format!("--bound {}", self.bound));
+        }
+        if self.no_reduction {
+            flags.push("--no-reduction".into());
+        }
+        match self.budget {
+            Some(Budget::Schedules(most)) => flags.push(format!("--budget {most}")),
+            Some(Budget::Time(most)) => flags.push(format!("--budget {}s", most.as_secs())),
+            Some(Budget::Unlimited) | None => {}
+        }
+        if self.workers != 2 {
+            flags.push(format!("--workers {}", self.workers));
+        }
+        if self.keep_going {
+            flags.push("--keep-going".into());
+        }
+        flags.extend(self.postgres.repeat());
+        flags.extend(self.service.repeat());
+        flags.join(" ")
+    }
+}

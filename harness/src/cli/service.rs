@@ -1,0 +1,76 @@
+//! Which service a command is about.
+
+use anyhow::Context;
+use clap::Args;
+
+use super::positive;
+use crate::mutants::{self, MUTANTS};
+use crate::target::{BuildPurchaser, OURS, TargetError, TargetSpec};
+
+#[derive(Debug, Args)]
+pub(super) struct ServiceArgs {
+    /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
+    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
+    service_cmd: Option<String>,
+    /// How many processes of the target share the database
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    replicas: usize,
+    /// Verify one of the deliberately broken services instead of ours
+    #[arg(long, hide = true, value_parser = mutant_names())]
+    mutant: Option<String>,
+}
+
+impl ServiceArgs {
+    /// The service as one or more processes.
+    pub(super) fn processes(&self) -> anyhow::Result<TargetSpec> {
+        if let Some(command) = &self.service_cmd {
+            return Ok(TargetSpec::command(command, self.replicas)?);
+        }
+        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
+        Ok(match self.mutant()? {
+            None => TargetSpec::ours(&rowlock, self.replicas),
+            Some(mutant) => TargetSpec::mutant(&rowlock, mutant, self.replicas),
+        })
+    }
+
+    /// The service in this process where that can be, else as processes.
+    pub(super) fn in_process(&self) -> anyhow::Result<TargetSpec> {
+        if self.service_cmd.is_some() || self.replicas > 1 {
+            return self.processes();
+        }
+        Ok(TargetSpec::InProcess(self.mutant()?.unwrap_or(OURS)))
+    }
+
+    fn mutant(&self) -> anyhow::Result<Option<BuildPurchaser>> {
+        let Some(name) = &self.mutant else {
+            return Ok(None);
+        };
+        let mutant = mutants::find(name).context("clap admits known mutants only")?;
+        Ok(Some(mutant))
+    }
+
+    /// The flags that differ from their defaults, ready to paste.
+    pub(super) fn repeat(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.replicas != 1 {
+            flags.push(format!("--replicas {}", self.replicas));
+        }
+        if let Some(command) = &self.service_cmd {
+            let quoted = shlex::try_quote(command).unwrap_or_default();
+            flags.push(format!("--service-cmd {quoted}"));
+        }
+        if let Some(mutant) = &self.mutant {
+            flags.push(format!("--mutant {mutant}"));
+        }
+        flags
+    }
+}
+
+pub(super) fn mutant_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
+}
+
+/// Refuses at once what could not be started later.
+fn command_line(line: &str) -> Result<String, TargetError> {
+    TargetSpec::command(line, 1).map(|_| line.into())
+}
