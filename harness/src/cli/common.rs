@@ -55,6 +55,14 @@ impl PostgresArgs {
         }
     }
 
+    /// The same for the explorer: PostgreSQL must not break deadlocks before they are seen.
+    pub(super) fn exploring(&self) -> Settings {
+        let mut settings = self.settings();
+        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
+        settings.parameters.push(deadlock_timeout);
+        settings
+    }
+
     /// The flags that differ from their defaults, ready to paste.
     pub(super) fn repeat(&self) -> Vec<String> {
         let mut flags = Vec::new();

@@ -9,12 +9,13 @@ use clap::{Args, ValueEnum};
 
 use super::service::ServiceArgs;
 use super::stop::{EXIT_INTERRUPTED, stop_signal};
+use super::witness::WitnessArgs;
 use super::{PostgresArgs, positive};
 use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::{Budget, Setup};
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Search, Strategy, coverage};
-use crate::postgres::{Server, Settings};
+use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 
@@ -27,6 +28,8 @@ pub(super) struct ExploreArgs {
     postgres: PostgresArgs,
     #[command(flatten)]
     service: ServiceArgs,
+    #[command(flatten)]
+    witness: WitnessArgs,
     /// How many requests run at once
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = positive())]
     buyers: usize,
@@ -101,8 +104,12 @@ pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
     let again = format!("rowlock explore {}", args.repeat(seed));
     let explored =
         explored.with_context(|| format!("nothing is concluded; to try again: {again}"))?;
+    let (explored, evidence) = explored;
     print!("{}", coverage::render(&explored));
     println!("seed {seed}; again: {again}");
+    if let Some(evidence) = evidence {
+        print!("\n{evidence}");
+    }
     Ok(explored.verdict().exit_code())
 }
 
@@ -110,13 +117,13 @@ async fn search(
     args: &ExploreArgs,
     seed: Seed,
     progress: &Progress,
-) -> anyhow::Result<Exploration> {
+) -> anyhow::Result<(Exploration, Option<String>)> {
     let target = args.service.in_process()?;
     let Some(template) = program::find(&args.program) else {
         bail!("program {:?} is not known", args.program);
     };
     progress.say("starting PostgreSQL");
-    let server = Arc::new(Server::start(&args.settings()).await?);
+    let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
     println!("postgres: {}", server.description());
     println!("target:   {}", target.describe());
     let search = Search {
@@ -142,12 +149,23 @@ async fn search(
         progress.say(format!("{run} schedules"));
     };
     let explored = search.run(strategy.as_mut(), on_outcome).await?;
+    let evidence = match &explored.violation {
+        Some(outcome) => {
+            progress.say("shrinking the violation");
+            let flags = [args.postgres.repeat(), args.service.repeat()]
+                .concat()
+                .join(" ");
+            let write = args.witness.write(&search.setup, outcome, &flags);
+            Some(write.await?)
+        }
+        None => None,
+    };
     drop(search);
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived the search");
     };
     server.stop().await?;
-    Ok(explored)
+    Ok((explored, evidence))
 }
 
 impl ExploreArgs {
@@ -160,14 +178,6 @@ impl ExploreArgs {
             StrategyName::Random => Box::new(Random::new(seed)),
             StrategyName::Overlap => Box::new(Overlap::default()),
         }
-    }
-
-    /// PostgreSQL must not break deadlocks before they are seen.
-    fn settings(&self) -> Settings {
-        let mut settings = self.postgres.settings();
-        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
-        settings.parameters.push(deadlock_timeout);
-        settings
     }
 
     /// The flags that make the same search again, ready to paste.

@@ -3,11 +3,13 @@
 mod common;
 mod explore;
 mod faults;
+mod replay;
 mod run;
 mod serve;
 mod service;
 mod stop;
 mod target;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ enum Command {
     Faults(faults::FaultsArgs),
     /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
     Explore(explore::ExploreArgs),
+    /// Run the schedules of witnesses again: exit code 1 where one is violated again
+    Replay(replay::ReplayArgs),
     /// List the scenarios, the programs to explore and the invariants
     List,
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
@@ -137,6 +141,7 @@ impl Cli {
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
             Command::Explore(args) => explore::explore(args).await,
+            Command::Replay(args) => replay::replay_all(args).await,
             Command::List => Ok(list()),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,

@@ -28,6 +28,7 @@ pub mod signal;
 pub mod coverage;
 pub mod place;
 pub mod search;
+pub mod solo;
 mod worker;
 
 pub mod replay;
@@ -51,6 +52,7 @@ pub use schedule::{Choice, RequestIndex, Schedule};
 pub use search::{Exploration, Search};
 pub use shrink::{Shrunk, shrink};
 pub use signal::Signal;
+pub use solo::Solo;
 pub use strategy::{Chooser, Next, Point, Strategy};
 pub use transcript::{Event, Transcript};
 pub use witness::{Witness, WitnessError};

@@ -118,15 +118,17 @@ impl Replayed {
     }
 }
 
+/// On one line; with `{:#}`, a step that differs is shown below it.
 impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Replayed::Again { names, difference } => {
                 write!(f, "violated again: {}", names.join(", "))?;
-                match difference {
-                    Some(difference) => write!(f, ", though by other statements: {difference}"),
-                    None => Ok(()),
-                }
+                let Some(difference) = difference else {
+                    return Ok(());
+                };
+                f.write_str(", though by other statements from ")?;
+                difference.fmt(f)
             }
             Replayed::Otherwise(violated) => {
                 let names: Vec<_> = violated.iter().map(|one| one.name.as_str()).collect();
@@ -138,7 +140,8 @@ impl fmt::Display for Replayed {
             }
             Replayed::Gone => f.write_str("not violated: the same statements, and all holds"),
             Replayed::Different(difference) => {
-                write!(f, "the target's statements no longer match: {difference}")
+                f.write_str("the target's statements no longer match from ")?;
+                difference.fmt(f)
             }
             Replayed::Inconclusive(why) => write!(f, "inconclusive: {why}"),
         }
@@ -151,13 +154,14 @@ impl fmt::Display for Difference {
             Some((request, sql)) => format!("buyer {request}: {sql}"),
             None => "nothing".into(),
         };
-        write!(
-            f,
-            "step {} differs\n  expected  {}\n  got       {}",
-            self.number,
-            named(&self.expected),
-            named(&self.got)
-        )
+        let (number, expected, got) = (self.number, named(&self.expected), named(&self.got));
+        match f.alternate() {
+            true => write!(
+                f,
+                "step {number}\n  expected  {expected}\n  got       {got}"
+            ),
+            false => write!(f, "step {number}: expected {expected}, got {got}"),
+        }
     }
 }
 
@@ -198,8 +202,8 @@ mod tests {
         let replayed = replay_on(Toy::Right, &witness).await;
         assert_eq!(replayed.verdict(), Verdict::Inconclusive);
         assert_eq!(
-            replayed.to_string(),
-            "the target's statements no longer match: step 1 differs
+            format!("{replayed:#}"),
+            "the target's statements no longer match from step 1
   expected  buyer A: select price, stock from item where id = 1
   got       buyer A: select price, stock from item where id = 1 for update"
         );
@@ -212,7 +216,7 @@ mod tests {
         assert_eq!(replayed.verdict(), Verdict::Violation);
         let text = replayed.to_string();
         assert!(
-            text.contains("though by other statements: step 3 differs"),
+            text.contains("though by other statements from step 2: expected buyer B"),
             "{text}"
         );
     }

@@ -273,6 +273,40 @@ impl Violated {
     }
 }
 
+/// The files that `paths` name: a file itself, and of a directory every `*.json`, by name.
+///
+/// # Errors
+/// A directory that cannot be read, or that has no such file; a path where nothing is.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, WitnessError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let failed = |source| WitnessError::Read {
+            path: path.clone(),
+            source,
+        };
+        if !path.metadata().map_err(failed)?.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut found = Vec::new();
+        for entry in path.read_dir().map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            return Err(WitnessError::Nothing { path: path.clone() });
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
 /// A delivered step of a transcript.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeliveredStep<'a> {
@@ -427,5 +461,18 @@ mod tests {
         );
         let missing = Witness::read(Path::new("/nowhere/w.json")).unwrap_err();
         assert_eq!(missing.to_string(), "cannot read /nowhere/w.json");
+    }
+
+    #[test]
+    fn a_directory_stands_for_its_json_files_in_the_order_of_their_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name);
+        let none = files(&[directory.path().to_owned()]).unwrap_err();
+        assert!(none.to_string().starts_with("no witness (*.json) is in /"));
+        for name in ["b.json", "a.json", "notes.txt"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        let found = files(&[path("notes.txt"), directory.path().to_owned()]).unwrap();
+        assert_eq!(found, [path("notes.txt"), path("a.json"), path("b.json")]);
     }
 }
