@@ -16,6 +16,7 @@ use crate::proxy::{Reply, ReplyEnd, Statement, StatementResult};
 
 /// Rows of one result that are shown.
 const ROWS_SHOWN: usize = 3;
+const ROLLED_BACK: &str = "rolled back";
 
 /// A moment.
 #[derive(Debug)]
@@ -140,15 +141,24 @@ impl Rows {
     fn reply(&mut self, request: RequestIndex, reply: &Reply) {
         let was_waiting = self.waiting.contains(&request);
         self.waiting.retain(|other| *other != request);
-        let is_last = matches!(self.all.last(),
-            Some(Happening::Cells { cells, .. }) if cells.contains_key(&request));
+        let cell = match self.all.last() {
+            Some(Happening::Cells { cells, .. }) => cells.get(&request),
+            _ => None,
+        };
         let mut lines = Vec::new();
         if was_waiting {
             lines.push(Line::new("waits no more", Look::Wait));
-        } else if !is_last {
+        } else if cell.is_none() {
             lines.push(Line::new("is answered", Look::Wait));
         }
-        lines.extend(results(reply));
+        let sent = cell.and_then(|lines| lines.last());
+        let is_rollback = sent.is_some_and(|line| line.text.eq_ignore_ascii_case("rollback"));
+        // Only a COMMIT that rolled back is news.
+        let news = results(reply);
+        lines.extend(
+            news.into_iter()
+                .filter(|line| !(is_rollback && line.text == ROLLED_BACK)),
+        );
         match was_waiting {
             true => self.begin(request, None, lines),
             false => self.join(request, lines),
@@ -227,8 +237,7 @@ fn result(result: &StatementResult) -> Vec<Line> {
         "DELETE" => "deleted",
         "INSERT" => "inserted",
         "SELECT" => "found",
-        // The statement says it; only a COMMIT that did not commit is news.
-        "ROLLBACK" => return vec![Line::new("rolled back", Look::Result)],
+        "ROLLBACK" => return vec![Line::new(ROLLED_BACK, Look::Result)],
         _ => return Vec::new(),
     };
     let count = match count {

@@ -17,6 +17,9 @@ use crate::world::EnvironmentError;
 /// The most runs that shrinking may take, unless told otherwise.
 pub const RUNS: usize = 200;
 
+/// Runs of a schedule that leaves something to chance.
+const CHANCES: usize = 25;
+
 /// What is left of a violation.
 #[derive(Debug, Clone)]
 pub struct Shrunk {
@@ -100,25 +103,27 @@ impl<R: Runner> Shrinking<'_, R> {
         }
     }
 
-    /// Runs a candidate, and keeps it if it is as bad, and good enough.
+    /// Runs a candidate, and keeps it if it is as bad, and good enough. One that leaves something
+    /// to chance has more than one.
     async fn try_run(
         &mut self,
         program: &Program,
         schedule: Schedule,
         is_better: impl Fn(&Outcome) -> bool,
     ) -> Result<bool, EnvironmentError> {
-        if self.best.runs >= self.budget {
-            return Ok(false);
+        let chances = schedule.steps_to_pair().map_or(1, |_| CHANCES);
+        for _ in 0..chances.min(self.budget - self.best.runs) {
+            self.best.runs += 1;
+            let mut guide = Guide::new(schedule.clone());
+            let outcome = self.runner.run(program, &mut guide).await?;
+            let is_violated = outcome.violated().any(|finding| finding.name == self.name);
+            if outcome.control == Control::Kept && is_violated && is_better(&outcome) {
+                self.best.program = program.clone();
+                self.best.outcome = outcome;
+                return Ok(true);
+            }
         }
-        self.best.runs += 1;
-        let outcome = self.runner.run(program, &mut Guide::new(schedule)).await?;
-        let is_violated = outcome.violated().any(|finding| finding.name == self.name);
-        let counts = outcome.control == Control::Kept && is_violated && is_better(&outcome);
-        if counts {
-            self.best.program = program.clone();
-            self.best.outcome = outcome;
-        }
-        Ok(counts)
+        Ok(false)
     }
 }
 

@@ -81,9 +81,14 @@ pub(super) fn gist(statement: &Statement) -> Option<Gist> {
     let locks = words.windows(2).any(|pair| {
         pair[0] == "for" && ["update", "share", "no", "key"].contains(&pair[1].as_str())
     });
-    let (verb, table) = match words.first()?.as_str() {
-        "select" | "with" if locks => (Verb::Lock, last_from(&words)?),
-        "select" | "with" => (Verb::Read, last_from(&words)?),
+    let first = words.first()?.as_str();
+    let does = match first {
+        "with" => changing(&words).unwrap_or("select"),
+        other => other,
+    };
+    let (verb, table) = match does {
+        "select" if locks => (Verb::Lock, last_from(&words)?),
+        "select" => (Verb::Read, last_from(&words)?),
         "update" => (Verb::Update, after("update")?),
         "insert" => (Verb::Insert, after("into")?),
         "delete" => (Verb::Delete, after("from")?),
@@ -114,6 +119,16 @@ pub(super) fn clipped(text: &str, longest: usize) -> String {
             kept + "…"
         }
     }
+}
+
+/// What a statement with common table expressions changes first, if it changes anything.
+fn changing(words: &[String]) -> Option<&str> {
+    let mut before = "";
+    words.iter().find_map(|word| {
+        let is_lock = std::mem::replace(&mut before, word) == "for";
+        let changes = ["insert", "update", "delete"].contains(&word.as_str());
+        (changes && !is_lock).then_some(word.as_str())
+    })
 }
 
 /// A subselect in the list of columns comes before the table that the whole is about.
@@ -256,5 +271,9 @@ mod tests {
         assert_eq!((gist.verb, gist.table.as_str()), (Verb::Lock, "item"));
         assert_eq!(gist.condition, "id = 1");
         assert_eq!(super::gist(&statement("begin", &[])), None);
+        let with =
+            "with t as (insert into purchase select 1 returning id) update item set stock = 1";
+        let with = super::gist(&statement(with, &[])).unwrap();
+        assert_eq!((with.verb, with.table.as_str()), (Verb::Insert, "purchase"));
     }
 }
