@@ -15,10 +15,10 @@ use crate::shop::Shop;
 use crate::world::EnvironmentError;
 
 /// The most runs that shrinking may take, unless told otherwise.
-pub const RUNS: usize = 200;
+pub const RUNS: usize = 400;
 
 /// Runs of a schedule that leaves something to chance.
-const CHANCES: usize = 25;
+const CHANCES: usize = 100;
 
 /// What is left of a violation.
 #[derive(Debug, Clone)]
@@ -52,6 +52,7 @@ pub async fn shrink<R: Runner>(
             runs: 0,
         },
     };
+    shrinking.regain_control().await?;
     shrinking.drop_requests().await?;
     shrinking.drop_switches().await?;
     Ok(shrinking.best)
@@ -65,6 +66,16 @@ struct Shrinking<'a, R> {
 }
 
 impl<R: Runner> Shrinking<'_, R> {
+    /// Looks for the same violation under control, if the first was not.
+    async fn regain_control(&mut self) -> Result<(), EnvironmentError> {
+        if self.best.outcome.control != Control::Kept {
+            let program = self.best.program.clone();
+            let schedule = self.best.outcome.schedule.clone();
+            self.try_run(&program, schedule, |_| true).await?;
+        }
+        Ok(())
+    }
+
     /// Leaves out one request after another, the last first, as long as one can be missed.
     async fn drop_requests(&mut self) -> Result<(), EnvironmentError> {
         'smaller: loop {
@@ -353,6 +364,20 @@ mod tests {
             .unwrap();
         assert_eq!(shrunk.program, program);
         assert_eq!(shrunk.outcome.schedule, outcome.schedule);
+    }
+
+    #[tokio::test]
+    async fn a_violation_without_control_is_looked_for_again_under_control() {
+        let mut runner = ToyRunner::new(Toy::Unlocked);
+        let program = one_item(2);
+        let mut outcome = runner.run_letters(&program, "ABABABABAB").await;
+        outcome.control = Control::Lost("a test says so".into());
+        outcome.schedule.0.truncate(2);
+        let shrunk = shrink(&mut runner, &program, &outcome, LOST, RUNS)
+            .await
+            .unwrap();
+        assert_eq!(shrunk.outcome.control, Control::Kept);
+        assert_eq!(unrest(&shrunk.outcome.schedule), (2, 0));
     }
 
     #[tokio::test]
