@@ -661,6 +661,9 @@ impl<'c, A: Send + 'static> Run<'c, A> {
     }
 
     fn take(&mut self, signal: Signal<A>) -> Result<(), Failure> {
+        if let Signal::Passed(step) = &signal {
+            self.watch_isolation(step);
+        }
         match signal {
             Signal::Held(step) => match self.cast().claim(&step) {
                 Claim::Of(request) => self.hold(request, Box::new(step))?,
@@ -689,6 +692,26 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             }
         }
         Ok(())
+    }
+
+    /// A stricter level sees what its transaction's first statement saw, which footprints do
+    /// not tell.
+    fn watch_isolation(&mut self, step: &Step) {
+        let is_strict = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            text.contains("serializable") || text.contains("repeatable")
+        };
+        let of_session = match step.kind {
+            // The start-up's options come with the list of sessions.
+            proxy::StepKind::Startup => self.conductor.proxy.sessions(),
+            _ => Vec::new(),
+        };
+        let mut options = of_session
+            .iter()
+            .flat_map(|session| session.parameters.values());
+        if step.statements.iter().any(|s| is_strict(&s.sql)) || options.any(|o| is_strict(o)) {
+            self.conductor.footprints.give_up();
+        }
     }
 
     fn answer(&mut self, request: RequestIndex, answer: A) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ pub mod transcript;
 pub mod strategies;
 pub mod strategy;
 
+pub mod catalog;
 pub mod footprint;
 pub mod footprints;
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::catalog::Catalog;
+
 /// Who is in whose way, by process id; only processes that wait for a lock are listed.
 pub(super) type Blockers = BTreeMap<i32, Vec<i32>>;
 
@@ -76,6 +78,14 @@ impl Monitor {
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
+    }
+
+    /// What the database says of its tables.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn catalog(&mut self) -> Result<Catalog, sqlx::Error> {
+        Catalog::read(&mut self.connection).await
     }
 
     /// Closes the connection.

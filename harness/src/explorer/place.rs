@@ -96,8 +96,8 @@ impl Place {
         let target = Target::start(spec, &url, &[]).await?;
         let capabilities = probe(&inspector, &target, Clock::start(), PATIENCE).await?;
         inspector.close().await;
-        let monitor = Monitor::open(database.options()).await?;
-        let footprints = Footprints::default();
+        let mut monitor = Monitor::open(database.options()).await?;
+        let footprints = Footprints::new(monitor.catalog().await?);
         let mut conductor = Conductor::new(proxy.control().clone(), monitor, footprints, bounds);
         conductor.listen(LISTEN).await;
         Ok(Place {
