@@ -308,12 +308,15 @@ pub(crate) async fn probe(
             answer: plain.describe(),
         });
     }
+    // A target may answer before it commits: what it can do shows once it is at rest.
+    inspector.wait_for_rest().await?;
     let purchase_rows = !inspector.purchases().await?.is_empty();
     for _ in 0..2 {
         client
             .purchase(Request::new(ID, ID).with_key("rowlock-probe"))
             .await;
     }
+    inspector.wait_for_rest().await?;
     let left = inspector.read(false).await?.shop;
     let idempotency_keys = left
         .items

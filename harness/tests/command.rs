@@ -90,6 +90,16 @@ fn more_buyers_than_open_files_are_refused_before_anything_starts() {
     assert!(error.contains("ulimit -Hn"), "{error}");
 }
 
+#[test]
+fn a_reader_who_has_left_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Sandbox::new().rowlock("list").stdout(writer).output();
+    let output = output.unwrap();
+    assert_exit(&output, 0);
+    assert_eq!(stderr(&output), "");
+}
+
 fn run(sandbox: &Sandbox, arguments: &str) -> Output {
     let output = sandbox.rowlock(arguments).output().unwrap();
     sandbox.wait_until_clean();
@@ -241,7 +251,11 @@ fn a_kill_leaves_no_target_either_that_ignores_the_polite_signal() {
     let target = "sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'";
     let mut rowlock = sandbox.rowlock("run balance-edge --postgres local");
     let mut rowlock = rowlock.args(["--service-cmd", target]).spawn().unwrap();
-    eventually("it runs", || sandbox.runs("trap"), || sandbox.remains());
+    eventually(
+        "it runs",
+        || sandbox.runs(": sleep 0.1"),
+        || sandbox.remains(),
+    );
     rowlock.kill().unwrap();
     rowlock.wait().unwrap();
     sandbox.wait_until_clean();

@@ -3,6 +3,8 @@
 //! "Through" is four ways: to the server's port and to its socket, with a trace that listens, and
 //! with a gate that decides about each step (and lets it go).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod proxy_support;
 
 use std::fmt::Debug;
@@ -247,9 +249,11 @@ async fn a_cancel_request_stops_the_statement_it_is_for() {
     .await;
 }
 
-/// Conversations in raw messages; each is sent, and what is between two of the client's turns is
-/// read up to a message of the type given.
-fn conversations() -> Vec<(&'static str, Vec<(Vec<u8>, u8)>)> {
+/// What a client sends in one go, and the type of the message up to which it then reads.
+type Turn = (Vec<u8>, u8);
+
+/// Conversations in raw messages, each with its name.
+fn conversations() -> Vec<(&'static str, Vec<Turn>)> {
     let good = || extended("select $1::int + 1", &["41"]);
     let bad = || extended("select 1 / $1::int", &["0"]);
     let copy = "copy pg_temp.c from stdin";
@@ -549,7 +553,8 @@ async fn pgbench_does_the_same_work_in_each_query_mode() {
 }
 
 async fn pgbench(url: &str, arguments: &[&str]) {
-    let output = Command::new("pgbench")
+    let program = std::env::var("PG_BIN").map_or("pgbench".into(), |bin| bin + "/pgbench");
+    let output = Command::new(program)
         .args(arguments)
         .arg(url)
         .stdin(Stdio::null())

@@ -1,12 +1,12 @@
-//! How many purchases may be under way, and where they run.
+//! How many purchases may be under way.
 //!
-//! One idea: a purchase that has been admitted runs to its end on a task of its own. A client
-//! that hangs up makes hyper drop the handler's future; the purchase does not notice.
-//! It decides nothing about orders.
+//! One idea: a purchase keeps its place until it has run to its end, also when its client has
+//! left. It decides nothing about orders, nor where they run.
 
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::FutureExt;
 use tokio::sync::Semaphore;
 
 use crate::order::{IdempotencyKey, Order};
@@ -32,8 +32,7 @@ impl Admission {
     /// Has the order decided.
     ///
     /// # Errors
-    /// Whatever the purchaser says; [`PurchaseError::Overloaded`] at once if the limit is reached;
-    /// [`PurchaseError::Unexpected`] if the purchaser panicked.
+    /// Whatever the purchaser says; [`PurchaseError::Overloaded`] at once if the limit is reached.
     pub async fn purchase(
         &self,
         order: Order,
@@ -45,12 +44,11 @@ impl Admission {
             });
         };
         let purchase = Arc::clone(&self.purchaser).purchase(order, key);
-        let task = tokio::spawn(async move {
+        let purchase = async move {
             let _permit = permit;
             purchase.await
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(PurchaseError::Unexpected(panic.into())))
+        };
+        self.purchaser.run(purchase.boxed()).await
     }
 
     /// Waits until no purchase is under way, also none whose client has left.

@@ -33,7 +33,17 @@ pub struct Shop {
     pub body_timeout: Duration,
 }
 
-/// The routes of the shop. Every error is `application/problem+json`.
+/// The routes of the shop.
+///
+/// | request | answers |
+/// |---|---|
+/// | `POST /api/purchase`, with or without a last `/` | the receipt |
+/// | `GET /api/items?after=ID` | `{"items": [{"id", "name", "price", "stock"}], "next": ID or null}`, by id, at most 1,000 after `ID` |
+/// | `GET /api/items/{id}` | `{"id", "name", "price", "stock"}` |
+/// | `GET /api/wallets/{user_id}` | `{"user_id", "balance"}` |
+/// | `GET /healthz` | `{"status": "ok"}` if the database answers |
+///
+/// Every error is `application/problem+json`, except what hyper itself refuses as not HTTP.
 pub fn router(shop: Shop) -> Router {
     Router::new()
         .route("/api/purchase", post(purchase))

@@ -129,7 +129,7 @@ async fn lock_that_is_never_given_back_is_a_conflict() {
 
 #[tokio::test]
 async fn statement_that_takes_too_long_is_a_500_without_effect() {
-    let shop = open_shop(|config| config.statement_timeout_ms = 20).await;
+    let shop = open_shop(|config| config.statement_timeout_ms = 500).await;
     let lock = shop.lock_item(1).await;
     shop.buy(1, 1)
         .await
@@ -143,7 +143,7 @@ async fn statement_that_takes_too_long_is_a_500_without_effect() {
 async fn transaction_beyond_its_deadline_is_given_up_and_its_connection_closed() {
     let shop = open_shop(|config| {
         config.pool_size = 2;
-        config.transaction_timeout_ms = 100;
+        config.transaction_timeout_ms = 1_000;
         // The server's own timeout would hide what is left behind.
         config.idle_in_transaction_timeout_ms = 600_000;
     })
@@ -192,7 +192,7 @@ async fn requests_beyond_the_limit_are_503_before_they_begin() {
 async fn no_connection_in_time_is_503_while_reads_go_on() {
     let shop = open_shop(|config| {
         config.pool_size = 1;
-        config.acquire_timeout_ms = 50;
+        config.acquire_timeout_ms = 1_000;
     })
     .await;
     let lock = shop.lock_item(1).await;
@@ -248,7 +248,7 @@ async fn session_terminated_within_a_purchase_leaves_no_trace_of_it() {
 
 #[tokio::test]
 async fn service_without_its_database_says_so_and_recovers() {
-    let shop = open_shop(|config| config.acquire_timeout_ms = 200).await;
+    let shop = open_shop(|config| config.acquire_timeout_ms = 2_000).await;
     let mut inside = shop.db.acquire().await.unwrap();
     inside.execute(CLOSE_DATABASE).await.unwrap();
     inside.execute(TERMINATE).await.unwrap();

@@ -12,9 +12,9 @@ use common::database::fresh_database;
 use common::{BOUND, Shop};
 use futures::future::join_all;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 /// The binary with an environment of nothing but `variables`.
@@ -29,21 +29,33 @@ fn command(variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Waits for the line that says where the process listens.
-async fn address(child: &mut Child) -> SocketAddr {
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if let Some((_, address)) = line.split_once("listening address=") {
-                return address.parse().unwrap();
+/// What a process says on stderr. Kept as long as the process: a closed pipe would break its log.
+struct Log(Lines<BufReader<ChildStderr>>);
+
+impl Log {
+    fn of(child: &mut Child) -> Self {
+        Self(BufReader::new(child.stderr.take().unwrap()).lines())
+    }
+
+    /// Waits for a line with `words`, and returns what follows them.
+    async fn after(&mut self, words: &str) -> String {
+        let search = async {
+            while let Some(line) = self.0.next_line().await.unwrap() {
+                if let Some((_, rest)) = line.split_once(words) {
+                    return rest.to_owned();
+                }
             }
-        }
-        panic!("the service ended before it listened");
-    };
-    let address = timeout(BOUND, address).await.unwrap();
-    // Whoever closed the pipe would break the process's log.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    address
+            panic!("the service ended before it said {words:?}");
+        };
+        timeout(BOUND, search).await.unwrap()
+    }
+}
+
+/// Waits until the process listens.
+async fn listening(child: &mut Child) -> (SocketAddr, Log) {
+    let mut log = Log::of(child);
+    let address = log.after("listening address=").await;
+    (address.parse().unwrap(), log)
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -59,10 +71,10 @@ async fn replicas_that_start_at_once_on_an_empty_database_all_serve() {
     let mut replicas: Vec<_> = (0..4)
         .map(|_| command(&variables).spawn().unwrap())
         .collect();
-    let addresses = join_all(replicas.iter_mut().map(address)).await;
+    let addresses = join_all(replicas.iter_mut().map(listening)).await;
     let rows = "insert into item values (1, '', 1, 100); insert into wallet values (1, 100)";
     sqlx::raw_sql(rows).execute(&database.pool).await.unwrap();
-    for (child, address) in replicas.iter_mut().zip(addresses) {
+    for (child, (address, _log)) in replicas.iter_mut().zip(addresses) {
         assert_eq!(get(address, "/healthz").await.status, 200);
         assert_eq!(buy(address, 1, 1, None).await.status, 200);
         signal(child, Signal::TERM);
@@ -82,7 +94,7 @@ async fn both_stop_signals_end_the_process_cleanly() {
     let variables = [("DATABASE_URL", database.url.as_str()), ("PORT", "0")];
     for stop in [Signal::TERM, Signal::INT] {
         let mut child = command(&variables).spawn().unwrap();
-        let address = address(&mut child).await;
+        let (address, _log) = listening(&mut child).await;
         let idle = TcpStream::connect(address).await.unwrap();
         signal(&child, stop);
         assert!(
@@ -95,6 +107,32 @@ async fn both_stop_signals_end_the_process_cleanly() {
         );
         drop(idle);
     }
+}
+
+#[tokio::test]
+async fn service_out_of_file_descriptors_serves_again_when_they_are_free() {
+    let database = fresh_database().await;
+    let mut limited = Command::new("sh");
+    let script = concat!(
+        "ulimit -n 48 && exec ",
+        env!("CARGO_BIN_EXE_purchase-service")
+    );
+    limited
+        .args(["-c", script])
+        .env("DATABASE_URL", &database.url)
+        .env("PORT", "0");
+    let mut child = limited
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (address, mut log) = listening(&mut child).await;
+    // The kernel takes them all; the service can accept only some.
+    let clients = join_all((0..100).map(|_| TcpStream::connect(address))).await;
+    assert!(clients.iter().all(Result::is_ok));
+    log.after("cannot accept").await;
+    drop(clients);
+    assert_eq!(get(address, "/healthz").await.status, 200);
 }
 
 #[tokio::test]

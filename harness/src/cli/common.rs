@@ -12,7 +12,7 @@ use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
-use crate::target::{START_TIMEOUT, TargetSpec};
+use crate::target::TargetSpec;
 use crate::verdict::EXIT_ENVIRONMENT;
 use crate::world::Setting;
 
@@ -116,8 +116,7 @@ impl CommonArgs {
 
     /// What is verified.
     pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
-        let start_timeout = Duration::from_secs(self.start_timeout_s);
-        Ok(self.service.processes()?.with_start_timeout(start_timeout))
+        self.service.processes()
     }
 
     /// The flags that make the same run again, ready to paste.
@@ -126,9 +125,6 @@ impl CommonArgs {
         flags.extend(self.postgres.repeat());
         if self.request_timeout_s != REQUEST_TIMEOUT_S {
             flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
-        }
-        if self.start_timeout_s != START_TIMEOUT.as_secs() {
-            flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
         }
         flags.extend(self.service.repeat());
         flags.join(" ")

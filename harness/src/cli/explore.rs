@@ -4,13 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use super::service::ServiceArgs;
-use super::stop::{EXIT_INTERRUPTED, stop_signal};
+use super::common::conclude;
 use super::witness::WitnessArgs;
-use super::{PostgresArgs, positive};
+use super::{CommonArgs, output, positive};
 use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::{Budget, Setup};
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
@@ -25,9 +24,7 @@ pub(super) struct ExploreArgs {
     #[arg(default_value = "one-item", value_parser = program_names())]
     program: String,
     #[command(flatten)]
-    postgres: PostgresArgs,
-    #[command(flatten)]
-    service: ServiceArgs,
+    common: CommonArgs,
     #[command(flatten)]
     witness: WitnessArgs,
     /// How many requests run at once
@@ -51,9 +48,6 @@ pub(super) struct ExploreArgs {
     /// Go on after the first violation
     #[arg(long)]
     keep_going: bool,
-    /// Where every random choice comes from; printed with each report
-    #[arg(long, value_name = "SEED")]
-    seed: Option<Seed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,28 +82,19 @@ fn budget(text: &str) -> Result<Budget, String> {
 }
 
 pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
-    let interrupted = stop_signal()?;
-    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
+    let seed = args.common.seed();
     let progress = Progress::on_terminal();
-    let explored = tokio::select! {
-        biased;
-        () = interrupted => None,
-        explored = search(&args, seed, &progress) => Some(explored),
+    let again = args.repeat(seed);
+    let explored = match conclude(search(&args, seed, &progress), &progress, &again).await? {
+        Ok(explored) => explored,
+        Err(code) => return Ok(code),
     };
-    progress.finish();
-    let Some(explored) = explored else {
-        eprintln!("interrupted; nothing is concluded (seed {seed})");
-        return Ok(ExitCode::from(EXIT_INTERRUPTED));
-    };
-    let again = format!("rowlock explore {}", args.repeat(seed));
-    let explored =
-        explored.with_context(|| format!("nothing is concluded; to try again: {again}"))?;
     let (explored, evidence) = explored;
-    print!("{}", coverage::render(&explored));
-    println!("seed {seed}; again: {again}");
-    if let Some(evidence) = evidence {
-        print!("\n{evidence}");
-    }
+    let coverage = coverage::render(&explored);
+    let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
+    output::write(&format!(
+        "{coverage}seed {seed}; again: rowlock {again}\n{evidence}"
+    ))?;
     Ok(explored.verdict().exit_code())
 }
 
@@ -118,14 +103,17 @@ async fn search(
     seed: Seed,
     progress: &Progress,
 ) -> anyhow::Result<(Exploration, Option<String>)> {
-    let target = args.service.in_process()?;
+    let target = args.common.service.in_process()?;
     let Some(template) = program::find(&args.program) else {
         bail!("program {:?} is not known", args.program);
     };
     progress.say("starting PostgreSQL");
-    let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
-    println!("postgres: {}", server.description());
-    println!("target:   {}", target.describe());
+    let server = Arc::new(Server::start(&args.common.postgres.exploring()).await?);
+    output::write(&format!(
+        "postgres: {}\ntarget:   {}\n",
+        server.description(),
+        target.describe()
+    ))?;
     let search = Search {
         setup: Setup {
             server: Arc::clone(&server),
@@ -152,9 +140,10 @@ async fn search(
     let evidence = match &explored.violation {
         Some(outcome) => {
             progress.say("shrinking the violation");
-            let flags = [args.postgres.repeat(), args.service.repeat()]
-                .concat()
-                .join(" ");
+            let CommonArgs {
+                postgres, service, ..
+            } = &args.common;
+            let flags = [postgres.repeat(), service.repeat()].concat().join(" ");
             let write = args.witness.write(&search.setup, outcome, &flags);
             Some(write.await?)
         }
@@ -183,9 +172,8 @@ impl ExploreArgs {
     /// The flags that make the same search again, ready to paste.
     fn repeat(&self, seed: Seed) -> String {
         let mut flags = vec![
-            self.program.clone(),
+            format!("explore {}", self.program),
             format!("--buyers {}", self.buyers),
-            format!("--seed {seed}"),
         ];
         let strategy = self.strategy.to_possible_value();
         let strategy = strategy.as_ref().map_or("", |value| value.get_name());
@@ -207,8 +195,7 @@ impl ExploreArgs {
         if self.keep_going {
             flags.push("--keep-going".into());
         }
-        flags.extend(self.postgres.repeat());
-        flags.extend(self.service.repeat());
+        flags.push(self.common.repeat(seed));
         flags.join(" ")
     }
 }

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::common::conclude;
-use super::{CommonArgs, Format};
+use super::{CommonArgs, Format, output};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
-use crate::world::Setting;
 
 #[derive(Debug, Args)]
 pub(super) struct FaultsArgs {
@@ -46,17 +45,17 @@ pub(super) async fn faults(args: FaultsArgs) -> anyhow::Result<ExitCode> {
     };
     let campaign = &report.campaign;
     args.common.write_junit(|| matrix::junit(campaign))?;
-    match args.common.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Human => {
-            print!("{}", matrix::render(campaign, &again));
-            println!("\npostgres: {}", report.postgres);
-            println!("target:   {}", report.target);
-            println!("seed:     {seed}");
-            println!("cases:    {}", campaign.played.len());
-            println!("verdict:  {}", campaign.verdict);
-        }
-    }
+    output::write(&match args.common.format {
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        Format::Human => format!(
+            "{}\npostgres: {}\ntarget:   {}\nseed:     {seed}\ncases:    {}\nverdict:  {}\n",
+            matrix::render(campaign, &again),
+            report.postgres,
+            report.target,
+            campaign.played.len(),
+            campaign.verdict
+        ),
+    })?;
     Ok(campaign.verdict.exit_code())
 }
 
@@ -77,10 +76,7 @@ async fn measure(
     let target = args.common.target()?;
     progress.say("starting PostgreSQL");
     let server = Server::start(&args.common.postgres.settings()).await?;
-    let setting = Setting {
-        target_env: campaign::target_env(),
-        ..args.common.setting(&server, &target, seed, progress)
-    };
+    let setting = args.common.setting(&server, &target, seed, progress);
     let mut faults = gentle_faults();
     if !args.no_crash {
         faults.extend(crashes());

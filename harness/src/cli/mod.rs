@@ -3,6 +3,7 @@
 mod common;
 mod explore;
 mod faults;
+mod output;
 mod replay;
 mod run;
 mod serve;
@@ -16,10 +17,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::explorer::program::PROGRAMS;
+use crate::invariant::INVARIANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
-use crate::target::START_TIMEOUT;
 use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
@@ -101,10 +103,6 @@ struct CommonArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
-    /// How long the target may take from its start to its first HTTP answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
-          value_parser = clap::value_parser!(u64).range(1..))]
-    start_timeout_s: u64,
     /// How to write the report on standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -142,7 +140,7 @@ impl Cli {
             Command::Faults(args) => faults::faults(args).await,
             Command::Explore(args) => explore::explore(args).await,
             Command::Replay(args) => replay::replay_all(args).await,
-            Command::List => Ok(list()),
+            Command::List => list(),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };
@@ -153,18 +151,16 @@ impl Cli {
     }
 }
 
-fn list() -> ExitCode {
-    println!("scenarios:");
-    for scenario in SCENARIOS {
-        println!("  {:<32} {}", scenario.name, scenario.about);
-    }
-    println!("\nprograms to explore:");
-    for program in crate::explorer::program::PROGRAMS {
-        println!("  {:<32} {}", program.name, program.about);
-    }
-    println!("\ninvariants, checked after every trial:");
-    for invariant in crate::invariant::INVARIANTS {
-        println!("  {:<32} {}", invariant.name, invariant.statement);
-    }
-    ExitCode::SUCCESS
+fn list() -> anyhow::Result<ExitCode> {
+    let line = |name: &str, about: &str| format!("  {name:<32} {about}\n");
+    let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
+    let programs = PROGRAMS.iter().map(|it| line(it.name, it.about));
+    let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
+    output::write(&format!(
+        "scenarios:\n{}\nprograms to explore:\n{}\ninvariants, checked after every trial:\n{}",
+        scenarios.collect::<String>(),
+        programs.collect::<String>(),
+        invariants.collect::<String>()
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,9 +9,11 @@ use clap::Args;
 
 use super::common::{conclude, wants_colour};
 use super::service::ServiceArgs;
-use super::{PostgresArgs, positive};
+use super::{PostgresArgs, output, positive};
 use crate::explorer::search::Setup;
-use crate::explorer::{Bounds, Program, Replayed, Solo, Witness, columns, replay, witness};
+use crate::explorer::{
+    Bounds, Outcome, Program, Replayed, Solo, Witness, columns, replay, witness,
+};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::verdict::Verdict;
@@ -45,8 +47,11 @@ async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdi
     let target = args.service.in_process()?;
     progress.say("starting PostgreSQL");
     let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
-    println!("postgres: {}", server.description());
-    println!("target:   {}\n", target.describe());
+    output::write(&format!(
+        "postgres: {}\ntarget:   {}\n\n",
+        server.description(),
+        target.describe()
+    ))?;
     let mut solo = Solo::new(Setup {
         server: Arc::clone(&server),
         target,
@@ -80,7 +85,7 @@ impl ReplayArgs {
         let witness = match Witness::read(path) {
             Ok(witness) => witness,
             Err(error) => {
-                println!("{:#}", anyhow::Error::new(error));
+                output::write(&format!("{:#}\n", anyhow::Error::new(error)))?;
                 return Ok(Verdict::Inconclusive);
             }
         };
@@ -97,10 +102,6 @@ impl ReplayArgs {
         let Some((worst, outcome)) = worst else {
             bail!("--times is at least 1");
         };
-        let ran = Witness::new(&witness.target, &witness.program, &outcome);
-        if let (true, Some(ran)) = (is_shown, ran) {
-            println!("{}", columns::render(&ran, wants_colour()));
-        }
         let count = |verdict| verdicts.iter().filter(|other| **other == verdict).count();
         let counted = match self.times {
             1 => String::new(),
@@ -111,14 +112,33 @@ impl ReplayArgs {
                 count(Verdict::Inconclusive)
             ),
         };
-        match is_shown {
-            true => println!("{worst:#}{counted}"),
-            false => println!("{}: {worst}{counted}", path.display()),
-        }
-        if worst.verdict() != Verdict::Valid && is_shown {
-            print!("{}", columns::replay_line(path, &self.flags()));
-        }
+        let text = match is_shown {
+            true => self.shown(path, &witness, &worst, &outcome, &counted),
+            false => format!("{}: {worst}{counted}\n", path.display()),
+        };
+        output::write(&text)?;
         Ok(Verdict::compose(verdicts))
+    }
+
+    /// What ran, if it was a violation, and what became of it.
+    fn shown(
+        &self,
+        path: &Path,
+        witness: &Witness,
+        replayed: &Replayed,
+        outcome: &Outcome,
+        counted: &str,
+    ) -> String {
+        let ran = Witness::new(&witness.target, &witness.program, outcome);
+        let ran = ran.map(|ran| columns::render(&ran, wants_colour()) + "\n");
+        let replay_line = match replayed.verdict() {
+            Verdict::Valid => String::new(),
+            _ => columns::replay_line(path, &self.flags()),
+        };
+        format!(
+            "{}{replayed:#}{counted}\n{replay_line}",
+            ran.unwrap_or_default()
+        )
     }
 
     /// The flags that name the same server and target, ready to paste.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::common::{conclude, wants_colour};
-use super::{Format, RunArgs};
+use super::{Format, RunArgs, output};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
@@ -35,10 +35,10 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
         Err(code) => return Ok(code),
     };
     args.common.write_junit(|| junit::render(&report))?;
-    match args.common.format {
-        Format::Human => print!("{}", human::render(&report, wants_colour())),
-        Format::Json => print!("{}", json::render(&report)),
-    }
+    output::write(&match args.common.format {
+        Format::Human => human::render(&report, wants_colour()),
+        Format::Json => json::render(&report),
+    })?;
     Ok(report.verdict.exit_code())
 }
 

@@ -1,11 +1,13 @@
 //! Which service a command is about.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use clap::Args;
 
 use super::positive;
-use crate::mutants::{self, MUTANTS};
-use crate::target::{BuildPurchaser, OURS, TargetError, TargetSpec};
+use crate::mutants::{self, MUTANTS, Mutant};
+use crate::target::{OURS, START_TIMEOUT, TargetError, TargetSpec};
 
 #[derive(Debug, Args)]
 pub(super) struct ServiceArgs {
@@ -15,33 +17,58 @@ pub(super) struct ServiceArgs {
     /// How many processes of the target share the database
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
     replicas: usize,
+    /// How long the target may take from its start to its first HTTP answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
+    start_timeout_s: u64,
     /// Verify one of the deliberately broken services instead of ours
     #[arg(long, hide = true, value_parser = mutant_names())]
     mutant: Option<String>,
 }
 
+pub(super) fn mutant_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
+}
+
+/// Refuses at once what could not be started later.
+fn command_line(line: &str) -> Result<String, TargetError> {
+    TargetSpec::command(line, 1).map(|_| line.into())
+}
+
 impl ServiceArgs {
     /// The service as one or more processes.
     pub(super) fn processes(&self) -> anyhow::Result<TargetSpec> {
-        if let Some(command) = &self.service_cmd {
-            return Ok(TargetSpec::command(command, self.replicas)?);
-        }
-        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
-        Ok(match self.mutant()? {
-            None => TargetSpec::ours(&rowlock, self.replicas),
-            Some(mutant) => TargetSpec::mutant(&rowlock, mutant, self.replicas),
-        })
+        let start_timeout = Duration::from_secs(self.start_timeout_s);
+        Ok(self.program()?.with_start_timeout(start_timeout))
     }
 
-    /// The service in this process where that can be, else as processes.
+    /// The same in this process where that can be, which is faster and more easily controlled.
     pub(super) fn in_process(&self) -> anyhow::Result<TargetSpec> {
         if self.service_cmd.is_some() || self.replicas > 1 {
             return self.processes();
         }
-        Ok(TargetSpec::InProcess(self.mutant()?.unwrap_or(OURS)))
+        match self.mutant()? {
+            Some(mutant) if mutant.replicas > 1 => self.processes(),
+            Some(mutant) => Ok(TargetSpec::InProcess(mutant.purchaser())),
+            None => Ok(TargetSpec::InProcess(OURS)),
+        }
     }
 
-    fn mutant(&self) -> anyhow::Result<Option<BuildPurchaser>> {
+    fn program(&self) -> anyhow::Result<TargetSpec> {
+        if let Some(command) = &self.service_cmd {
+            return Ok(TargetSpec::command(command, self.replicas)?);
+        }
+        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
+        match self.mutant()? {
+            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
+            Some(mutant) => {
+                let replicas = self.replicas.max(mutant.replicas);
+                Ok(TargetSpec::mutant(&rowlock, mutant.purchaser(), replicas))
+            }
+        }
+    }
+
+    fn mutant(&self) -> anyhow::Result<Option<&'static Mutant>> {
         let Some(name) = &self.mutant else {
             return Ok(None);
         };
@@ -55,6 +82,9 @@ impl ServiceArgs {
         if self.replicas != 1 {
             flags.push(format!("--replicas {}", self.replicas));
         }
+        if self.start_timeout_s != START_TIMEOUT.as_secs() {
+            flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
+        }
         if let Some(command) = &self.service_cmd {
             let quoted = shlex::try_quote(command).unwrap_or_default();
             flags.push(format!("--service-cmd {quoted}"));
@@ -64,13 +94,4 @@ impl ServiceArgs {
         }
         flags
     }
-}
-
-pub(super) fn mutant_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
-}
-
-/// Refuses at once what could not be started later.
-fn command_line(line: &str) -> Result<String, TargetError> {
-    TargetSpec::command(line, 1).map(|_| line.into())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::try_join_all;
+use futures::try_join;
 use serde::Serialize;
 
 use super::play::{Baseline, Played, measure_pool, play, trace_steps};
@@ -14,8 +15,9 @@ use crate::shop::Shop;
 use crate::verdict::Verdict;
 use crate::world::{EnvironmentError, Setting, World};
 
-/// Worlds side by side. A crash takes the server from all of them, so crashes have one.
-const WORKERS: usize = 4;
+/// Worlds side by side, as many again for stalls. A crash takes the server from all of them, so
+/// crashes have one.
+const WORKERS: usize = 3;
 
 /// What `rowlock faults` does.
 #[derive(Debug, Clone, Default)]
@@ -37,19 +39,29 @@ pub struct Campaign {
     pub verdict: Verdict,
 }
 
-/// What a target is given beside `DATABASE_URL` and `PORT`: timeouts that are short enough to
-/// be outlasted, and a pool that is small enough to be counted. Ours heeds them all; another
-/// target may.
-pub fn target_env() -> Vec<(String, String)> {
-    [
-        ("POOL_SIZE", "4"),
-        ("LOCK_TIMEOUT_MS", "400"),
-        ("STATEMENT_TIMEOUT_MS", "500"),
-        ("IDLE_IN_TRANSACTION_TIMEOUT_MS", "500"),
-        ("TRANSACTION_TIMEOUT_MS", "1000"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec()
+/// What the target is given beside `DATABASE_URL` and `PORT`. Ours heeds it all; another may.
+///
+/// The pool is small enough to be counted. A stall needs timeouts that are short enough to be
+/// outlasted; every other fault needs them longer than the time in which the target must be at
+/// rest, lest a timeout clears away what the target itself has left.
+fn target_env(fault: Fault) -> Vec<(String, String)> {
+    let timeouts = match fault {
+        Fault::Stall => [
+            ("IDLE_IN_TRANSACTION", "500"),
+            ("STATEMENT", "500"),
+            ("TRANSACTION", "1000"),
+        ],
+        _ => [
+            ("IDLE_IN_TRANSACTION", "30000"),
+            ("STATEMENT", "30000"),
+            ("TRANSACTION", "30000"),
+        ],
+    };
+    let timeouts = timeouts.map(|(name, ms)| (format!("{name}_TIMEOUT_MS"), ms.to_owned()));
+    timeouts
+        .into_iter()
+        .chain([("POOL_SIZE".to_owned(), "4".to_owned())])
+        .collect()
 }
 
 /// Runs `plan`. Findings of the target are verdicts; an error is the environment's.
@@ -62,7 +74,14 @@ pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, Environ
     let cases = cases(plan, &baselines, setting.server.can_restart());
     let (crashes, gentle): (Vec<_>, Vec<_>) =
         cases.into_iter().partition(|case| case.fault.is_crash());
-    let mut played = play_all(setting, &baselines, &gentle, WORKERS).await?;
+    let (stalls, others): (Vec<_>, Vec<_>) = gentle
+        .into_iter()
+        .partition(|case| case.fault == Fault::Stall);
+    let (mut played, others) = try_join!(
+        play_all(setting, &baselines, &stalls, WORKERS),
+        play_all(setting, &baselines, &others, WORKERS)
+    )?;
+    played.extend(others);
     played.extend(play_all(setting, &baselines, &crashes, 1).await?);
     played.sort_by_key(|played| played.case);
     let verdict = Verdict::compose(played.iter().map(|played| played.verdict));
@@ -80,7 +99,11 @@ type Baselines = BTreeMap<Story, Baseline>;
 
 /// What the target does when nothing is broken, in every story that applies to it.
 async fn measure(setting: &Setting<'_>) -> Result<Baselines, EnvironmentError> {
-    let mut world = World::open_proxied(setting, Shop::default()).await?;
+    let setting = Setting {
+        target_env: target_env(Fault::DropBefore),
+        ..setting.clone()
+    };
+    let mut world = World::open_proxied(&setting, Shop::default()).await?;
     let control = control(&world);
     let pool_size = measure_pool(&world, &control).await?;
     let mut baselines = Baselines::new();
@@ -124,20 +147,25 @@ fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<Case> {
             }
         }
     }
-    // Stalls are mostly waiting: begun first, they are over when the others are.
-    cases.sort_by_key(|case| case.fault != Fault::Stall);
     cases
 }
 
+/// Plays `cases`, whose faults need the same environment, in `workers` worlds.
 async fn play_all(
     setting: &Setting<'_>,
     baselines: &Baselines,
     cases: &[Case],
     workers: usize,
 ) -> Result<Vec<Played>, EnvironmentError> {
+    let Some(first) = cases.first() else {
+        return Ok(Vec::new());
+    };
+    let setting = Setting {
+        target_env: target_env(first.fault),
+        ..setting.clone()
+    };
     let next = AtomicUsize::new(0);
-    let workers = workers.min(cases.len());
-    let work = (0..workers).map(|_| work(setting, baselines, cases, &next));
+    let work = (0..workers.min(cases.len())).map(|_| work(&setting, baselines, cases, &next));
     Ok(try_join_all(work).await?.concat())
 }
 

@@ -22,7 +22,7 @@ const LATE_STEP_BOUND: Duration = Duration::from_secs(1);
 const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a step is stalled at the most: longer than the timeouts that
-/// [`target_env`](super::campaign::target_env) gives to a target.
+/// a target is given for it.
 const STALL_BOUND: Duration = Duration::from_millis(1_500);
 
 /// How often the database is asked for a condition.

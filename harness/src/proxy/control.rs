@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::assembly::Watch;
 use super::gate::{Gate, ReplyAction, RequestAction};
-use super::session::{Session, Watch};
+use super::session::Session;
 use super::step::{SessionId, StepId, TransactionState};
 use super::stream::Address;
 use super::trace::Trace;
@@ -79,7 +80,7 @@ impl Control {
     }
 
     /// Installs a gate for all steps that begin from now on, or takes it away, which delivers
-    /// all that is held.
+    /// all that is held. A gate that takes another's place takes over what that one held.
     pub fn set_gate(&self, gate: Option<Arc<dyn Gate>>) {
         let is_gone = gate.is_none();
         self.0.set_flag(HELD, !is_gone);

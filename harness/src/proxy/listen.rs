@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::assembly::Assembly;
 use super::control::{Control, Listing, Shared};
 use super::message;
+use super::passage::Passage;
 use super::pump::{self, Pump};
-use super::session::{Assembly, Session};
 use super::startup::{Opening, read_opening};
 use super::step::{Reply, ReplyEnd, SessionId, Statement, Step, StepId, StepKind};
 use super::stream::{Address, Stream};
@@ -110,20 +111,10 @@ async fn connect(client: TcpStream, id: SessionId, shared: Arc<Shared>) -> io::R
     let summary = format!("user={} database={}", of("user"), of("database"));
     let startup = Assembly::startup(packet, summary, Instant::now());
     let (listing, commands) = Listing::new(&shared, id, parameters);
-    let session = Session::new(id);
-    let state = pump::State::new();
-    Pump {
-        id,
-        client,
-        server,
-        session,
-        shared,
-        listing,
-        commands,
-        state,
-    }
-    .run(startup)
-    .await;
+    let passage = Passage::new(id, shared, listing);
+    Pump::new(client, server, commands, passage)
+        .run(startup)
+        .await;
     Ok(())
 }
 

@@ -7,15 +7,18 @@
 //! ```text
 //! listen   accepts, one task per connection         control  the handle from outside
 //! startup  packets before the session               gate     decisions about steps
-//! pump     moves bytes, obeys the gate              trace    records of steps
-//!   lane   bytes on their way in one direction      step     the terms of both
+//! pump     moves bytes between sockets              trace    records of steps
+//!   passage  what waits, and what the gate lets go  step     the terms of both
+//!   lane     bytes on their way in one direction
 //! session  the protocol of one connection; pure
-//!   frame  finds messages    message  reads them (pgwire)
-//!   reply  the answer to one step    memory  prepared statements and portals    value  as text
+//!   frame     finds messages in the bytes           message  reads them (pgwire)
+//!   assembly  a step coming in                      reply    the answer to it
+//!   memory    prepared statements and portals       value    values as text
 //! ```
 //!
 //! It does not speak TLS, does not pool, and never changes a byte on its own account.
 
+mod assembly;
 mod control;
 mod frame;
 pub mod gate;
@@ -23,6 +26,7 @@ mod lane;
 mod listen;
 mod memory;
 mod message;
+mod passage;
 mod pump;
 mod reply;
 mod session;

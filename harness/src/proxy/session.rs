@@ -7,35 +7,14 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::frame::{Framer, Part};
-use super::memory::{Expected, Memory};
-use super::message::{self, Request};
+use super::assembly::{Assembly, Watch, statements};
+use super::frame::Framer;
+use super::memory::Memory;
+use super::message;
 use super::reply::{Progress, ReplyReader};
 use super::step::{
     Reply, ReplyEnd, SessionId, Statement, Step, StepId, StepKind, TransactionState,
 };
-
-/// How closely new steps are watched.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Watch {
-    /// Somebody reads what the steps are.
-    pub(super) observe: bool,
-    /// Somebody decides when they go; implies reading them.
-    pub(super) hold: bool,
-}
-
-/// A step as far as it has come from the client.
-#[derive(Debug)]
-pub(super) struct Assembly {
-    kind: StepKind,
-    query: Option<String>,
-    expected: Vec<Expected>,
-    ends_with_sync: bool,
-    observed: bool,
-    invoked: Instant,
-    /// Its bytes, if it waits here to be released as a whole.
-    bytes: Option<Vec<u8>>,
-}
 
 /// A step that the server has been given.
 #[derive(Debug)]
@@ -431,71 +410,6 @@ impl Offered {
     }
 }
 
-impl Assembly {
-    fn new(watch: Watch, now: Instant) -> Self {
-        Self {
-            kind: StepKind::Sync,
-            query: None,
-            expected: Vec::new(),
-            ends_with_sync: true,
-            observed: watch.observe || watch.hold,
-            invoked: now,
-            bytes: watch.hold.then(Vec::new),
-        }
-    }
-
-    /// The step that is a start-up packet.
-    pub(super) fn startup(packet: Vec<u8>, summary: String, now: Instant) -> Self {
-        let mut assembly = Self::new(
-            Watch {
-                observe: true,
-                hold: true,
-            },
-            now,
-        );
-        assembly.kind = StepKind::Startup;
-        assembly.query = Some(summary);
-        assembly.bytes = Some(packet);
-        assembly
-    }
-
-    /// Adds a part of a message and says whether it makes the step whole.
-    fn take(&mut self, part: Part<'_>, memory: &mut Memory) -> bool {
-        if part.first {
-            self.kind = match (part.tag, self.kind) {
-                (b'Q', _) => StepKind::Query,
-                (b'F', _) => StepKind::Call,
-                (b'E', _) => StepKind::Execute,
-                (b'P' | b'B' | b'D' | b'C', StepKind::Sync) => StepKind::Prepare,
-                (_, kind) => kind,
-            };
-        }
-        let Some(message) = part.end else {
-            return false;
-        };
-        match message.tag {
-            b'Q' if self.observed => {
-                if let Request::Query(sql) = Request::decode(message) {
-                    self.query = Some(sql);
-                }
-            }
-            b'P' | b'B' | b'D' | b'E' | b'C' => {
-                // Later steps need to know what a statement's name stands for, watched or not.
-                let is_lasting = matches!(message.tag, b'P' | b'D' | b'C')
-                    && (message.tag == b'P' || message.body.first() == Some(&b'S'));
-                let request = match self.observed || is_lasting {
-                    true => Request::decode(message),
-                    false => Request::Opaque,
-                };
-                self.expected.push(memory.note(request));
-            }
-            b'H' => self.ends_with_sync = false,
-            _ => {}
-        }
-        matches!(message.tag, b'Q' | b'F' | b'S' | b'H')
-    }
-}
-
 fn begins_step(tag: u8, front: Option<&InFlight>) -> bool {
     match tag {
         b'Q' | b'F' | b'P' | b'B' | b'D' | b'E' | b'C' => true,
@@ -506,19 +420,5 @@ fn begins_step(tag: u8, front: Option<&InFlight>) -> bool {
     }
 }
 
-fn statements(kind: StepKind, query: Option<&String>, expected: &[Expected]) -> Vec<Statement> {
-    let queried = query.filter(|sql| !sql.is_empty()).map(|sql| bare(sql));
-    let resolved = expected.iter().filter_map(|expected| match expected {
-        Expected::Executed(portal) => Some(portal.statement()),
-        Expected::Parsed { new, .. } if kind == StepKind::Prepare => Some(bare(&new.sql)),
-        _ => None,
-    });
-    resolved.chain(queried).collect()
-}
-
-fn bare(sql: &str) -> Statement {
-    Statement {
-        sql: sql.to_owned(),
-        parameters: Vec::new(),
-    }
-}
+#[cfg(test)]
+mod tests;

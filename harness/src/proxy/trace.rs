@@ -210,3 +210,99 @@ fn listed(values: &[Value]) -> String {
     };
     values.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::step::{
+        ErrorResponse, SessionId, Statement, StatementResult, StepId, TransactionState,
+    };
+
+    fn record(kind: StepKind, sql: &str, reply: Reply) -> Record {
+        Record {
+            step: Step {
+                id: StepId {
+                    session: SessionId(3),
+                    number: 7,
+                },
+                pid: Some(4711),
+                transaction: 2,
+                kind,
+                state_before: Some(TransactionState::Open),
+                statements: vec![Statement {
+                    sql: sql.into(),
+                    parameters: vec![Some("1".into()), None],
+                }],
+            },
+            reply,
+            replaced_by: None,
+            cancels: None,
+            invoked_us: 12_345,
+            sent_us: 12_400,
+            completed_us: 12_613,
+        }
+    }
+
+    fn selected() -> Reply {
+        let row = vec![Some("1".to_owned()), Some("Lamp".to_owned()), None];
+        let result = StatementResult {
+            columns: ["id", "name", "note"].map(str::to_owned).to_vec(),
+            rows: 12,
+            first_rows: vec![row],
+            tag: Some("SELECT 12".to_owned()),
+        };
+        let end = ReplyEnd::Ready(TransactionState::Open);
+        Reply {
+            results: vec![result],
+            error: None,
+            end,
+        }
+    }
+
+    fn failed() -> Reply {
+        let error = ErrorResponse {
+            sqlstate: "40001".into(),
+            severity: "ERROR".into(),
+            message: "could not serialize access".into(),
+        };
+        let end = ReplyEnd::Ready(TransactionState::Failed);
+        Reply {
+            results: Vec::new(),
+            error: Some(error),
+            end,
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_line_that_people_read() {
+        let select = "select id, name, note\n  from item\n where id = $1 for update";
+        let mut replaced = record(StepKind::Execute, "update item set stock = 1", failed());
+        replaced.replaced_by = Some("do $$ begin raise … end $$".into());
+        let lines = [
+            record(StepKind::Execute, select, selected()),
+            replaced,
+            record(StepKind::Query, "commit", Reply::empty(ReplyEnd::Cut)),
+            record(
+                StepKind::Prepare,
+                "select 1",
+                Reply::empty(ReplyEnd::NotSent),
+            ),
+        ];
+        insta::assert_snapshot!(lines.map(|line| line.to_string()).join("\n"), @"
+        12.345 ms  s3.7    pid 4711    tx 2    select id, name, note from item where id = $1 for update [1, null]  → SELECT 12 (1, Lamp, null) …  T  0.213 ms
+        12.345 ms  s3.7    pid 4711    tx 2    update item set stock = 1 [1, null]  (replaced by do $$ begin raise … end $$)  → ERROR 40001: could not serialize access  E  0.213 ms
+        12.345 ms  s3.7    pid 4711    tx 2    commit [1, null]  → connection lost  0.213 ms
+        12.345 ms  s3.7    pid 4711    tx 2    prepare select 1 [1, null]  → never sent  0.213 ms
+        ");
+    }
+
+    #[test]
+    fn a_record_comes_back_from_json_as_it_was() {
+        for reply in [selected(), failed(), Reply::empty(ReplyEnd::Skipped)] {
+            let record = record(StepKind::Execute, "select 1", reply);
+            let line = serde_json::to_string(&record).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+        }
+    }
+}

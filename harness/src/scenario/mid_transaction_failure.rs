@@ -12,15 +12,11 @@ use crate::trial::Trial;
 use crate::world::Setting;
 
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
-    let setting = Setting {
-        target_env: campaign::target_env(),
-        ..setting.clone()
-    };
     let plan = Plan {
         faults: gentle_faults(),
         only: Vec::new(),
     };
-    let campaign = campaign::run(&setting, &plan).await?;
+    let campaign = campaign::run(setting, &plan).await?;
     let stories = [Story::Purchase, Story::Refusal, Story::Repeat];
     Ok(stories.map(|story| trial(&campaign, story)).into())
 }

@@ -22,10 +22,10 @@ pub async fn fresh_database() -> Database {
     let mut connection = PgConnection::connect(&format!("{server}/postgres"))
         .await
         .unwrap();
-    connection
-        .execute(AssertSqlSafe(format!("create database {name}")))
-        .await
-        .unwrap();
+    for statement in ["drop database if exists", "create database"] {
+        let statement = AssertSqlSafe(format!("{statement} {name}"));
+        connection.execute(statement).await.unwrap();
+    }
     connection.close().await.unwrap();
     let url = format!("{server}/{name}");
     let options: PgConnectOptions = url.parse().unwrap();

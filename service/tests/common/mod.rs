@@ -148,8 +148,10 @@ impl Shop {
         }
     }
 
-    /// Waits until nothing is under way, then asserts that nothing was left behind and that every
+    /// Waits until no session is in a transaction and no lock is held, and asserts that every
     /// purchase is whole: stock and money that are gone are in a purchase row.
+    ///
+    /// The sums are of one snapshot, so they hold at any moment, also if a purchase goes on.
     pub async fn assert_sound(&self, stock_before: i64, money_before: i64) {
         self.until(
             "no session of the service is in a transaction",
@@ -158,18 +160,21 @@ impl Shop {
         .await;
         let locks = "select count(*) from pg_locks l join pg_stat_activity a using (pid)
                       where a.datname = current_database() and a.pid <> pg_backend_pid()";
-        assert_eq!(self.number(locks).await, 0, "locks are held");
-        let purchases = self.number("select count(*) from purchase").await;
-        let stock = self.number("select sum(stock)::bigint from item").await;
+        self.until("no lock is held", async |shop| {
+            shop.number(locks).await == 0
+        })
+        .await;
+        let sums = "select (select sum(stock)::bigint from item),
+                           (select sum(balance)::bigint from wallet),
+                           (select count(*) from purchase),
+                           (select coalesce(sum(price), 0)::bigint from purchase)";
+        let sums = sqlx::query_as(sums).fetch_one(&self.db).await.unwrap();
+        let (stock, money, purchases, spent): (i64, i64, i64, i64) = sums;
         assert_eq!(
             stock_before - stock,
             purchases,
             "stock that is gone is sold"
         );
-        let spent = self
-            .number("select coalesce(sum(price), 0)::bigint from purchase")
-            .await;
-        let money = self.number("select sum(balance)::bigint from wallet").await;
         assert_eq!(money_before - money, spent, "money that is gone is spent");
     }
 
