@@ -12,7 +12,7 @@ use crate::mutants;
 #[derive(Debug, Args)]
 pub(super) struct TargetArgs {
     /// Which of the deliberately broken services; ours without
-    #[arg(long, value_parser = super::mutant_names())]
+    #[arg(long, value_parser = super::service::mutant_names())]
     mutant: Option<String>,
 }
 
