@@ -242,7 +242,6 @@ impl<'a> Position<'a> {
             Claim::Unknown => {
                 let least = i128::from(self.state.balance[op.user]) - wallet.unknown_cost;
                 wallet.certain == 0
-                    && !purse.is_delicate
                     && purse
                         .floor
                         .map_or(least >= 0, |floor| least == i128::from(floor))
@@ -277,9 +276,7 @@ impl<'a> Position<'a> {
             match op.claim {
                 Claim::Refused(Refusal::OutOfStock) => drop(wanted.items.insert(op.item)),
                 Claim::Refused(Refusal::InsufficientBalance) => drop(wanted.users.insert(op.user)),
-                Claim::Bought { .. }
-                    if op.key.is_some() || self.state.fit(self.part, op) == Fit::Later =>
-                {
+                Claim::Bought { .. } if self.state.fit(self.part, op) == Fit::Later => {
                     wanted.users.insert(op.user);
                 }
                 _ => {}

@@ -45,12 +45,13 @@
 //! unknown one before the first certain operation `z` that `z` does not want; move it behind `z`.
 //! It is never due, so it may. `z` sees more stock and more balance, which only these can
 //! notice, and they are what *wants* `a`: `out_of_stock` for its item; `insufficient_balance`
-//! for its wallet; a receipt of its wallet that states a balance, still too low, or that has a
-//! key, so that another may state it; anything with its key. What `a` passes on its way commutes
-//! with it, unless a receipt under a shared key tells when a purchase of the wallet was made:
-//! all of such a *delicate* wallet are always wanted. Repeat until only wanted ones are left
-//! before `z`, which is open: so it suffices to try those that an open operation wants. Behind
-//! the last certain operation only final rows want anything (`ending`).
+//! for its wallet; a receipt of its wallet that states a balance still too low; anything with
+//! its key. (Other receipts of its wallet that state a balance are right now, so that no `a`
+//! that costs anything comes before them.) What `a` passes on its way commutes with it, unless
+//! a receipt under a shared key tells later when a purchase of the wallet was made: all of such
+//! a *delicate* wallet are always wanted. Repeat until only wanted ones are left before `z`,
+//! which is open: so it suffices to try those that an open operation wants. Behind the last
+//! certain operation only final rows want anything (`ending`).
 //!
 //! **What this comes to where thousands of buyers want one item**, each with a wallet of its own
 //! and one request: rule 2 orders every acknowledged purchase as soon as it opens, rule 1 every

@@ -1,6 +1,12 @@
 //! The checker against the definition, on thousands of small random histories.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
 mod brute_force;
+mod directed;
 mod large;
 mod random;
 mod sale;
