@@ -23,6 +23,7 @@ pub mod crowd;
 
 pub mod history;
 pub mod invariant;
+pub mod judgement;
 pub mod linearizability;
 pub mod model;
 pub mod shop;

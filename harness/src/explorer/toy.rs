@@ -461,6 +461,7 @@ impl Play {
                 purchase_rows: true,
                 idempotency_keys: true,
                 once_per_customer: false,
+                stock_before_balance: true,
             },
         });
         Outcome {

@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub purchase_rows: bool,
     /// A repeated `Idempotency-Key` makes no second purchase.
     pub idempotency_keys: bool,
+    /// It judges the stock before the balance, as the sequential model does.
+    pub stock_before_balance: bool,
     /// It refuses to sell an item to the same customer twice.
     pub once_per_customer: bool,
 }

@@ -57,6 +57,7 @@ fn evidence() -> Evidence {
             purchase_rows: true,
             idempotency_keys: true,
             once_per_customer: false,
+            stock_before_balance: true,
         },
     }
 }
