@@ -9,7 +9,7 @@ use purchase_service::order::{ItemId, UserId};
 
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Operation, Request};
+use crate::history::{Operation, Refusal, Request};
 use crate::invariant::{self, Capabilities, Evidence, Finding};
 use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
@@ -311,11 +311,9 @@ pub(crate) async fn probe(
     // A target may answer before it commits: what it can do shows once it is at rest.
     inspector.wait_for_rest().await?;
     let purchase_rows = !inspector.purchases().await?.is_empty();
-    for _ in 0..2 {
-        client
-            .purchase(Request::new(ID, ID).with_key("rowlock-probe"))
-            .await;
-    }
+    let keyed = Request::new(ID, ID).with_key("rowlock-probe");
+    let second = client.purchase(keyed.clone()).await;
+    client.purchase(keyed).await;
     inspector.wait_for_rest().await?;
     let left = inspector.read(false).await?.shop;
     let idempotency_keys = left
@@ -330,5 +328,6 @@ pub(crate) async fn probe(
     Ok(Capabilities {
         purchase_rows,
         idempotency_keys,
+        once_per_customer: second.is_refused(&Refusal::Conflict),
     })
 }

@@ -1,5 +1,6 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod check;
 mod common;
 mod explore;
 mod faults;
@@ -55,6 +56,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List the scenarios, the programs to explore and the invariants
     List,
+    /// Decide whether recorded histories are linearizable, and name what contradicts it
+    Check(check::CheckArgs),
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
     /// Serve on $PORT with $DATABASE_URL until SIGTERM: what the harness starts as its target
@@ -141,6 +144,7 @@ impl Cli {
             Command::Explore(args) => explore::explore(args).await,
             Command::Replay(args) => replay::replay_all(args).await,
             Command::List => list(),
+            Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Args;
 
 use super::positive;
-use crate::mutants::{self, MUTANTS, Mutant};
-use crate::target::{OURS, START_TIMEOUT, TargetError, TargetSpec};
+use crate::mutants;
+use crate::target::{BuildPurchaser, OURS, START_TIMEOUT, TargetError, TargetSpec};
 
 #[derive(Debug, Args)]
 pub(super) struct ServiceArgs {
@@ -27,7 +27,7 @@ pub(super) struct ServiceArgs {
 }
 
 pub(super) fn mutant_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
+    clap::builder::PossibleValuesParser::new(mutants::names())
 }
 
 /// Refuses at once what could not be started later.
@@ -48,8 +48,8 @@ impl ServiceArgs {
             return self.processes();
         }
         match self.mutant()? {
-            Some(mutant) if mutant.replicas > 1 => self.processes(),
-            Some(mutant) => Ok(TargetSpec::InProcess(mutant.purchaser())),
+            Some((_, replicas)) if replicas > 1 => self.processes(),
+            Some((purchaser, _)) => Ok(TargetSpec::InProcess(purchaser)),
             None => Ok(TargetSpec::InProcess(OURS)),
         }
     }
@@ -61,19 +61,21 @@ impl ServiceArgs {
         let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
         match self.mutant()? {
             None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(mutant) => {
-                let replicas = self.replicas.max(mutant.replicas);
-                Ok(TargetSpec::mutant(&rowlock, mutant.purchaser(), replicas))
+            Some((purchaser, needed)) => {
+                let replicas = self.replicas.max(needed);
+                Ok(TargetSpec::mutant(&rowlock, purchaser, replicas))
             }
         }
     }
 
-    fn mutant(&self) -> anyhow::Result<Option<&'static Mutant>> {
+    /// The purchaser that was asked for in place of ours, and how many replicas it needs.
+    fn mutant(&self) -> anyhow::Result<Option<(BuildPurchaser, usize)>> {
         let Some(name) = &self.mutant else {
             return Ok(None);
         };
-        let mutant = mutants::find(name).context("clap admits known mutants only")?;
-        Ok(Some(mutant))
+        let purchaser = mutants::purchaser(name).context("clap admits known mutants only")?;
+        let needed = mutants::find(name).map_or(1, |mutant| mutant.replicas);
+        Ok(Some((purchaser, needed)))
     }
 
     /// The flags that differ from their defaults, ready to paste.

@@ -22,7 +22,7 @@ pub(super) async fn serve(args: TargetArgs) -> anyhow::Result<ExitCode> {
     let service = match args.mutant {
         None => Service::start(&config).await,
         Some(name) => {
-            let mutant = mutants::find(&name).context("clap admits known mutants only")?;
+            let mutant = mutants::purchaser(&name).context("clap admits known mutants only")?;
             Service::start_with(&config, mutant.build).await
         }
     };

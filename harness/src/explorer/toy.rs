@@ -460,6 +460,7 @@ impl Play {
             capabilities: Capabilities {
                 purchase_rows: true,
                 idempotency_keys: true,
+                once_per_customer: false,
             },
         });
         Outcome {
