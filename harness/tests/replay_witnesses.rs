@@ -119,6 +119,38 @@ fn a_value_that_is_stale_after_a_lock_is_explained() {
 }
 
 #[test]
+fn each_classic_race_has_its_sentence() {
+    let sandbox = Sandbox::new();
+    for (mutant, sentence) in [
+        (
+            "lock-in-autocommit",
+            "buyer A and buyer B both read stock = 1, and neither held the row",
+        ),
+        (
+            "unlocked-relative-decrement",
+            "buyer A and buyer B both read stock = 1, and neither held the row",
+        ),
+        (
+            "check-before-transaction",
+            "buyer B read stock = 1 before it held the row, buyer A changed the row meanwhile",
+        ),
+        (
+            "share-lock-upgraded",
+            "buyer A and buyer B share a hold on item (id = 1), and each waits for the other",
+        ),
+        (
+            "version-without-row-count",
+            "found no row, and buyer A went on as if it had",
+        ),
+    ] {
+        let explore_it = format!("one-item --seed 1 --postgres local --mutant {mutant}");
+        let explored = explore(&sandbox, &explore_it);
+        let words: Vec<_> = explored.report.split_whitespace().collect();
+        assert!(words.join(" ").contains(sentence), "{}", explored.report);
+    }
+}
+
+#[test]
 fn a_directory_gets_a_line_for_each_file_and_the_worst_exit_code() {
     let sandbox = Sandbox::new();
     let explored = explore(&sandbox, &format!("one-item --seed 1 {UNLOCKED}"));

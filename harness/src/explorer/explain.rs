@@ -4,10 +4,11 @@
 //! results alone. What has none of them gets no sentence: a wrong one is worse than none.
 
 use super::schedule::RequestIndex;
-use super::sql::{Gist, Verb, gist, is_end};
+use super::sql::{Gist, Verb};
+use super::story::{Deed, Story};
 use super::transcript::{Event, Transcript};
 use super::witness::Witness;
-use crate::proxy::{Reply, Statement};
+use crate::history::Operation;
 
 /// Sentences that are worth their line.
 const SENTENCES: usize = 2;
@@ -40,76 +41,13 @@ pub(super) fn explain(witness: &Witness) -> Vec<String> {
     let mut sentences = story.deadlock(&witness.transcript);
     sentences.extend(story.lost_updates());
     sentences.extend(story.blind_inserts());
+    sentences.extend(story.ignored_miss(&witness.answers));
     sentences.dedup();
     sentences.truncate(SENTENCES);
     sentences
 }
 
-/// One statement that ran, and when.
-#[derive(Debug)]
-struct Deed<'a> {
-    request: RequestIndex,
-    gist: Gist,
-    /// Its place in the transcript when it was delivered, and when it was answered.
-    began: usize,
-    ended: usize,
-    reply: Option<&'a Reply>,
-    /// Which of the reply's results is its own.
-    result: usize,
-}
-
-#[derive(Debug)]
-struct Story<'a> {
-    deeds: Vec<Deed<'a>>,
-    /// When each transaction ended: whose, and its place.
-    ends: Vec<(RequestIndex, usize)>,
-}
-
 impl<'a> Story<'a> {
-    fn of(transcript: &'a Transcript) -> Story<'a> {
-        let mut story = Story {
-            deeds: Vec::new(),
-            ends: Vec::new(),
-        };
-        for (place, event) in transcript.events.iter().enumerate() {
-            match event {
-                Event::Delivered {
-                    request,
-                    statements,
-                } => story.deliver(place, *request, statements),
-                Event::Replied { request, reply } => story.reply(place, *request, reply),
-                Event::Answered { request } => story.ends.push((*request, place)),
-                _ => {}
-            }
-        }
-        story
-    }
-
-    fn deliver(&mut self, place: usize, request: RequestIndex, statements: &[Statement]) {
-        for (result, statement) in statements.iter().enumerate() {
-            if is_end(&statement.sql) {
-                self.ends.push((request, place));
-            }
-            if let Some(gist) = gist(statement) {
-                self.deeds.push(Deed {
-                    request,
-                    gist,
-                    began: place,
-                    ended: usize::MAX,
-                    reply: None,
-                    result,
-                });
-            }
-        }
-    }
-
-    fn reply(&mut self, place: usize, request: RequestIndex, reply: &'a Reply) {
-        let is_open = |deed: &&mut Deed<'_>| deed.request == request && deed.reply.is_none();
-        for deed in self.deeds.iter_mut().filter(is_open) {
-            (deed.ended, deed.reply) = (place, Some(reply));
-        }
-    }
-
     /// Who waits in a circle, and for what: what one wants is what the next one holds.
     fn deadlock(&self, transcript: &Transcript) -> Vec<String> {
         let mut events = transcript.events.iter().enumerate();
@@ -126,6 +64,15 @@ impl<'a> Story<'a> {
             Some(deed.gist.rows())
         };
         let before = cycle.iter().cycle().skip(cycle.len() - 1);
+        let wanted: Vec<_> = cycle.iter().map(|one| wants(*one)).collect();
+        if let Some(Some(row)) = wanted.first()
+            && wanted.iter().all(|other| other.as_ref() == Some(row))
+        {
+            let names = list(cycle.iter().map(|one| buyer(*one)));
+            return vec![format!(
+                "{names} share a hold on {row}, and each waits for the other to let go"
+            )];
+        }
         let parts = cycle.iter().zip(before).map(|(one, before)| {
             let (held, wanted) = (wants(*before)?, wants(*one)?);
             Some(format!("{} holds {held} and wants {wanted}", buyer(*one)))
@@ -139,9 +86,18 @@ impl<'a> Story<'a> {
     /// Two who changed the same row, the second by what it had read before the first's change.
     fn lost_updates(&self) -> Vec<String> {
         let mut sentences = Vec::new();
-        let writes = |deed: &&Deed<'_>| deed.gist.verb == Verb::Update && deed.changed();
-        for second in self.deeds.iter().filter(writes) {
-            let earlier = self.deeds.iter().filter(writes);
+        let updates = |deed: &&Deed<'_>| deed.gist.verb == Verb::Update;
+        for second in self
+            .deeds
+            .iter()
+            .filter(updates)
+            .filter(|deed| deed.acted())
+        {
+            let earlier = self
+                .deeds
+                .iter()
+                .filter(updates)
+                .filter(|deed| deed.changed());
             let first = earlier.filter(|first| {
                 first.request != second.request
                     && first.began < second.began
@@ -159,22 +115,23 @@ impl<'a> Story<'a> {
 
     fn stale_read(&self, first: &Deed<'_>, second: &Deed<'_>) -> Option<String> {
         let (read, column, value) = self.basis(second)?;
-        if read.gist.verb != Verb::Read || read.ended > first.began {
+        if read.held_the_row() {
+            let old = self.ignored_lock(first, second, &column, &value)?;
+            return Some(went_on(first, second, &column, &old));
+        }
+        if read.ended > first.began {
             return None;
         }
         let reader = buyer(second.request);
         let writer = buyer(first.request);
         let locked_later = self.deeds.iter().any(|deed| {
             deed.request == second.request
-                && deed.gist.verb == Verb::Lock
+                && deed.held_the_row()
                 && deed.gist.table == read.gist.table
                 && (read.ended..second.began).contains(&deed.began)
         });
         if locked_later {
-            return Some(format!(
-                "{reader} read {column} = {value} before it held the row, {writer} changed the row \
-                 meanwhile, and {reader} went on with the old value"
-            ));
+            return Some(went_on(first, second, &column, &value));
         }
         let together = self.readers(&read.gist.table, second, &column, &value);
         if together.len() < 2 {
@@ -191,6 +148,28 @@ impl<'a> Story<'a> {
         Some(format!(
             "{names} {all}read {column} = {value}, and {none} held the row"
         ))
+    }
+
+    /// The value that `second` had read before `first` changed it, if it went on with that though
+    /// its lock then showed it the `fresh` one: it writes what is there already, or what the
+    /// database must refuse.
+    fn ignored_lock(
+        &self,
+        first: &Deed<'_>,
+        second: &Deed<'_>,
+        column: &str,
+        fresh: &str,
+    ) -> Option<String> {
+        let mut words = second.gist.words.windows(2);
+        let changes_nothing = words.any(|pair| pair[0] == column && pair[1] == fresh);
+        if !changes_nothing && second.changed() {
+            return None;
+        }
+        let mut reads = self.deeds.iter().filter(|read| {
+            read.request == second.request && !read.held_the_row() && read.ended < first.began
+        });
+        let (_, old) = reads.find_map(|read| read.value_of(&[column]))?;
+        (old != fresh).then_some(old)
     }
 
     /// The last read before `write` of a column that it sets, with the value.
@@ -217,12 +196,12 @@ impl<'a> Story<'a> {
         let mut readers: Vec<_> = self
             .deeds
             .iter()
-            .filter(|deed| deed.gist.verb == Verb::Update && deed.changed())
+            .filter(|deed| deed.gist.verb == Verb::Update && deed.acted())
             .filter(|deed| deed.gist.rows() == write.gist.rows())
             .filter(|deed| {
                 self.basis(deed)
                     .is_some_and(|(read, its_column, its_value)| {
-                        read.gist.verb == Verb::Read
+                        !read.held_the_row()
                             && read.gist.table == table
                             && its_column == column
                             && its_value == value
@@ -255,6 +234,17 @@ impl<'a> Story<'a> {
         })
     }
 
+    /// One whose update found no row, and who was told of a purchase all the same.
+    fn ignored_miss(&self, answers: &[Operation]) -> Option<String> {
+        let is_sold = |request: RequestIndex| answers.get(request.0).is_some_and(Operation::is_ok);
+        let mut deeds = self.deeds.iter();
+        let miss = deeds.find(|deed| deed.missed() && is_sold(deed.request))?;
+        let (who, rows) = (buyer(miss.request), miss.gist.rows());
+        Some(format!(
+            "{who}'s update of {rows} found no row, and {who} went on as if it had"
+        ))
+    }
+
     /// When the request of `insert` last looked whether such a row is there.
     fn looked(&self, insert: &Deed<'_>) -> Option<usize> {
         let is_conditional = insert.gist.words.iter().any(|word| word == "exists");
@@ -277,25 +267,12 @@ impl<'a> Story<'a> {
     }
 }
 
-impl Deed<'_> {
-    /// Whether it changed a row, going by its command tag.
-    fn changed(&self) -> bool {
-        let result = self.reply.and_then(|reply| reply.results.get(self.result));
-        let tag = result.and_then(|result| result.tag.as_deref());
-        tag.is_some_and(|tag| !tag.ends_with(" 0"))
-    }
-
-    /// The first of `columns` in the first row, with its value.
-    fn value_of(&self, columns: &[&str]) -> Option<(String, String)> {
-        let result = self.reply?.results.get(self.result)?;
-        let row = result.first_rows.first()?;
-        let at = result
-            .columns
-            .iter()
-            .position(|column| columns.contains(&column.as_str()))?;
-        let value = row.get(at)?.clone().unwrap_or_else(|| "null".into());
-        Some((result.columns[at].clone(), value))
-    }
+fn went_on(first: &Deed<'_>, second: &Deed<'_>, column: &str, old: &str) -> String {
+    let (writer, reader) = (buyer(first.request), buyer(second.request));
+    format!(
+        "{reader} read {column} = {old} before it held the row, {writer} changed the row \
+         meanwhile, and {reader} went on with the old value"
+    )
 }
 
 impl Gist {

@@ -40,6 +40,7 @@ pub mod columns;
 mod explain;
 mod happening;
 mod sql;
+mod story;
 
 pub use check::Check;
 pub use conductor::{Bounds, Conductor};

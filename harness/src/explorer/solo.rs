@@ -1,7 +1,7 @@
 //! One place for one run after another: for shrinking and for replay.
 //!
 //! The one idea: whoever asks for a run gets it on warm connections and under control from its
-//! start; where the run before lost control, that means another place.
+//! start; where the run before left something under way, that means another place.
 
 use super::outcome::{Control, Outcome};
 use super::place::Place;
@@ -72,11 +72,17 @@ impl Runner for Solo {
     ) -> Result<Outcome, EnvironmentError> {
         let mut place = self.open(program).await?;
         let outcome = place.run(program, chooser).await?;
-        match outcome.control {
-            Control::Kept => self.place = Some(place),
-            // Whatever took control away may still be under way.
-            Control::Lost(_) => place.close().await?,
+        match is_at_rest(&outcome) {
+            true => self.place = Some(place),
+            false => place.close().await?,
         }
         Ok(outcome)
     }
+}
+
+/// Whether nothing is under way any more, and no transaction open, that the next run would meet.
+fn is_at_rest(outcome: &Outcome) -> bool {
+    let mut violated = outcome.violated();
+    let is_open = violated.any(|finding| finding.name == "no-open-transaction");
+    outcome.control == Control::Kept && !is_open
 }
