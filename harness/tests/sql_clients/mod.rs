@@ -77,7 +77,7 @@ impl Clients {
         let proxy = Proxy::start(Address::of(&database.options()))
             .await
             .unwrap();
-        let url = proxy.control().url(&database.url());
+        let url = database.url_through(proxy.control().address());
         let mut monitor = Monitor::open(database.options()).await.unwrap();
         let footprints = Footprints::new(monitor.catalog().await.unwrap());
         let control = proxy.control().clone();
