@@ -11,7 +11,7 @@
 //! waiting inside the application, and what cannot be explained ends control, with the reason.
 //! It knows nothing of HTTP and of shops: `begin` starts a request, and a signal says its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -100,6 +100,15 @@ pub struct Conducted<A> {
 /// Why a run cannot go on under control.
 type Lost = String;
 
+/// What may be behind a step that cannot have been where it was.
+const UNTOLD: &str = "Does a request send several statements at once, or does a job of the target \
+                      run beside the requests?";
+
+/// Why a run is to be made again: of several who waited for one row, a later one got it first.
+/// PostgreSQL wakes them in the order in which they came; then they race for the row's new
+/// version, and whoever the operating system holds up loses its place.
+pub(super) const OVERTAKEN: &str = "PostgreSQL served a later waiter before an earlier one";
+
 /// Drives one target behind one proxy.
 #[derive(Debug)]
 pub struct Conductor<A> {
@@ -110,6 +119,8 @@ pub struct Conductor<A> {
     footprints: Footprints,
     bounds: Bounds,
     cast: Cast<A>,
+    /// Every text that a request's step had.
+    texts: HashSet<String>,
     spent: Spent,
 }
 
@@ -131,6 +142,7 @@ impl<A: Send + 'static> Conductor<A> {
             footprints,
             bounds,
             cast: Cast::new(),
+            texts: HashSet::new(),
             spent: Spent::default(),
         }
     }
@@ -176,6 +188,11 @@ impl<A: Send + 'static> Conductor<A> {
     ) -> Result<Conducted<A>, sqlx::Error> {
         self.cast.clear();
         let mut run = Run::new(self);
+        // What came since the last run is of no request.
+        run.drain().map_err(|failure| match failure {
+            Failure::Sql(error) => error,
+            Failure::Lost(why) => sqlx::Error::Protocol(why),
+        })?;
         let control = match run.perform(count, &mut begin, chooser).await {
             Ok(()) => Control::Kept,
             Err(Failure::Sql(error)) => return Err(error),
@@ -237,6 +254,8 @@ struct Run<'c, A> {
     replies: BTreeMap<RequestIndex, Reply>,
     /// Whom each delivered step was last seen to wait for.
     waits: BTreeMap<RequestIndex, Vec<RequestIndex>>,
+    /// Those who began to wait, in the order in which they did.
+    queue: Vec<RequestIndex>,
     /// What each request's open transaction has touched.
     touched: BTreeMap<RequestIndex, Footprint>,
     /// Requests that were woken since the last choice.
@@ -256,6 +275,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             left_open: Vec::new(),
             replies: BTreeMap::new(),
             waits: BTreeMap::new(),
+            queue: Vec::new(),
             touched: BTreeMap::new(),
             moved: Vec::new(),
             vanishing: Vec::new(),
@@ -456,8 +476,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             if !answered && self.is_at_rest(&pids, &blockers) {
                 // Of several who wait, one may still have moved while the next was asked about.
                 if pids.len() == 1 || last.as_ref() == Some(&blockers) {
-                    self.note_waits(&unanswered, &blockers);
-                    return Ok(());
+                    return self.note_waits(&unanswered, &blockers);
                 }
                 last = Some(blockers);
                 continue;
@@ -502,7 +521,11 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         })
     }
 
-    fn note_waits(&mut self, unanswered: &[(RequestIndex, i32)], blockers: &Blockers) {
+    fn note_waits(
+        &mut self,
+        unanswered: &[(RequestIndex, i32)],
+        blockers: &Blockers,
+    ) -> Result<(), Failure> {
         for (request, pid) in unanswered {
             let by = blockers.get(pid).into_iter().flatten();
             let mut by: Vec<_> = by
@@ -510,12 +533,35 @@ impl<'c, A: Send + 'static> Run<'c, A> {
                 .collect();
             by.sort_unstable();
             by.dedup();
+            self.look_for_overtaking(*request, &by)?;
             if self.waits.insert(*request, by.clone()).as_ref() != Some(&by) {
                 self.note(Event::Waits {
                     request: *request,
                     by,
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// A request that waited longer must not begin to wait for one that came later.
+    fn look_for_overtaking(
+        &mut self,
+        request: RequestIndex,
+        by: &[RequestIndex],
+    ) -> Result<(), Failure> {
+        let Some(before) = self.waits.get(&request) else {
+            self.queue.retain(|other| *other != request);
+            self.queue.push(request);
+            return Ok(());
+        };
+        let mut behind = self.queue.iter().skip_while(|other| **other != request);
+        let is_overtaken = behind.any(|later| {
+            by.contains(later) && !before.contains(later) && self.replies.contains_key(later)
+        });
+        match is_overtaken {
+            true => Err(OVERTAKEN.to_owned().into()),
+            false => Ok(()),
         }
     }
 
@@ -669,13 +715,13 @@ impl<'c, A: Send + 'static> Run<'c, A> {
                 Claim::Of(request) => self.hold(request, Box::new(step))?,
                 Claim::Open => self.cast().keep(step),
                 Claim::Nobody => {
-                    self.count(&step);
+                    self.count(&step)?;
                     self.conductor
                         .proxy
                         .release_request(step.id, RequestAction::Deliver);
                 }
             },
-            Signal::Passed(step) => self.pass(&step),
+            Signal::Passed(step) => self.pass(&step)?,
             Signal::PassedReply(step, reply) => {
                 let session = self.cast().session(step.id.session);
                 session.is_passing = false;
@@ -727,7 +773,8 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             Stage::Held(step) | Stage::Delivered(step) => {
                 let is_end = step.statements.iter().all(|s| kind_of(&s.sql) == Verb::End);
                 if !is_end {
-                    return Err(format!("{request} was answered before its last step").into());
+                    let what = text_of(step);
+                    return Err(format!("{request} was answered before: {what}. {UNTOLD}").into());
                 }
             }
         }
@@ -740,25 +787,26 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             Stage::Running => {}
             Stage::Stalled => self.moved.push(request),
             Stage::Held(_) | Stage::Delivered(_) | Stage::Done => {
-                return Err(format!(
-                    "a step came that can only be {request}'s, which has one under way or is \
-                     answered: {}",
-                    text_of(&step)
-                )
-                .into());
+                let what = text_of(&step);
+                return Err(format!("{request} has another step beside: {what}. {UNTOLD}").into());
             }
         }
+        let text = text_of(&step);
+        if self.uncontrolled.contains_key(&text) {
+            return Err(format!("{request} runs what ran uncontrolled: {text}. {UNTOLD}").into());
+        }
+        self.conductor.texts.insert(text);
         self.cast().actor(request).stage = Stage::Held(step);
         Ok(())
     }
 
-    fn pass(&mut self, step: &Step) {
+    fn pass(&mut self, step: &Step) -> Result<(), Failure> {
         use crate::proxy::StepKind::{Execute, Query};
         if !matches!(step.kind, Query | Execute) {
             // Connecting, preparing and synchronizing say nothing about whose turn it is.
             let session = self.cast().session(step.id.session);
             session.is_passing = step.kind != crate::proxy::StepKind::Startup;
-            return;
+            return Ok(());
         }
         let begins = step
             .statements
@@ -766,7 +814,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             .any(|s| kind_of(&s.sql) == Verb::Begin);
         if !begins {
             self.cast().session(step.id.session).is_passing = true;
-            return;
+            return Ok(());
         }
         let claim = self.cast().claim(step);
         self.cast().session(step.id.session).is_passing = true;
@@ -779,8 +827,9 @@ impl<'c, A: Send + 'static> Run<'c, A> {
                 });
             }
             Claim::Open => {}
-            Claim::Nobody => self.count(step),
+            Claim::Nobody => self.pass_of_nobody(step),
         }
+        Ok(())
     }
 
     fn take_reply(&mut self, step: &Step, reply: Reply) -> Result<(), Failure> {
@@ -844,7 +893,18 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         Ok(())
     }
 
-    fn count(&mut self, step: &Step) {
+    /// A step of nobody passes and is counted, unless requests run the same: then it may be
+    /// theirs after all.
+    fn count(&mut self, step: &Step) -> Result<(), Failure> {
+        let text = text_of(step);
+        if self.conductor.texts.contains(&text) {
+            return Err(format!("no request can have sent: {text}. {UNTOLD}").into());
+        }
+        self.pass_of_nobody(step);
+        Ok(())
+    }
+
+    fn pass_of_nobody(&mut self, step: &Step) {
         *self.uncontrolled.entry(text_of(step)).or_default() += 1;
     }
 
@@ -856,18 +916,24 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             return Ok(true);
         }
         let unanswered = self.unanswered();
-        if !unanswered.is_empty() {
-            return self.break_deadlock(&unanswered).await.map(|()| true);
-        }
         let stalled = self.cast().all(|stage| *stage == Stage::Stalled);
+        if !unanswered.is_empty() && self.break_deadlock(&unanswered).await? {
+            return Ok(true);
+        }
         if stalled.is_empty() {
-            return Ok(false);
+            return match unanswered.is_empty() {
+                true => Ok(false),
+                false => Err("all requests wait, and not for each other"
+                    .to_owned()
+                    .into()),
+            };
         }
         let patience = self.conductor.bounds.patience;
         match timeout(patience, self.conductor.signals.recv()).await {
             Ok(Some(signal)) => {
                 self.take(signal)?;
                 self.settle().await?;
+                self.hand_out(&[]).await?;
                 Ok(true)
             }
             _ => {
@@ -879,12 +945,15 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         }
     }
 
-    async fn break_deadlock(&mut self, unanswered: &[(RequestIndex, i32)]) -> Result<(), Failure> {
+    /// Finds a circle among those who wait, and breaks it; says if there was one.
+    async fn break_deadlock(
+        &mut self,
+        unanswered: &[(RequestIndex, i32)],
+    ) -> Result<bool, Failure> {
         let pids: Vec<_> = unanswered.iter().map(|(_, pid)| *pid).collect();
         let blockers = self.conductor.monitor.blockers(&pids).await?;
         let Some(circle) = cycle(&blockers) else {
-            let why = format!("all requests wait, and not for each other: {blockers:?}");
-            return Err(why.into());
+            return Ok(false);
         };
         let mut requests: Vec<_> = circle
             .iter()
@@ -915,7 +984,8 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             }
         }
         self.wait_for_quiet().await?;
-        self.hand_out(&[]).await
+        self.hand_out(&[]).await?;
+        Ok(true)
     }
 
     /// Lets all that is held go, and waits for the answers, so that the next run finds the

@@ -56,6 +56,21 @@ fn write(text: &mut String, explored: &Exploration) -> std::fmt::Result {
             "  repeated {count} times because control was lost: {why}"
         )?;
     }
+    let repeats = explored.spent.0.repeats;
+    if repeats > 0 {
+        writeln!(
+            text,
+            "  {repeats} runs made again: PostgreSQL had served a later waiter first"
+        )?;
+    }
+    if explored.stalled > 0 {
+        writeln!(
+            text,
+            "  in {} schedules a request waited inside the application; in which order it lets \
+             them in was not varied",
+            explored.stalled
+        )?;
+    }
     for (sql, count) in &explored.uncontrolled {
         writeln!(
             text,

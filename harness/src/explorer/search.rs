@@ -5,7 +5,7 @@
 //! next is asked for at the moment when the oldest has come back. So all that a strategy sees,
 //! and all that it says, is the same at every speed and with any number of workers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ use super::outcome::{Control, Outcome};
 use super::place::PlaceSpent;
 use super::program::Program;
 use super::strategy::{Next, Strategy};
-use super::worker::{Report, Worker};
+use super::transcript::Event;
+use super::worker::{Job, Report, Worker};
 use crate::postgres::Server;
 use crate::target::TargetSpec;
 use crate::verdict::Verdict;
@@ -85,6 +86,8 @@ pub struct Exploration {
     pub repeated: BTreeMap<String, u64>,
     /// Steps that belonged to no request, by their SQL.
     pub uncontrolled: BTreeMap<String, u64>,
+    /// Runs in which a request waited inside the application.
+    pub stalled: u64,
     /// Runs with a violation.
     pub violations: u64,
     /// The first of them.
@@ -129,19 +132,10 @@ impl Search {
         drop(reports);
         let mut progress = Progress::new(self.budget);
         let mut idle = Vec::new();
-        let mut waiting = std::collections::VecDeque::new();
+        let mut waiting = VecDeque::new();
         let mut failed = None;
+        progress.hand_out(strategy, &mut waiting);
         'search: loop {
-            while progress.is_open() {
-                match strategy.next() {
-                    Next::Run(chooser) => waiting.push_back((progress.hand_out(), chooser)),
-                    Next::Wait => break,
-                    Next::Exhausted => {
-                        progress.exhausted = true;
-                        break;
-                    }
-                }
-            }
             while !waiting.is_empty()
                 && let Some(worker) = idle.pop()
                 && let Some(job) = waiting.pop_front()
@@ -170,10 +164,11 @@ impl Search {
                     while let Some(outcome) = progress.next_outcome() {
                         strategy.observe(&outcome);
                         on_outcome(&outcome);
-                        progress.exhausted = false;
                         if progress.take(outcome) && !self.keep_going {
                             break 'search;
                         }
+                        // Before the next is observed, whether or not it is there already.
+                        progress.hand_out(strategy, &mut waiting);
                     }
                 }
                 Some(Report::Failed(error)) => {
@@ -229,6 +224,7 @@ impl Progress {
                 lost: BTreeMap::new(),
                 repeated: BTreeMap::new(),
                 uncontrolled: BTreeMap::new(),
+                stalled: 0,
                 violations: 0,
                 violation: None,
                 found_at: None,
@@ -257,9 +253,19 @@ impl Progress {
         self.handed_out - self.observed
     }
 
-    fn hand_out(&mut self) -> u64 {
-        self.handed_out += 1;
-        self.handed_out - 1
+    /// Asks for as many runs as may be under way.
+    fn hand_out(&mut self, strategy: &mut dyn Strategy, waiting: &mut VecDeque<Job>) {
+        self.exhausted = false;
+        while self.is_open() {
+            match strategy.next() {
+                Next::Run(chooser) => {
+                    waiting.push_back((self.handed_out, chooser));
+                    self.handed_out += 1;
+                }
+                Next::Wait => break,
+                Next::Exhausted => self.exhausted = true,
+            }
+        }
     }
 
     fn next_outcome(&mut self) -> Option<Box<Outcome>> {
@@ -290,6 +296,8 @@ impl Progress {
         for (sql, count) in &outcome.uncontrolled {
             *found.uncontrolled.entry(sql.clone()).or_default() += count;
         }
+        let is_stall = |event: &Event| matches!(event, Event::Stalled { .. });
+        found.stalled += u64::from(outcome.transcript.events.iter().any(is_stall));
         let is_violation = outcome.verdict() == Verdict::Violation;
         if is_violation {
             found.violations += 1;
