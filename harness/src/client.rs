@@ -234,41 +234,4 @@ fn judge(answer: &Answer) -> Completion {
 }
 
 #[cfg(test)]
-mod tests {
-    use purchase_service::order::PurchaseId;
-
-    use super::*;
-    use crate::history::Receipt;
-
-    fn judged(status: u16, body: &'static str) -> Completion {
-        judge(&Answer {
-            status,
-            body: Bytes::from_static(body.as_bytes()),
-        })
-    }
-
-    #[test]
-    fn a_refusal_is_known_by_its_code() {
-        let completion = judged(400, r#"{"code":"out_of_stock","title":"sold out"}"#);
-        assert_eq!(completion, Completion::Fail(Refusal::OutOfStock));
-    }
-
-    #[test]
-    fn a_server_error_may_have_bought_and_a_503_has_not() {
-        assert_eq!(judged(500, ""), Completion::Info(Unknown::ServerError));
-        assert_eq!(judged(503, ""), Completion::Fail(Refusal::Busy));
-    }
-
-    #[test]
-    fn a_receipt_may_be_left_out_in_part_or_whole() {
-        let part = Receipt {
-            purchase_id: Some(PurchaseId(7)),
-            ..Receipt::default()
-        };
-        assert_eq!(
-            judged(200, r#"{"purchase_id":7,"more":true}"#),
-            Completion::Ok(part)
-        );
-        assert_eq!(judged(200, "thank you"), Completion::Ok(Receipt::default()));
-    }
-}
+mod tests;

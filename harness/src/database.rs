@@ -236,6 +236,46 @@ impl Inspector {
         .await
     }
 
+    /// Terminates the session of server process `pid` and waits until it is gone, for
+    /// [`REST_BOUND`] at most.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn terminate(&self, pid: i32) -> Result<(), sqlx::Error> {
+        sqlx::query("select pg_terminate_backend($1)")
+            .bind(pid)
+            .execute(&self.pool)
+            .await?;
+        let deadline = Instant::now() + REST_BOUND;
+        let is_there = "select exists (select from pg_stat_activity where pid = $1)";
+        while sqlx::query_scalar(is_there)
+            .bind(pid)
+            .fetch_one(&self.pool)
+            .await?
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Whether a session of the target waits for a lock.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn waits_for_lock(&self) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(
+            "select exists (
+                 select from pg_stat_activity
+                 where datname = current_database()
+                   and application_name <> 'rowlock'
+                   and wait_event_type = 'Lock'
+             )",
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
     /// Closes the connections.
     pub async fn close(self) {
         self.pool.close().await;

@@ -7,11 +7,14 @@
 
 pub mod cli;
 
+pub mod fault;
+pub mod recovery;
 pub mod scenario;
 pub mod trial;
 pub mod world;
 
 pub mod database;
+pub mod janitor;
 pub mod postgres;
 pub mod target;
 
@@ -20,6 +23,7 @@ pub mod crowd;
 
 pub mod history;
 pub mod invariant;
+pub mod judgement;
 pub mod linearizability;
 pub mod model;
 pub mod shop;
@@ -29,4 +33,7 @@ pub mod report;
 pub mod seed;
 pub mod verdict;
 
+pub mod explorer;
+
 pub mod mutants;
+pub mod proxy;

@@ -65,8 +65,17 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Sums up `history` and composes the verdict of `findings`.
-    pub fn new(name: &str, history: &[Operation], findings: Vec<Finding>) -> Trial {
+    /// Sums up `history` and composes the verdict of `findings`. What holds of a history without
+    /// an operation counts as unchecked: nobody asked.
+    pub fn new(name: &str, history: &[Operation], mut findings: Vec<Finding>) -> Trial {
+        if history.is_empty() {
+            for finding in findings
+                .iter_mut()
+                .filter(|it| it.outcome == Outcome::Holds)
+            {
+                finding.outcome = Outcome::Unchecked("the trial made no operation".into());
+            }
+        }
         let latencies = latencies_us(history);
         let answers = Tally::of(history);
         let first_ns = history
@@ -80,10 +89,7 @@ impl Trial {
             .max()
             .unwrap_or(0);
         let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
-        let verdict = match history.is_empty() {
-            true => Verdict::Inconclusive,
-            false => Verdict::compose(findings.iter().filter_map(Finding::verdict)),
-        };
+        let verdict = Verdict::compose(findings.iter().filter_map(Finding::verdict));
         Trial {
             name: name.into(),
             operations: history.len(),

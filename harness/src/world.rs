@@ -9,22 +9,26 @@ use purchase_service::order::{ItemId, UserId};
 
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Operation, Request};
-use crate::invariant::{self, Capabilities, Evidence, Finding};
+use crate::history::{Operation, Refusal, Request};
+use crate::invariant::{Capabilities, Evidence, Finding};
+use crate::judgement::judge;
 use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
+use crate::proxy::{Address, Control, Proxy};
 use crate::seed::Seed;
 use crate::shop::Shop;
 use crate::target::{Target, TargetError, TargetSpec};
 use crate::trial::Trial;
 
 /// Everything that a scenario is run with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Setting<'a> {
     /// The real PostgreSQL.
     pub server: &'a Server,
     /// The service under test.
     pub target: &'a TargetSpec,
+    /// What the target's environment holds beside `DATABASE_URL`, `HOST` and `PORT`.
+    pub target_env: Vec<(String, String)>,
     /// What all random choices come from.
     pub seed: Seed,
     /// How many buyers `concurrent-buyers` lets go at once.
@@ -49,6 +53,18 @@ pub enum EnvironmentError {
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The proxy before the database found no port.
+    #[error("no free port for the proxy")]
+    Proxy(#[source] std::io::Error),
+    /// A worker of the explorer could not be started.
+    #[error("cannot start a worker")]
+    Worker(#[source] std::io::Error),
+    /// The program cannot be asked of this target.
+    #[error("program {program} repeats an Idempotency-Key, and the target knows no such keys")]
+    NoKeys {
+        /// The program's name.
+        program: String,
+    },
     /// A client could not connect.
     #[error("cannot connect client {index} of {count} to the target")]
     Connect {
@@ -78,6 +94,7 @@ pub struct World<'a> {
     database: Database,
     inspector: Inspector,
     target: Target,
+    proxy: Option<Proxy>,
     capabilities: Capabilities,
     initial: Shop,
     clock: Clock,
@@ -90,25 +107,76 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
-    pub async fn open(setting: &Setting<'a>, initial: Shop) -> Result<World<'a>, EnvironmentError> {
+    pub async fn open(setting: &Setting<'a>, initial: Shop) -> Result<Self, EnvironmentError> {
         let database = setting.server.create_database(&unique_name()).await?;
+        Self::open_on(setting, initial, database, None).await
+    }
+
+    /// The same, with a proxy between the target and the database.
+    ///
+    /// # Errors
+    /// As [`World::open`], and a proxy that finds no port.
+    pub async fn open_proxied(
+        setting: &Setting<'a>,
+        initial: Shop,
+    ) -> Result<Self, EnvironmentError> {
+        let database = setting.server.create_database(&unique_name()).await?;
+        let upstream = Address::of(&database.options());
+        let proxy = Proxy::start(upstream)
+            .await
+            .map_err(EnvironmentError::Proxy)?;
+        Self::open_on(setting, initial, database, Some(proxy)).await
+    }
+
+    async fn open_on(
+        setting: &Setting<'a>,
+        initial: Shop,
+        database: Database,
+        proxy: Option<Proxy>,
+    ) -> Result<Self, EnvironmentError> {
         let inspector = Inspector::open(database.options()).await?;
-        let target = Target::start(setting.target, &database.url()).await?;
+        let url = match &proxy {
+            None => database.url(),
+            Some(proxy) => database.url_through(proxy.control().address()),
+        };
+        let target = Target::start(setting.target, &url, &setting.target_env).await?;
         let clock = Clock::start();
-        let capabilities = probe(&inspector, &target, clock, setting.patience).await?;
-        inspector.seed(&initial).await?;
         let patience = setting.patience;
+        let capabilities = probe(&inspector, &target, clock, patience).await?;
+        inspector.seed(&initial).await?;
         let server = setting.server;
         Ok(World {
             server,
             database,
             inspector,
             target,
+            proxy,
             capabilities,
             initial,
             clock,
             patience,
         })
+    }
+
+    /// Puts other initial rows in the place of all that is there.
+    ///
+    /// # Errors
+    /// The harness's own statements.
+    pub async fn reset(&mut self, initial: Shop) -> Result<(), EnvironmentError> {
+        self.inspector.clear().await?;
+        self.inspector.seed(&initial).await?;
+        self.initial = initial;
+        Ok(())
+    }
+
+    /// The handle of the proxy, where there is one.
+    pub fn proxy(&self) -> Option<&Control> {
+        self.proxy.as_ref().map(Proxy::control)
+    }
+
+    /// The PostgreSQL that the world is on.
+    pub fn server(&self) -> &'a Server {
+        self.server
     }
 
     /// The harness's own way into the database.
@@ -119,6 +187,11 @@ impl<'a> World<'a> {
     /// What the target can do.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// Where replica `index` of the target listens, counted round and round.
+    pub fn address(&self, index: usize) -> std::net::SocketAddr {
+        self.target.address(index)
     }
 
     /// The trial's clock.
@@ -156,6 +229,29 @@ impl<'a> World<'a> {
             .await
     }
 
+    /// Lets the target come to rest and gathers what a verdict rests on; the target goes on.
+    ///
+    /// # Errors
+    /// The harness's own statements.
+    pub async fn gather(
+        &self,
+        history: Vec<Operation>,
+        faults: bool,
+    ) -> Result<Evidence, EnvironmentError> {
+        let aftermath = self.inspector.wait_for_rest().await?;
+        let rows = self.inspector.read(self.capabilities.purchase_rows).await?;
+        let initial = self.initial.clone();
+        let capabilities = self.capabilities;
+        Ok(Evidence {
+            initial,
+            history,
+            rows,
+            aftermath,
+            faults,
+            capabilities,
+        })
+    }
+
     /// Lets the target come to rest, stops it, reads what it left, and judges the whole:
     /// every invariant, and the scenario's own `findings`.
     ///
@@ -168,23 +264,12 @@ impl<'a> World<'a> {
         faults: bool,
         findings: Vec<Finding>,
     ) -> Result<Trial, EnvironmentError> {
-        let mut aftermath = self.inspector.wait_for_rest().await?;
+        let mut evidence = self.gather(history, faults).await?;
         self.target.stop().await;
-        aftermath.deadlocks = self.inspector.deadlocks().await?;
-        let rows = self.inspector.read(self.capabilities.purchase_rows).await?;
+        evidence.aftermath.deadlocks = self.inspector.deadlocks().await?;
         self.inspector.close().await;
         self.server.drop_database(&self.database).await?;
-        let capabilities = self.capabilities;
-        let initial = self.initial;
-        let evidence = Evidence {
-            initial,
-            history,
-            rows,
-            aftermath,
-            faults,
-            capabilities,
-        };
-        let mut all = invariant::check(&evidence);
+        let mut all = judge(&evidence);
         all.extend(findings);
         Ok(Trial::new(name, &evidence.history, all))
     }
@@ -201,23 +286,25 @@ impl<'a> World<'a> {
 }
 
 /// A name that no other world of this process has.
-fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Finds out by three purchases, one after another, what the target can do; leaves no row.
-async fn probe(
+/// Finds out by a few requests, one after another, what the target can do; leaves no row.
+pub(crate) async fn probe(
     inspector: &Inspector,
     target: &Target,
     clock: Clock,
     patience: Duration,
 ) -> Result<Capabilities, EnvironmentError> {
     const ID: i64 = 1;
-    inspector
-        .seed(&Shop::default().item(ID, 1, 10).wallet(ID, 10))
-        .await?;
+    const SOLD_OUT: i64 = 2;
+    const PENNILESS: i64 = 2;
+    let shop = Shop::default().item(ID, 1, 10).wallet(ID, 10);
+    let shop = shop.item(SOLD_OUT, 1, 0).wallet(PENNILESS, 0);
+    inspector.seed(&shop).await?;
     let connected = Client::connect(target.address(0), clock, patience).await;
     let mut client = connected.map_err(|source| EnvironmentError::Connect {
         index: 0,
@@ -230,12 +317,14 @@ async fn probe(
             answer: plain.describe(),
         });
     }
+    // A target may answer before it commits: what it can do shows once it is at rest.
+    inspector.wait_for_rest().await?;
     let purchase_rows = !inspector.purchases().await?.is_empty();
-    for _ in 0..2 {
-        client
-            .purchase(Request::new(ID, ID).with_key("rowlock-probe"))
-            .await;
-    }
+    let keyed = Request::new(ID, ID).with_key("rowlock-probe");
+    let second = client.purchase(keyed.clone()).await;
+    client.purchase(keyed).await;
+    let neither = client.purchase(Request::new(PENNILESS, SOLD_OUT)).await;
+    inspector.wait_for_rest().await?;
     let left = inspector.read(false).await?.shop;
     let idempotency_keys = left
         .items
@@ -249,5 +338,7 @@ async fn probe(
     Ok(Capabilities {
         purchase_rows,
         idempotency_keys,
+        stock_before_balance: neither.is_refused(&Refusal::OutOfStock),
+        once_per_customer: second.is_refused(&Refusal::Conflict),
     })
 }

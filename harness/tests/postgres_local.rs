@@ -12,16 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rowlock::postgres::{self, Database, Provider, Server, Settings, StopMode};
+use rowlock::postgres::{self, Provider, Server, Settings};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use postgres_support::{connect, eventually, notes, write_note};
+
+mod postgres_support;
+
 async fn start() -> Server {
-    Server::start(&Settings {
-        provider: Provider::Local,
-        ..Settings::from_env()
-    })
-    .await
-    .unwrap()
+    postgres_support::start(Provider::Local).await
 }
 
 /// The directory and the postmaster's process id, as the server itself tells them.
@@ -43,45 +42,19 @@ async fn traces(server: &Server, name: &str) -> (PathBuf, u32) {
 
 /// Whether `pid` is alive; a zombie that nobody waits for is not.
 fn is_alive(pid: u32) -> bool {
-    let answer = Command::new("ps")
-        .args(["-o", "stat=", "-p", &pid.to_string()])
-        .output()
-        .unwrap();
-    let state = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+    let state = if Path::new("/proc/self/stat").exists() {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .map_or_else(String::new, |(_, state)| state.to_owned())
+    } else {
+        let answer = Command::new("ps")
+            .args(["-o", "stat=", "-p", &pid.to_string()])
+            .output();
+        String::from_utf8_lossy(&answer.unwrap().stdout)
+            .trim()
+            .to_owned()
+    };
     !state.is_empty() && !state.starts_with('Z')
-}
-
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 20 s: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn connect(url: &str) -> PgConnection {
-    PgConnection::connect(url).await.unwrap()
-}
-
-async fn write_note(database: &Database, note: &str) {
-    let mut connection = connect(&database.url()).await;
-    sqlx::query("create table if not exists note (text text)")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    sqlx::query("insert into note values ($1)")
-        .bind(note)
-        .execute(&mut connection)
-        .await
-        .unwrap();
-}
-
-async fn notes(database: &Database) -> Vec<String> {
-    let mut connection = connect(&database.url()).await;
-    sqlx::query_scalar("select text from note order by text")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap()
 }
 
 #[tokio::test]
@@ -121,40 +94,12 @@ async fn two_servers_run_side_by_side() {
 
 #[tokio::test]
 async fn restart_keeps_address_and_committed_data_in_every_mode() {
-    let server = start().await;
-    let database = server.create_database("kept").await.unwrap();
-    let mut expected = Vec::new();
-    for mode in [StopMode::Fast, StopMode::Immediate, StopMode::Kill] {
-        let note = format!("{mode:?}");
-        write_note(&database, &note).await;
-        expected.push(note);
-        expected.sort();
-        let held = connect(&database.url()).await;
-        let began = Instant::now();
-        server.stop_with(mode).await.unwrap();
-        let stopped = began.elapsed();
-        assert!(
-            PgConnection::connect(&database.url()).await.is_err(),
-            "{mode:?}: it still answers"
-        );
-        server.start_again().await.unwrap();
-        println!(
-            "{mode:?}: stopped in {stopped:?}, back after {:?}",
-            began.elapsed()
-        );
-        assert_eq!(notes(&database).await, expected, "{mode:?}");
-        drop(held);
-    }
+    postgres_support::restart_keeps_everything(&start().await).await;
 }
 
 #[tokio::test]
 async fn stopping_twice_and_starting_a_running_server_change_nothing() {
-    let server = start().await;
-    server.start_again().await.unwrap();
-    server.stop_with(StopMode::Fast).await.unwrap();
-    server.stop_with(StopMode::Fast).await.unwrap();
-    server.restart(StopMode::Immediate).await.unwrap();
-    server.create_database("after").await.unwrap();
+    postgres_support::stopping_twice_and_starting_twice_change_nothing(&start().await).await;
 }
 
 #[tokio::test]
@@ -255,10 +200,8 @@ async fn killed_harness_leaves_neither_directory_nor_process() {
     victim.kill().unwrap();
     victim.wait().unwrap();
     let killed = Instant::now();
-    eventually("directory and server are gone", || {
-        !directory.exists() && !is_alive(postmaster)
-    })
-    .await;
+    let gone = async || !directory.exists() && !is_alive(postmaster);
+    eventually("directory and server are gone", gone).await;
     println!("gone {:?} after SIGKILL", killed.elapsed());
 }
 

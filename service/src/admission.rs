@@ -1,12 +1,12 @@
-//! How many purchases may be under way, and where they run.
+//! How many purchases may be under way.
 //!
-//! One idea: a purchase that has been admitted runs to its end on a task of its own. A client
-//! that hangs up makes hyper drop the handler's future; the purchase does not notice.
-//! It decides nothing about orders.
+//! One idea: a purchase keeps its place until it has run to its end, also when its client has
+//! left. It decides nothing about orders, nor where they run.
 
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::FutureExt;
 use tokio::sync::Semaphore;
 
 use crate::order::{IdempotencyKey, Order};
@@ -32,8 +32,7 @@ impl Admission {
     /// Has the order decided.
     ///
     /// # Errors
-    /// Whatever the purchaser says; [`PurchaseError::Overloaded`] at once if the limit is reached;
-    /// [`PurchaseError::Unexpected`] if the purchaser panicked.
+    /// Whatever the purchaser says; [`PurchaseError::Overloaded`] at once if the limit is reached.
     pub async fn purchase(
         &self,
         order: Order,
@@ -45,12 +44,11 @@ impl Admission {
             });
         };
         let purchase = Arc::clone(&self.purchaser).purchase(order, key);
-        let task = tokio::spawn(async move {
+        let purchase = async move {
             let _permit = permit;
             purchase.await
-        });
-        task.await
-            .unwrap_or_else(|panic| Err(PurchaseError::Unexpected(panic.into())))
+        };
+        self.purchaser.run(purchase.boxed()).await
     }
 
     /// Waits until no purchase is under way, also none whose client has left.
@@ -65,5 +63,98 @@ impl fmt::Debug for Admission {
         f.debug_struct("Admission")
             .field("max_waiting", &self.max_waiting)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{BoxFuture, FutureExt};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::order::{ItemId, Refusal, UserId};
+
+    const ORDER: Order = Order {
+        user_id: UserId(1),
+        item_id: ItemId(1),
+    };
+
+    /// Refuses when it is told to, and panics for user 13.
+    #[derive(Default)]
+    struct Clerk {
+        begun: Notify,
+        go: Notify,
+    }
+
+    impl Purchaser for Clerk {
+        fn purchase(
+            self: Arc<Self>,
+            order: Order,
+            _key: Option<IdempotencyKey>,
+        ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
+            async move {
+                assert_ne!(order.user_id, UserId(13), "user 13 is bad luck");
+                self.begun.notify_one();
+                self.go.notified().await;
+                Ok(Err(Refusal::OutOfStock))
+            }
+            .boxed()
+        }
+    }
+
+    fn admission(max_waiting: u32) -> (Arc<Clerk>, Arc<Admission>) {
+        let clerk = Arc::new(Clerk::default());
+        (
+            Arc::clone(&clerk),
+            Arc::new(Admission::new(clerk, max_waiting)),
+        )
+    }
+
+    #[tokio::test]
+    async fn purchase_beyond_the_limit_is_overloaded_before_it_begins() {
+        let (clerk, admission) = admission(1);
+        let first = tokio::spawn({
+            let admission = Arc::clone(&admission);
+            async move { admission.purchase(ORDER, None).await }
+        });
+        clerk.begun.notified().await;
+        let second = admission.purchase(ORDER, None).await;
+        assert!(
+            matches!(second, Err(PurchaseError::Overloaded { max_waiting: 1 })),
+            "{second:?}"
+        );
+        clerk.go.notify_one();
+        assert_eq!(first.await.unwrap().unwrap(), Err(Refusal::OutOfStock));
+        admission.drained().await;
+    }
+
+    #[tokio::test]
+    async fn purchase_goes_on_without_its_client_and_drained_waits_for_it() {
+        let (clerk, admission) = admission(2);
+        let client = tokio::spawn({
+            let admission = Arc::clone(&admission);
+            async move { admission.purchase(ORDER, None).await }
+        });
+        clerk.begun.notified().await;
+        client.abort();
+        assert!(client.await.unwrap_err().is_cancelled());
+        assert!(admission.drained().now_or_never().is_none());
+        clerk.go.notify_one();
+        admission.drained().await;
+    }
+
+    #[tokio::test]
+    async fn panic_is_unexpected_and_gives_its_place_back() {
+        let (_clerk, admission) = admission(1);
+        let order = Order {
+            user_id: UserId(13),
+            ..ORDER
+        };
+        let outcome = admission.purchase(order, None).await;
+        assert!(
+            matches!(outcome, Err(PurchaseError::Unexpected(_))),
+            "{outcome:?}"
+        );
+        admission.drained().await;
     }
 }

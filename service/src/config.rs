@@ -14,8 +14,9 @@ const MAX_TIMEOUT_MS: u64 = 86_400_000;
 /// How the service runs. All times are in milliseconds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `DATABASE_URL`: where the shop's rows are. `postgres://user:password@host:port/database`;
-    /// `?host=/directory` for a Unix socket. What it leaves out comes from PGHOST, PGUSER and so on.
+    /// `DATABASE_URL`: where the shop's rows are. `postgres://user:password@host:port/database`,
+    /// or `postgres:///database?host=/directory&user=user` for a Unix socket. What it leaves out
+    /// comes from PGHOST, PGUSER and so on.
     pub database_url: String,
     /// `HOST`: the name or address to listen on.
     pub host: String,
@@ -65,7 +66,10 @@ pub enum ConfigError {
         value: String,
     },
     /// Not the address of a Postgres. The value is not repeated where it may hold a password.
-    #[error("DATABASE_URL: expected postgres://user:password@host:port/database, but {reason}")]
+    #[error(
+        "DATABASE_URL: expected postgres://user:password@host:port/database, \
+         or postgres:///database?host=/directory&user=user for a Unix socket: {reason}"
+    )]
     DatabaseUrl {
         /// What is wrong with it.
         reason: String,
@@ -104,7 +108,7 @@ impl Config {
             transaction_timeout_ms: timeout("TRANSACTION_TIMEOUT_MS", 20_000)?,
             idle_timeout_ms: timeout("IDLE_TIMEOUT_MS", 75_000)?,
             body_timeout_ms: timeout("BODY_TIMEOUT_MS", 10_000)?,
-            shutdown_timeout_ms: timeout("SHUTDOWN_TIMEOUT_MS", 30_000)?,
+            shutdown_timeout_ms: timeout("SHUTDOWN_TIMEOUT_MS", 25_000)?,
         };
         if config.host.trim().is_empty() {
             return Err(ConfigError::Host { value: config.host });
@@ -180,5 +184,136 @@ fn number(
     match value.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(ConfigError::Number { name, value, range }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Result<Config, ConfigError> {
+        Config::from_lookup(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn every_variable_has_a_default() {
+        let config = Config::default();
+        assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8080));
+        assert_eq!((config.pool_size, config.max_waiting), (8, 20_000));
+        assert_eq!(config.acquire_timeout_ms, 30_000);
+    }
+
+    #[test]
+    fn a_variable_overrides_its_default() {
+        assert_eq!(with("PORT", "0").unwrap().port, 0);
+        assert_eq!(with("HOST", "::1").unwrap().host, "::1");
+        assert_eq!(with("POOL_SIZE", "3").unwrap().pool_size, 3);
+        assert_eq!(with("LOCK_TIMEOUT_MS", "7").unwrap().lock_timeout_ms, 7);
+    }
+
+    #[test]
+    fn a_bad_value_is_an_error_that_names_the_variable_and_the_value() {
+        for (name, value, message) in [
+            (
+                "PORT",
+                "http",
+                r#"PORT="http": expected a whole number from 0 to 65535"#,
+            ),
+            (
+                "PORT",
+                "65536",
+                r#"PORT="65536": expected a whole number from 0 to 65535"#,
+            ),
+            (
+                "PORT",
+                "",
+                r#"PORT="": expected a whole number from 0 to 65535"#,
+            ),
+            (
+                "POOL_SIZE",
+                "0",
+                r#"POOL_SIZE="0": expected a whole number from 1 to 1000"#,
+            ),
+            (
+                "MAX_WAITING",
+                "-1",
+                r#"MAX_WAITING="-1": expected a whole number from 1 to 1000000"#,
+            ),
+            (
+                "ACQUIRE_TIMEOUT_MS",
+                "30s",
+                r#"ACQUIRE_TIMEOUT_MS="30s": expected a whole number from 1 to 86400000"#,
+            ),
+            (
+                "HOST",
+                " ",
+                r#"HOST=" ": expected a host name or an address"#,
+            ),
+        ] {
+            assert_eq!(with(name, value).unwrap_err().to_string(), message);
+        }
+        for name in [
+            "LOCK_TIMEOUT_MS",
+            "STATEMENT_TIMEOUT_MS",
+            "IDLE_IN_TRANSACTION_TIMEOUT_MS",
+            "TRANSACTION_TIMEOUT_MS",
+            "IDLE_TIMEOUT_MS",
+            "BODY_TIMEOUT_MS",
+            "SHUTDOWN_TIMEOUT_MS",
+        ] {
+            let message = with(name, "0").unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{name}=\"0\": ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_bad_database_url_is_an_error_that_keeps_the_password() {
+        for url in [
+            "",
+            "shop",
+            "mysql://u:secret@h/shop",
+            "postgres://u:secret@h:99999/shop",
+        ] {
+            let message = with("DATABASE_URL", url).unwrap_err().to_string();
+            assert!(
+                message.starts_with("DATABASE_URL: expected postgres://"),
+                "{message}"
+            );
+            assert!(!message.contains("secret"), "{message}");
+        }
+        let config = with("DATABASE_URL", "postgres://u:secret@h/shop").unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_unix_socket_is_named_by_its_directory() {
+        let url = "postgres:///shop?host=/run/postgresql&port=5433&user=seller";
+        let options = with("DATABASE_URL", url)
+            .unwrap()
+            .connect_options()
+            .unwrap();
+        assert_eq!(
+            options.get_socket().unwrap().to_str(),
+            Some("/run/postgresql")
+        );
+        assert_eq!(
+            (options.get_port(), options.get_username()),
+            (5433, "seller")
+        );
+        assert_eq!(options.get_database(), Some("shop"));
+    }
+
+    #[test]
+    fn sessions_carry_the_timeouts() {
+        let options = with("LOCK_TIMEOUT_MS", "1234")
+            .unwrap()
+            .session_options()
+            .unwrap();
+        let options = options.get_options().unwrap();
+        assert!(options.contains("-c lock_timeout=1234"), "{options}");
+        assert!(
+            options.contains("-c default_transaction_isolation=read\\ committed"),
+            "{options}"
+        );
     }
 }

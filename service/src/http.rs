@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawPathParams, RawQuery, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -32,7 +33,17 @@ pub struct Shop {
     pub body_timeout: Duration,
 }
 
-/// The routes of the shop. Every error is `application/problem+json`.
+/// The routes of the shop.
+///
+/// | request | answers |
+/// |---|---|
+/// | `POST /api/purchase`, with or without a last `/` | the receipt |
+/// | `GET /api/items?after=ID` | `{"items": [{"id", "name", "price", "stock"}], "next": ID or null}`, by id, at most 1,000 after `ID` |
+/// | `GET /api/items/{id}` | `{"id", "name", "price", "stock"}` |
+/// | `GET /api/wallets/{user_id}` | `{"user_id", "balance"}` |
+/// | `GET /healthz` | `{"status": "ok"}` if the database answers |
+///
+/// Every error is `application/problem+json`, except what hyper itself refuses as not HTTP.
 pub fn router(shop: Shop) -> Router {
     Router::new()
         .route("/api/purchase", post(purchase))
@@ -67,15 +78,15 @@ async fn items(State(shop): State<Shop>, RawQuery(query): RawQuery) -> Result<Re
     Ok(Json(reads::items(&shop.reads, after.map(ItemId)).await?).into_response())
 }
 
-async fn item(State(shop): State<Shop>, params: RawPathParams) -> Result<Response, Problem> {
-    let id = ItemId(path_id(&params)?);
+async fn item(State(shop): State<Shop>, id: PathId) -> Result<Response, Problem> {
+    let id = ItemId(path_id(id)?);
     let item = reads::item(&shop.reads, id).await?;
     let item = item.ok_or_else(|| Problem::not_found("unknown_item", "there is no such item"))?;
     Ok(Json(item).into_response())
 }
 
-async fn wallet(State(shop): State<Shop>, params: RawPathParams) -> Result<Response, Problem> {
-    let user_id = UserId(path_id(&params)?);
+async fn wallet(State(shop): State<Shop>, id: PathId) -> Result<Response, Problem> {
+    let user_id = UserId(path_id(id)?);
     let wallet = reads::wallet(&shop.reads, user_id).await?;
     let wallet =
         wallet.ok_or_else(|| Problem::not_found("unknown_user", "there is no such user"))?;
@@ -107,9 +118,11 @@ async fn method_not_allowed() -> Problem {
     )
 }
 
-fn path_id(params: &RawPathParams) -> Result<i64, Problem> {
-    let id = params.iter().next().and_then(|(_, id)| id.parse().ok());
-    id.ok_or_else(|| Problem::invalid_request("the id in the path is not a 64-bit integer"))
+type PathId = Result<Path<i64>, PathRejection>;
+
+fn path_id(id: PathId) -> Result<i64, Problem> {
+    id.map(|Path(id)| id)
+        .map_err(|_| Problem::invalid_request("the id in the path is not a 64-bit integer"))
 }
 
 impl From<ReadError> for Problem {

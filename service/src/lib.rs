@@ -10,6 +10,7 @@ pub mod order;
 
 pub mod purchaser;
 
+mod backoff;
 pub mod purchase;
 mod session;
 

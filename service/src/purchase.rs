@@ -21,6 +21,7 @@ use sqlx::postgres::PgPool;
 use sqlx::query_as;
 use tokio::time::{sleep, timeout};
 
+use crate::backoff::backoff;
 use crate::order::{IdempotencyKey, ItemId, Money, Order, PurchaseId, Receipt, Refusal, UserId};
 use crate::purchaser::{Outcome, PurchaseError, Purchaser};
 use crate::session::{BeginError, Session};
@@ -124,7 +125,7 @@ async fn judge(
     let Some((price, stock)) = item else {
         return Ok(Err(Refusal::UnknownItem));
     };
-    if stock == 0 {
+    if stock <= 0 {
         return Ok(Err(Refusal::OutOfStock));
     }
     let Some(balance) = lock_wallet(session, order.user_id).await? else {
@@ -234,34 +235,4 @@ fn gave_way(error: &sqlx::Error) -> bool {
     };
     matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))
         || error.constraint() == Some("purchase_idempotency_key_unique")
-}
-
-/// How long to wait before the next attempt: 4 to 8 ms, then twice that, and again.
-///
-/// Purchases that collided get different tickets, and wait differently long.
-fn backoff(retry: u32, ticket: u64) -> Duration {
-    let spread = ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
-    Duration::from_micros((4096 + spread) << retry)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_and_is_spread_over_its_window() {
-        let waits: Vec<_> = (0..64)
-            .map(|ticket| backoff(0, ticket).as_micros())
-            .collect();
-        assert!(
-            waits.iter().all(|wait| (4096..8192).contains(wait)),
-            "{waits:?}"
-        );
-        let mut quarters = [0; 4];
-        waits
-            .iter()
-            .for_each(|wait| quarters[(*wait as usize - 4096) / 1024] += 1);
-        assert!(quarters.iter().all(|count| *count >= 8), "{quarters:?}");
-        assert_eq!(backoff(2, 7), backoff(0, 7) * 4);
-    }
 }

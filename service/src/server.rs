@@ -16,7 +16,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Connections that the kernel holds until they are accepted. It takes its own maximum
 /// (`net.core.somaxconn`) if that is less.
@@ -64,12 +64,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `shutdown`, then stops accepting and waits for the requests under way.
+///
+/// Returns when they are done, or their time is up, and says when that is.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) {
+) -> Instant {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout)
@@ -92,14 +94,13 @@ pub async fn serve(
         });
     }
     drop(listener);
+    let deadline = Instant::now() + limits.shutdown_timeout;
     let open = connections.count();
     tracing::info!(open, "stopping");
-    if timeout(limits.shutdown_timeout, connections.shutdown())
-        .await
-        .is_err()
-    {
+    if timeout_at(deadline, connections.shutdown()).await.is_err() {
         tracing::warn!("gave up on requests that outlasted the shutdown");
     }
+    deadline
 }
 
 /// Lets this process open as many files as it may: each client's connection is one.

@@ -10,7 +10,7 @@ use axum::Router;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
@@ -29,7 +29,7 @@ const READERS: u32 = 2;
 const READ_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the pools may take to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A service that listens, and does not serve yet.
 #[derive(Debug)]
@@ -93,7 +93,9 @@ impl Service {
         // Dead connections show at BEGIN, where the purchase takes the next one: no ping before.
         let purchases = pool(config.pool_size, acquire_timeout)
             .test_before_acquire(false)
-            .connect_lazy_with(session_options.clone());
+            .connect_with(session_options.clone())
+            .await
+            .map_err(StartError::Connect)?;
         let reads = pool(READERS, READ_ACQUIRE_TIMEOUT).connect_lazy_with(session_options);
 
         let admission = Arc::new(Admission::new(
@@ -128,8 +130,8 @@ impl Service {
     /// Serves until `shutdown`. Then nothing new is accepted, requests under way finish, also
     /// purchases whose clients have left, and the connections to the database are closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        server::serve(self.listener, self.router, self.limits, shutdown).await;
-        if timeout(self.limits.shutdown_timeout, self.admission.drained())
+        let deadline = server::serve(self.listener, self.router, self.limits, shutdown).await;
+        if timeout_at(deadline, self.admission.drained())
             .await
             .is_err()
         {

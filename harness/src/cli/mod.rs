@@ -1,16 +1,25 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
 mod check;
+mod common;
+mod explore;
+mod faults;
+mod output;
+mod replay;
 mod run;
 mod serve;
+mod service;
 mod stop;
 mod target;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::explorer::program::PROGRAMS;
+use crate::invariant::INVARIANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
@@ -39,7 +48,13 @@ enum Command {
         #[command(flatten)]
         args: RunArgs,
     },
-    /// List the scenarios and the invariants
+    /// Break every step of a purchase in every way, one at a time
+    Faults(faults::FaultsArgs),
+    /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
+    Explore(explore::ExploreArgs),
+    /// Run the schedules of witnesses again: exit code 1 where one is violated again
+    Replay(replay::ReplayArgs),
+    /// List the scenarios, the programs to explore and the invariants
     List,
     /// Decide whether recorded histories are linearizable, and name what contradicts it
     Check(check::CheckArgs),
@@ -49,6 +64,9 @@ enum Command {
     #[command(hide = true)]
     Target(target::TargetArgs),
 }
+
+/// How long a client waits for an answer, unless told otherwise.
+const REQUEST_TIMEOUT_S: u64 = 60;
 
 fn scenario_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name))
@@ -74,28 +92,18 @@ struct PostgresArgs {
     durable: bool,
 }
 
+/// What every kind of run takes.
 #[derive(Debug, Args)]
-struct RunArgs {
+struct CommonArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
-    /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant")]
-    service_cmd: Option<String>,
-    /// How many processes of the target share the database
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
-    replicas: usize,
-    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
-    buyers: usize,
-    /// The stocks that they fight for, one trial each
-    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
-          value_parser = clap::value_parser!(i64).range(0..))]
-    stock: Vec<i64>,
+    #[command(flatten)]
+    service: service::ServiceArgs,
     /// Where every random choice comes from; printed with each report
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
     /// How long a client waits for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+    #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
     /// How to write the report on standard output
@@ -104,9 +112,19 @@ struct RunArgs {
     /// Also write the report as JUnit XML
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
-    /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true)]
-    mutant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
+    buyers: usize,
+    /// The stocks that they fight for, one trial each
+    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
+          value_parser = clap::value_parser!(i64).range(0..))]
+    stock: Vec<i64>,
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
@@ -122,7 +140,10 @@ impl Cli {
         let done = match self.command {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
-            Command::List => Ok(list()),
+            Command::Faults(args) => faults::faults(args).await,
+            Command::Explore(args) => explore::explore(args).await,
+            Command::Replay(args) => replay::replay_all(args).await,
+            Command::List => list(),
             Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
@@ -134,14 +155,16 @@ impl Cli {
     }
 }
 
-fn list() -> ExitCode {
-    println!("scenarios:");
-    for scenario in SCENARIOS {
-        println!("  {:<32} {}", scenario.name, scenario.about);
-    }
-    println!("\ninvariants, checked after every trial:");
-    for invariant in crate::invariant::INVARIANTS {
-        println!("  {:<32} {}", invariant.name, invariant.statement);
-    }
-    ExitCode::SUCCESS
+fn list() -> anyhow::Result<ExitCode> {
+    let line = |name: &str, about: &str| format!("  {name:<32} {about}\n");
+    let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
+    let programs = PROGRAMS.iter().map(|it| line(it.name, it.about));
+    let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
+    output::write(&format!(
+        "scenarios:\n{}\nprograms to explore:\n{}\ninvariants, checked after every trial:\n{}",
+        scenarios.collect::<String>(),
+        programs.collect::<String>(),
+        invariants.collect::<String>()
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,19 +1,16 @@
 //! `rowlock verify` and `rowlock run`: scenarios on a server, and their report.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::stop::{EXIT_INTERRUPTED, stop_signal};
-use super::{Format, PostgresArgs, RunArgs};
-use crate::postgres::{Provider, Server, Settings};
+use super::common::{conclude, wants_colour};
+use super::{Format, RunArgs, output};
+use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};
 use crate::seed::Seed;
-use crate::target::TargetSpec;
 use crate::world::Setting;
 
 /// Files that a process needs besides its buyers' connections.
@@ -28,29 +25,20 @@ pub(super) async fn run(scenario: &str, args: RunArgs) -> anyhow::Result<ExitCod
     run_scenarios(vec![scenario], args).await
 }
 
-/// Runs until the end or the first signal; either way, everything that was started is gone
-/// before this returns.
 async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let interrupted = stop_signal()?;
+    let seed = args.common.seed();
     let progress = Progress::on_terminal();
-    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
-    let report = tokio::select! {
-        biased;
-        () = interrupted => None,
-        report = measure(&scenarios, &args, seed, &progress) => Some(report),
+    let again = again(&scenarios, &args, seed);
+    let measured = measure(&scenarios, &args, seed, &progress);
+    let report = match conclude(measured, &progress, &again).await? {
+        Ok(report) => report,
+        Err(code) => return Ok(code),
     };
-    progress.finish();
-    let Some(report) = report else {
-        eprintln!("interrupted; nothing is concluded (seed {seed})");
-        return Ok(ExitCode::from(EXIT_INTERRUPTED));
-    };
-    let report = report.with_context(|| {
-        format!(
-            "nothing is concluded; to try again: rowlock {}",
-            again(&scenarios, &args, seed)
-        )
+    args.common.write_junit(|| junit::render(&report))?;
+    output::write(&match args.common.format {
+        Format::Human => human::render(&report, wants_colour()),
+        Format::Json => json::render(&report),
     })?;
-    write(&report, &args)?;
     Ok(report.verdict.exit_code())
 }
 
@@ -68,7 +56,7 @@ async fn measure(
     seed: Seed,
     progress: &Progress,
 ) -> anyhow::Result<Report> {
-    let target = args.target()?;
+    let target = args.common.target()?;
     if scenarios
         .iter()
         .any(|scenario| scenario.name == "concurrent-buyers")
@@ -76,15 +64,11 @@ async fn measure(
         check_file_limit(args.buyers)?;
     }
     progress.say("starting PostgreSQL");
-    let server = Server::start(&args.postgres.settings()).await?;
+    let server = Server::start(&args.common.postgres.settings()).await?;
     let setting = Setting {
-        server: &server,
-        target: &target,
-        seed,
         buyers: args.buyers,
         stocks: args.stock.clone(),
-        patience: Duration::from_secs(args.request_timeout_s),
-        progress,
+        ..args.common.setting(&server, &target, seed, progress)
     };
     let mut reports = Vec::new();
     for scenario in scenarios {
@@ -119,66 +103,11 @@ fn check_file_limit(buyers: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(report: &Report, args: &RunArgs) -> anyhow::Result<()> {
-    if let Some(path) = &args.junit {
-        let xml = junit::render(report).context("the report does not fit into XML")?;
-        std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    match args.format {
-        Format::Human => print!("{}", human::render(report, colour)),
-        Format::Json => print!("{}", json::render(report)),
-    }
-    Ok(())
-}
-
-impl PostgresArgs {
-    pub(super) fn settings(&self) -> Settings {
-        Settings {
-            provider: self.postgres,
-            durable: self.durable,
-            ..Settings::from_env()
-        }
-    }
-}
-
 impl RunArgs {
-    fn target(&self) -> anyhow::Result<TargetSpec> {
-        if let Some(command) = &self.service_cmd {
-            return Ok(TargetSpec::command(command, self.replicas)?);
-        }
-        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
-        match &self.mutant {
-            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => match crate::mutants::find(name) {
-                Some(mutant) => Ok(TargetSpec::mutant(&rowlock, mutant, self.replicas)),
-                None => bail!("--mutant {name:?} is none of the mutants"),
-            },
-        }
-    }
-
     /// The flags that make the same run again, ready to paste.
     fn repeat(&self, seed: Seed) -> String {
-        let mut flags = vec![format!("--seed {seed}")];
-        if self.postgres.postgres != Provider::Auto {
-            flags.push(format!("--postgres {}", self.postgres.postgres));
-        }
-        if self.postgres.durable {
-            flags.push("--durable".into());
-        }
-        flags.push(format!("--buyers {}", self.buyers));
         let stocks: Vec<_> = self.stock.iter().map(ToString::to_string).collect();
-        flags.push(format!("--stock {}", stocks.join(",")));
-        if self.replicas != 1 {
-            flags.push(format!("--replicas {}", self.replicas));
-        }
-        if let Some(command) = &self.service_cmd {
-            let quoted = shlex::try_quote(command).unwrap_or_default();
-            flags.push(format!("--service-cmd {quoted}"));
-        }
-        if let Some(mutant) = &self.mutant {
-            flags.push(format!("--mutant {mutant}"));
-        }
-        flags.join(" ")
+        let load = format!("--buyers {} --stock {}", self.buyers, stocks.join(","));
+        format!("{} {load}", self.common.repeat(seed))
     }
 }

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use purchase_service::{Config, Service};
 
-use super::PostgresArgs;
 use super::stop::stop_signal;
+use super::{PostgresArgs, output};
 use crate::database::Inspector;
 use crate::postgres::Server;
 use crate::shop::Shop;
@@ -54,10 +54,13 @@ async fn start(args: &ServeArgs) -> anyhow::Result<(Server, Service)> {
     let service = Service::start(&config)
         .await
         .context("the service does not start")?;
-    println!("postgres: {}", server.description());
-    println!("database: {}", database.url());
-    println!("service:  http://{}", service.address());
-    println!("{}", hints(&service.address().to_string()));
+    output::write(&format!(
+        "postgres: {}\ndatabase: {}\nservice:  http://{}\n{}\n",
+        server.description(),
+        database.url(),
+        service.address(),
+        hints(&service.address().to_string())
+    ))?;
     Ok((server, service))
 }
 

@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use purchase_service::{Config, Service};
 
 use super::stop::stop_signal;
+use crate::mutants;
 
 #[derive(Debug, Args)]
 pub(super) struct TargetArgs {
     /// Which of the deliberately broken services; ours without
-    #[arg(long)]
+    #[arg(long, value_parser = super::service::mutant_names())]
     mutant: Option<String>,
 }
 
@@ -20,10 +21,10 @@ pub(super) async fn serve(args: TargetArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let service = match args.mutant {
         None => Service::start(&config).await,
-        Some(name) => match crate::mutants::find(&name) {
-            Some(mutant) => Service::start_with(&config, mutant.build).await,
-            None => bail!("--mutant {name:?} is none of the mutants"),
-        },
+        Some(name) => {
+            let mutant = mutants::purchaser(&name).context("clap admits known mutants only")?;
+            Service::start_with(&config, mutant.build).await
+        }
     };
     service
         .context("the service does not start")?

@@ -78,20 +78,45 @@ pub(super) fn stock_differs_from_answers(evidence: &Evidence) -> Vec<String> {
 }
 
 pub(super) fn balance_differs_from_answers(evidence: &Evidence) -> Vec<String> {
-    let mut by_user: BTreeMap<UserId, (i128, i128)> = BTreeMap::new();
+    let mut by_user: BTreeMap<UserId, Spent> = BTreeMap::new();
     for ((user_id, item_id), effects) in effects(&evidence.history) {
         let price = i128::from(evidence.initial.price(item_id));
-        let (least, most) = by_user.entry(user_id).or_default();
-        *least += i128::from(effects.certain) * price;
-        *most += i128::from(effects.certain + effects.possible) * price;
+        let spent = by_user.entry(user_id).or_default();
+        spent.least += i128::from(effects.certain) * price;
+        spent.most += i128::from(effects.certain + effects.possible) * price;
+        if effects.possible > 0 {
+            spent.unit = gcd(spent.unit, price);
+        }
     }
     balance_gone(evidence, |user_id, gone, balances| {
-        let (least, most) = by_user.get(&user_id).copied().unwrap_or_default();
-        (!(least..=most).contains(&gone)).then(|| {
+        let spent = by_user.get(&user_id).copied().unwrap_or_default();
+        (!spent.allows(gone)).then(|| {
+            let Spent { least, most, .. } = spent;
             let worth = span(least, most, "worth of 200s");
             format!("user {user_id}: {balances}, {gone} gone, {worth}")
         })
     })
+}
+
+/// What the answers say that a user has spent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    least: i128,
+    most: i128,
+    /// What divides the prices of all purchases with an unknown outcome; 0 without any.
+    unit: i128,
+}
+
+impl Spent {
+    /// Whether `gone` agrees. It may be too kind where such prices differ, and never too strict.
+    fn allows(self, gone: i128) -> bool {
+        let beyond = gone - self.least;
+        (self.least..=self.most).contains(&gone) && (beyond == 0 || beyond % self.unit == 0)
+    }
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// `3 200s`, or `3 to 5 200s` where some outcomes are unknown.

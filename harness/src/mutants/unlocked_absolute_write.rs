@@ -1,100 +1,32 @@
 //! Reads without a lock, checks in the application, writes back what it computed.
-//!
-//! Two buyers who read the same stock both sell the last unit, and one of the two decrements is
-//! lost: the textbook's lost update, and what an ORM's `save()` does by default.
 
-use std::sync::Arc;
+use futures::future::FutureExt;
+use sqlx::PgConnection;
 
-use futures::future::{BoxFuture, FutureExt};
-use purchase_service::order::{IdempotencyKey, ItemId, Money, Order, PurchaseId, Receipt, Refusal};
-use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-use sqlx::PgPool;
+use super::decider::{Decision, Sale, judging};
+use super::sql::{Item, read_item, read_wallet, set_balance, set_stock, write_purchase};
+use super::{Detector, Mutant};
 
-use crate::target::BuildPurchaser;
-
-pub(super) const MUTANT: BuildPurchaser = BuildPurchaser {
+pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-absolute-write",
-    build: |pool| Arc::new(UnlockedAbsoluteWrite { pool }),
+    bug: "stock and balance are read without a lock, and what was computed from them is written \
+          back",
+    harm: "two buyers who read the same stock both sell the last unit, and one of the two \
+          decrements is lost",
+    seen_in: "the save() of most ORMs, for which Django's documentation recommends F() \
+          expressions; the textbook's lost update",
+    replicas: 1,
+    detectors: &[
+        Detector::Explorer("one-item"),
+        Detector::Scenario("concurrent-buyers"),
+    ],
+    build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 
-struct UnlockedAbsoluteWrite {
-    pool: PgPool,
-}
-
-impl Purchaser for UnlockedAbsoluteWrite {
-    fn purchase(
-        self: Arc<Self>,
-        order: Order,
-        _: Option<IdempotencyKey>,
-    ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
-        async move {
-            let decided = self.decide(order).await;
-            decided.map_err(|error| PurchaseError::Unexpected(error.into()))
-        }
-        .boxed()
-    }
-}
-
-impl UnlockedAbsoluteWrite {
-    async fn decide(&self, Order { user_id, item_id }: Order) -> sqlx::Result<Outcome> {
-        let mut transaction = self.pool.begin().await?;
-        let item: Option<(Money, i64)> =
-            sqlx::query_as("select price, stock from item where id = $1")
-                .bind(item_id)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let Some((price, stock)) = item else {
-            return Ok(Err(Refusal::UnknownItem));
-        };
-        if stock < 1 {
-            return Ok(Err(Refusal::OutOfStock));
-        }
-        let wallet: Option<(Money,)> =
-            sqlx::query_as("select balance from wallet where user_id = $1")
-                .bind(user_id)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let Some((balance,)) = wallet else {
-            return Ok(Err(Refusal::UnknownUser));
-        };
-        if balance < price {
-            return Ok(Err(Refusal::InsufficientBalance));
-        }
-        let balance_left = Money(balance.0 - price.0);
-        sqlx::query("update wallet set balance = $2 where user_id = $1")
-            .bind(user_id)
-            .bind(balance_left)
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query("update item set stock = $2 where id = $1")
-            .bind(item_id)
-            .bind(stock - 1)
-            .execute(&mut *transaction)
-            .await?;
-        let purchase_id = insert_purchase(&mut transaction, user_id, item_id, price).await?;
-        transaction.commit().await?;
-        Ok(Ok(Receipt {
-            purchase_id,
-            user_id,
-            item_id,
-            price,
-            balance_left,
-        }))
-    }
-}
-
-async fn insert_purchase(
-    connection: &mut sqlx::PgConnection,
-    user_id: purchase_service::order::UserId,
-    item_id: ItemId,
-    price: Money,
-) -> sqlx::Result<PurchaseId> {
-    sqlx::query_scalar(
-        "insert into purchase (user_id, item_id, price) values ($1, $2, $3) returning id",
-    )
-    .bind(user_id)
-    .bind(item_id)
-    .bind(price)
-    .fetch_one(connection)
-    .await
+async fn judge(connection: &mut PgConnection, sale: &Sale) -> Decision {
+    let item = Item::in_stock(read_item(connection, sale.item_id).await?)?;
+    let balance_left = item.pay(read_wallet(connection, sale.user_id).await?)?;
+    set_balance(connection, sale.user_id, balance_left).await?;
+    set_stock(connection, sale.item_id, item.stock - 1).await?;
+    Ok(write_purchase(connection, sale, None, item.price, balance_left).await?)
 }

@@ -5,6 +5,8 @@
 //! be used from several tokio runtimes, and a connection belongs to one.
 
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -34,9 +36,13 @@ impl Database {
     }
 
     /// Its URL with another `host:port` in the server's place, such as a proxy's.
-    pub fn url_through(&self, address: std::net::SocketAddr) -> String {
-        let Parts { before, after, .. } = Parts::of(&self.access.url);
-        let user = Parts::of(&self.access.url).user;
+    pub fn url_through(&self, address: SocketAddr) -> String {
+        let Parts {
+            before,
+            user,
+            after,
+            ..
+        } = Parts::of(&self.access.url);
         format!("{before}{user}{address}{after}")
     }
 
@@ -75,18 +81,22 @@ impl Access {
         }
     }
 
+    /// `host:port`, without the user and the password.
+    pub(super) fn address(&self) -> &str {
+        Parts::of(&self.url).address
+    }
+
     /// Creates the database `name`, which must be checked already.
     pub(super) async fn create(&self, name: &str) -> Result<Database, ServerError> {
         let sql = format!("create database {name}");
-        self.execute(sql, || format!("create database {name}"))
-            .await?;
+        self.execute(sql, format!("create database {name}")).await?;
         Ok(self.database(name))
     }
 
     /// Drops the database `name` together with whoever is still connected to it.
     pub(super) async fn drop(&self, name: &str) -> Result<(), ServerError> {
         let sql = format!("drop database if exists {name} with (force)");
-        self.execute(sql, || format!("drop database {name}")).await
+        self.execute(sql, format!("drop database {name}")).await
     }
 
     /// As in `15.18`.
@@ -120,7 +130,7 @@ impl Access {
             check().await?;
             let left = deadline.saturating_duration_since(Instant::now());
             let answer = tokio::time::timeout(left, self.version()).await;
-            let answer = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+            let answer = answer.unwrap_or_else(|elapsed| Err(io::Error::from(elapsed).into()));
             if answer.is_ok() || Instant::now() >= deadline {
                 return Ok(answer);
             }
@@ -128,16 +138,14 @@ impl Access {
         }
     }
 
-    async fn execute(&self, sql: String, what: impl Fn() -> String) -> Result<(), ServerError> {
+    async fn execute(&self, sql: String, what: String) -> Result<(), ServerError> {
         let run = async {
             let mut connection: PgConnection = self.options.connect().await?;
             connection.execute(AssertSqlSafe(sql)).await?;
             connection.close().await
         };
-        run.await.map_err(|source| ServerError::Sql {
-            what: what(),
-            source,
-        })
+        run.await
+            .map_err(|source| ServerError::Sql { what, source })
     }
 }
 

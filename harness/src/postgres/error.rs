@@ -116,3 +116,17 @@ pub enum ServerError {
         source: io::Error,
     },
 }
+
+impl ServerError {
+    /// Whether a database of that name was there already (SQLSTATE 42P04).
+    pub(super) fn is_duplicate_database(&self) -> bool {
+        let ServerError::Sql {
+            source: sqlx::Error::Database(error),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        error.code().as_deref() == Some("42P04")
+    }
+}

@@ -19,9 +19,9 @@ use tokio::sync::Mutex;
 use super::access::Access;
 use super::account::{self, Account};
 use super::binaries::Binaries;
-use super::janitor::Janitor;
 use super::program::{PAUSE, Program};
 use super::{ServerError, Settings, StartError, StopMode, children};
+use crate::janitor::Janitor;
 
 /// Generous: a cold disk, a busy machine and recovery after a crash all fit in.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -120,6 +120,21 @@ impl Local {
                 Err(error) => return Err(ServerError::NotStarted(Box::new(error))),
             }
         }
+    }
+
+    /// Stops it at once and removes its directory.
+    pub(super) async fn remove(self) -> Result<(), ServerError> {
+        self.stop_with(StopMode::Immediate).await?;
+        let directory = self.directory.clone();
+        drop(self);
+        if directory.exists() {
+            let source = io::ErrorKind::DirectoryNotEmpty.into();
+            return Err(ServerError::System {
+                what: format!("remove {directory:?}"),
+                source,
+            });
+        }
+        Ok(())
     }
 
     async fn initialise(&self) -> Result<(), StartError> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::janitor::Janitor;
+use crate::janitor::Janitor;
 
 /// How long one look waits for the next.
 pub(super) const PAUSE: Duration = Duration::from_millis(2);

@@ -10,14 +10,14 @@ use crate::verdict::Verdict;
 /// How many places of one violation are shown; the rest is counted.
 const SHOWN: usize = 5;
 
-/// The report as text of at most some 110 columns; with colours where `colour`.
+/// The report as text; with colours where `colour`.
 pub fn render(report: &Report, colour: bool) -> String {
     let mut text = String::new();
     for scenario in &report.scenarios {
         render_violations(&mut text, scenario);
     }
     render_table(&mut text, report, colour);
-    let _ = writeln!(text, "\nproven in every trial marked valid, and after it:");
+    let _ = writeln!(text, "\nproven, and in how many of the trials:");
     for (name, statement, trials) in held(report) {
         let _ = writeln!(text, "  {name:<32} {statement} ({trials})");
     }

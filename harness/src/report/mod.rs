@@ -48,10 +48,7 @@ impl Report {
     ) -> Report {
         let trials = || scenarios.iter().flat_map(|scenario| &scenario.trials);
         let verdict = Verdict::compose(trials().filter_map(|trial| trial.verdict));
-        let mut not_verified = Vec::new();
-        for scenario in &scenarios {
-            not_verified.extend(scenario.not_verified());
-        }
+        let mut not_verified = gaps(trials());
         not_verified.push(
             "the orders of statements that no run here happened to make: load samples them".into(),
         );
@@ -66,23 +63,17 @@ impl Report {
     }
 }
 
-impl ScenarioReport {
-    /// What its trials could not ask, one line per check and reason, with the trials that it
-    /// concerns. What breaks on purpose is expected to answer 5xx, and is no gap.
-    fn not_verified(&self) -> Vec<String> {
-        let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
-        for trial in &self.trials {
-            for (check, why) in trial.not_verified() {
-                let line = format!("{check}: {why}");
-                match lines.iter_mut().find(|(known, _)| *known == line) {
-                    Some((_, trials)) => trials.push(&trial.name),
-                    None => lines.push((line, vec![&trial.name])),
-                }
-            }
+/// What `trials` could not ask, one line per check and reason, with how many trials it concerns.
+fn gaps<'a>(trials: impl Iterator<Item = &'a Trial> + Clone) -> Vec<String> {
+    let all = trials.clone().count();
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for (check, why) in trials.flat_map(Trial::not_verified) {
+        let line = format!("{check}: {why}");
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, count)) => *count += 1,
+            None => lines.push((line, 1)),
         }
-        let with_trials = |(line, trials): (String, Vec<&str>)| {
-            format!("{line} ({}: {})", self.name, trials.join("; "))
-        };
-        lines.into_iter().map(with_trials).collect()
     }
+    let with_count = |(line, count)| format!("{line} ({count} of {all} trials)");
+    lines.into_iter().map(with_count).collect()
 }

@@ -4,6 +4,7 @@ mod balance_edge;
 mod case;
 mod concurrent_buyers;
 mod double_click;
+mod failure_under_load;
 mod mid_transaction_failure;
 
 use futures::future::BoxFuture;
@@ -52,8 +53,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "mid-transaction-failure",
-        about: "the database fails purchases between the deduction and the commit",
+        about: "every step of a purchase breaks in every way that leaves the server alive",
         run: |setting| Box::pin(mid_transaction_failure::run(setting)),
+    },
+    Scenario {
+        name: "failure-under-load",
+        about: "triggers raise, sessions are terminated and the server restarts while many buy",
+        run: |setting| Box::pin(failure_under_load::run(setting)),
     },
 ];
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use purchase_service::purchase::LockedPurchase;
 use purchase_service::purchaser::Purchaser;
 use purchase_service::{Config, Service};
 use sqlx::PgPool;
@@ -21,6 +23,15 @@ pub struct BuildPurchaser {
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
 
+/// Our service's own purchase, under row locks.
+pub const OURS: BuildPurchaser = BuildPurchaser {
+    name: "purchase-service",
+    build: |pool| Arc::new(LockedPurchase::new(pool, TRANSACTION_TIMEOUT)),
+};
+
+/// As the service's configuration has it by default.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
+
 impl fmt::Debug for BuildPurchaser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BuildPurchaser").field(&self.name).finish()
@@ -36,11 +47,18 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
-    pub(super) async fn start(build: BuildPurchaser, url: &str) -> Result<Self, TargetError> {
+    pub(super) async fn start(
+        build: BuildPurchaser,
+        url: &str,
+        env: &[(String, String)],
+    ) -> Result<Self, TargetError> {
         let settings = |name: &str| match name {
             "DATABASE_URL" => Some(url.to_owned()),
             "PORT" => Some("0".to_owned()),
-            _ => None,
+            name => env
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone()),
         };
         let config = Config::from_lookup(settings).map_err(|error| error.into());
         let config = config.map_err(TargetError::InProcess)?;

@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub use in_process::BuildPurchaser;
 use in_process::InProcess;
+pub use in_process::{BuildPurchaser, OURS};
 pub use process_tree::ProcessTree;
 
 use crate::client::{Client, Clock};
 
-/// How long a target may take from its start to its first HTTP answer.
-const READY_BOUND: Duration = Duration::from_secs(30);
+/// How long a target may take from its start to its first HTTP answer, unless told otherwise.
+pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a starting target is asked whether it is there.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -40,6 +40,8 @@ pub enum TargetSpec {
         replicas: usize,
         /// What a report calls it.
         name: String,
+        /// How long it may take to its first HTTP answer.
+        start_timeout: Duration,
     },
 }
 
@@ -51,6 +53,7 @@ impl TargetSpec {
             args: vec!["target".into()],
             replicas,
             name: "purchase-service".into(),
+            start_timeout: START_TIMEOUT,
         }
     }
 
@@ -61,6 +64,7 @@ impl TargetSpec {
             args: vec!["target".into(), "--mutant".into(), mutant.name.into()],
             replicas,
             name: format!("mutant {}", mutant.name),
+            start_timeout: START_TIMEOUT,
         }
     }
 
@@ -78,7 +82,16 @@ impl TargetSpec {
             args: args.to_vec(),
             replicas,
             name: line.into(),
+            start_timeout: START_TIMEOUT,
         })
+    }
+
+    /// The same, with another bound on the time to its first HTTP answer.
+    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
+        if let TargetSpec::Command { start_timeout, .. } = &mut self {
+            *start_timeout = timeout;
+        }
+        self
     }
 
     /// What a report calls the target.
@@ -97,7 +110,7 @@ impl TargetSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The command line names no program.
-    #[error("--service-cmd {0:?} is empty or has an open quote")]
+    #[error("{0:?} is no command line: it is empty or has an open quote")]
     CommandLine(String),
     /// No port was free for it.
     #[error("no free port for the target")]
@@ -123,11 +136,13 @@ pub enum TargetError {
     /// The program never answered.
     #[error(
         "{name} gave no HTTP answer on $PORT within {} s; its last output:\n{output}",
-        READY_BOUND.as_secs()
+        start_timeout.as_secs()
     )]
     Silent {
         /// What the report calls the target.
         name: String,
+        /// For how long it was waited for.
+        start_timeout: Duration,
         /// The end of its output.
         output: String,
     },
@@ -150,14 +165,18 @@ enum Running {
 }
 
 impl Target {
-    /// Starts `spec` against the database at `url` and waits until it answers.
+    /// Starts `spec` against the database at `url`, with `env` beside, and waits until it answers.
     ///
     /// # Errors
     /// [`TargetError`], with the program's own last words.
-    pub async fn start(spec: &TargetSpec, url: &str) -> Result<Target, TargetError> {
+    pub async fn start(
+        spec: &TargetSpec,
+        url: &str,
+        env: &[(String, String)],
+    ) -> Result<Target, TargetError> {
         match spec {
             TargetSpec::InProcess(build) => {
-                let service = InProcess::start(*build, url).await?;
+                let service = InProcess::start(*build, url, env).await?;
                 let addresses = vec![service.address()];
                 Ok(Target {
                     addresses,
@@ -169,11 +188,13 @@ impl Target {
                 args,
                 replicas,
                 name,
+                start_timeout,
             } => {
                 let mut addresses = Vec::new();
                 let mut trees = Vec::new();
                 for _ in 0..*replicas {
-                    let (address, tree) = start_program(program, args, name, url).await?;
+                    let (address, tree) =
+                        start_program(program, args, name, url, env, *start_timeout).await?;
                     addresses.push(address);
                     trees.push(tree);
                 }
@@ -206,11 +227,14 @@ async fn start_program(
     args: &[String],
     name: &str,
     url: &str,
+    env: &[(String, String)],
+    start_timeout: Duration,
 ) -> Result<(SocketAddr, ProcessTree), TargetError> {
     let port = free_port().map_err(TargetError::Port)?;
     let mut command = Command::new(program);
     command
         .args(args)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .env("DATABASE_URL", url)
         .env("HOST", "127.0.0.1")
         .env("PORT", port.to_string());
@@ -219,7 +243,7 @@ async fn start_program(
         source,
     })?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let deadline = Instant::now() + READY_BOUND;
+    let deadline = Instant::now() + start_timeout;
     while !answers(address).await {
         if let Some(status) = tree.exit_status() {
             let (status, output) = (status.to_string(), tree.output_tail());
@@ -232,6 +256,7 @@ async fn start_program(
         if Instant::now() > deadline {
             return Err(TargetError::Silent {
                 name: name.into(),
+                start_timeout,
                 output: tree.output_tail(),
             });
         }
@@ -240,14 +265,15 @@ async fn start_program(
     Ok((address, tree))
 }
 
-/// Whether any HTTP answer but a server error comes from `/healthz`; a target need not know it.
+/// Whether any HTTP answer but a server error comes from `/healthz`; a target need not know it,
+/// nor even GET, which is 501.
 async fn answers(address: SocketAddr) -> bool {
     let patience = Duration::from_secs(5);
     match Client::connect(address, Clock::start(), patience).await {
         Ok(mut client) => client
             .get("/healthz")
             .await
-            .is_ok_and(|answer| answer.status < 500),
+            .is_ok_and(|answer| answer.status < 500 || answer.status == 501),
         Err(_) => false,
     }
 }

@@ -1,7 +1,8 @@
 //! A program and everything that it starts, ended as a whole.
 //!
 //! The program leads a process group of its own; what leaves that group is found by its
-//! ancestry where `/proc` tells it.
+//! ancestry where `/proc` tells it. A janitor ends the group where the harness itself is killed;
+//! it does not see what has left the group.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -11,6 +12,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+
+use crate::janitor::Janitor;
 
 /// How long a program may take to end after SIGTERM before it is killed.
 const STOP_BOUND: Duration = Duration::from_secs(15);
@@ -26,6 +29,7 @@ const TAIL: usize = 2000;
 pub struct ProcessTree {
     leader: Child,
     log: tempfile::NamedTempFile,
+    janitor: Janitor,
 }
 
 impl ProcessTree {
@@ -37,13 +41,20 @@ impl ProcessTree {
         let log = tempfile::Builder::new()
             .prefix("rowlock-target-")
             .tempfile()?;
+        let janitor = Janitor::start(&[log.path()])?;
         let leader = command
             .stdin(Stdio::null())
             .stdout(append(&log)?)
             .stderr(append(&log)?)
             .process_group(0)
             .spawn()?;
-        Ok(ProcessTree { leader, log })
+        let tree = ProcessTree {
+            leader,
+            log,
+            janitor,
+        };
+        tree.janitor.watch(tree.leader.id(), Signal::TERM)?;
+        Ok(tree)
     }
 
     /// How the program ended, if it did.
@@ -114,6 +125,8 @@ impl Drop for ProcessTree {
         let tree = self.members();
         self.signal(&tree, Signal::KILL);
         let _ = self.leader.wait();
+        // What cannot be told to the janitor any more, it no longer watches either.
+        let _ = self.janitor.forget(self.leader.id());
     }
 }
 

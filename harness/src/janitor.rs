@@ -15,6 +15,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use rustix::process::Signal;
 
 // `kill -SIG -GROUP` without `--`: the one form that dash, bash and BusyBox all understand.
+// Zombies do not count as alive, for where process 1 waits for nobody, they stay; the fields of
+// /proc/PID/stat after the name are state, parent and group (proc(5)).
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 watched=
@@ -28,16 +30,26 @@ while read -r verb group signal; do
 done
 
 pause() { sleep 0.02 || sleep 1; }
-alive() {
+lives() {
+    kill -0 "-$1" || return 1
+    [ -r /proc/self/stat ] || return 0
+    for file in /proc/[0-9]*/stat; do
+        read -r stat <"$file" || continue
+        set -- "$1" ${stat##*) }
+        [ "$4" = "$1" ] && [ "$2" != Z ] && return 0
+    done
+    return 1
+}
+some_live() {
     for entry in $watched; do
-        kill -0 "-${entry%%:*}" && return 0
+        lives "${entry%%:*}" && return 0
     done
     return 1
 }
 
 for entry in $watched; do kill "-${entry#*:}" "-${entry%%:*}"; done
 looks=0
-while alive && [ $looks -lt 400 ]; do looks=$((looks + 1)); pause; done
+while some_live && [ $looks -lt 300 ]; do looks=$((looks + 1)); pause; done
 for entry in $watched; do kill -KILL "-${entry%%:*}"; done
 
 looks=0
@@ -46,7 +58,7 @@ while [ $# -gt 0 ] && ! rm -rf -- "$@" && [ $looks -lt 100 ]; do looks=$((looks 
 
 /// The child process that cleans up; dropping this starts the clean-up and waits for its end.
 ///
-/// The end is bounded: about eight seconds for the groups to obey their signal before they are
+/// The end is bounded: about ten seconds for the groups to obey their signal before they are
 /// killed, two for the paths to go.
 #[derive(Debug)]
 pub struct Janitor {

@@ -1,0 +1,132 @@
+//! What every kind of run has in common: its server, its target, its end by a signal, and the
+//! flags that make it again.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::stop::{EXIT_INTERRUPTED, stop_signal};
+use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
+use crate::postgres::{Provider, Server, Settings};
+use crate::progress::Progress;
+use crate::seed::Seed;
+use crate::target::TargetSpec;
+use crate::verdict::EXIT_ENVIRONMENT;
+use crate::world::Setting;
+
+/// Colours are for terminals, and not for who sets NO_COLOR to anything (no-color.org).
+pub(super) fn wants_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
+}
+
+/// Waits for `run` or the first signal. Either way, everything that was started is gone before
+/// this returns. Where nothing is concluded, it says so with `again`, the command line that
+/// makes the same run, and gives the exit code.
+pub(super) async fn conclude<T>(
+    run: impl Future<Output = anyhow::Result<T>>,
+    progress: &Progress,
+    again: &str,
+) -> anyhow::Result<Result<T, ExitCode>> {
+    let interrupted = stop_signal()?;
+    let done = tokio::select! {
+        biased;
+        () = interrupted => None,
+        done = run => Some(done),
+    };
+    progress.finish();
+    let (why, code) = match done {
+        Some(Ok(done)) => return Ok(Ok(done)),
+        Some(Err(error)) => (format!("error: {error:#}"), EXIT_ENVIRONMENT),
+        None => ("interrupted".into(), EXIT_INTERRUPTED),
+    };
+    eprintln!("{why}\nnothing is concluded; to try again:\n  rowlock {again}");
+    Ok(Err(ExitCode::from(code)))
+}
+
+impl PostgresArgs {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            provider: self.postgres,
+            durable: self.durable,
+            ..Settings::from_env()
+        }
+    }
+
+    /// The same for the explorer: PostgreSQL must not break deadlocks before they are seen.
+    pub(super) fn exploring(&self) -> Settings {
+        let mut settings = self.settings();
+        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
+        settings.parameters.push(deadlock_timeout);
+        settings
+    }
+
+    /// The flags that differ from their defaults, ready to paste.
+    pub(super) fn repeat(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.postgres != Provider::Auto {
+            flags.push(format!("--postgres {}", self.postgres));
+        }
+        if self.durable {
+            flags.push("--durable".into());
+        }
+        flags
+    }
+}
+
+impl CommonArgs {
+    /// The seed that was given, or a new one.
+    pub(super) fn seed(&self) -> Seed {
+        self.seed.unwrap_or_else(Seed::from_entropy)
+    }
+
+    /// A setting without load.
+    pub(super) fn setting<'a>(
+        &self,
+        server: &'a Server,
+        target: &'a TargetSpec,
+        seed: Seed,
+        progress: &'a Progress,
+    ) -> Setting<'a> {
+        Setting {
+            server,
+            target,
+            target_env: Vec::new(),
+            seed,
+            buyers: 0,
+            stocks: Vec::new(),
+            patience: Duration::from_secs(self.request_timeout_s),
+            progress,
+        }
+    }
+
+    /// Writes what `render` gives to where `--junit` says, if it says so.
+    pub(super) fn write_junit<E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        render: impl FnOnce() -> Result<String, E>,
+    ) -> anyhow::Result<()> {
+        let Some(path) = &self.junit else {
+            return Ok(());
+        };
+        let xml = render().context("the report does not fit into XML")?;
+        std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// What is verified.
+    pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
+        self.service.processes()
+    }
+
+    /// The flags that make the same run again, ready to paste.
+    pub(super) fn repeat(&self, seed: Seed) -> String {
+        let mut flags = vec![format!("--seed {seed}")];
+        flags.extend(self.postgres.repeat());
+        if self.request_timeout_s != REQUEST_TIMEOUT_S {
+            flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
+        }
+        flags.extend(self.service.repeat());
+        flags.join(" ")
+    }
+}

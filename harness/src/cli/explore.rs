@@ -1,0 +1,201 @@
+//! `rowlock explore`: every interleaving of a few requests, or as many as the budget allows.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use super::common::conclude;
+use super::witness::WitnessArgs;
+use super::{CommonArgs, output, positive};
+use crate::explorer::program::{self, PROGRAMS};
+use crate::explorer::search::{Budget, Setup};
+use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
+use crate::explorer::{Bounds, Exploration, Search, Strategy, coverage};
+use crate::postgres::Server;
+use crate::progress::Progress;
+use crate::seed::Seed;
+
+#[derive(Debug, Args)]
+pub(super) struct ExploreArgs {
+    /// The requests to run, as `rowlock list` prints them
+    #[arg(default_value = "one-item", value_parser = program_names())]
+    program: String,
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    witness: WitnessArgs,
+    /// How many requests run at once
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = positive())]
+    buyers: usize,
+    /// Which schedules are run
+    #[arg(long, value_enum, default_value_t = StrategyName::Dfs)]
+    strategy: StrategyName,
+    /// The most preemptions of a schedule (bounded), or the depth of the bug (pct)
+    #[arg(long, value_name = "B", default_value_t = 2)]
+    bound: usize,
+    /// Let dfs run every schedule, equivalent ones too
+    #[arg(long)]
+    no_reduction: bool,
+    /// When to give up: a number of schedules, or a time such as 30s or 5m
+    #[arg(long, value_name = "SCHEDULES|TIME", value_parser = budget)]
+    budget: Option<Budget>,
+    /// How many schedules run at a time, each in a database of its own
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = positive())]
+    workers: usize,
+    /// Go on after the first violation
+    #[arg(long)]
+    keep_going: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StrategyName {
+    /// Exhaustive, with equivalent schedules left out
+    Dfs,
+    /// Exhaustive up to a number of preemptions
+    Bounded,
+    /// Random priorities, with a stated probability
+    Pct,
+    /// Random
+    Random,
+    /// Pairs of statements at once, for races inside statements
+    Overlap,
+}
+
+fn program_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(PROGRAMS.iter().map(|program| program.name))
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is no number of schedules and no time such as 30s"))?;
+    match &text[digits.len()..] {
+        "" => Ok(Budget::Schedules(number)),
+        "s" => Ok(Budget::Time(Duration::from_secs(number))),
+        "m" => Ok(Budget::Time(Duration::from_secs(number * 60))),
+        unit => Err(format!("{unit:?} is no unit of time; use s or m")),
+    }
+}
+
+pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
+    let seed = args.common.seed();
+    let progress = Progress::on_terminal();
+    let again = args.repeat(seed);
+    let explored = match conclude(search(&args, seed, &progress), &progress, &again).await? {
+        Ok(explored) => explored,
+        Err(code) => return Ok(code),
+    };
+    let (explored, evidence) = explored;
+    let coverage = coverage::render(&explored);
+    let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
+    output::write(&format!(
+        "{coverage}seed {seed}; again: rowlock {again}\n{evidence}"
+    ))?;
+    Ok(explored.verdict().exit_code())
+}
+
+async fn search(
+    args: &ExploreArgs,
+    seed: Seed,
+    progress: &Progress,
+) -> anyhow::Result<(Exploration, Option<String>)> {
+    let target = args.common.service.in_process()?;
+    let Some(template) = program::find(&args.program) else {
+        bail!("program {:?} is not known", args.program);
+    };
+    progress.say("starting PostgreSQL");
+    let server = Arc::new(Server::start(&args.common.postgres.exploring()).await?);
+    output::write(&format!(
+        "postgres: {}\ntarget:   {}\n",
+        server.description(),
+        target.describe()
+    ))?;
+    let search = Search {
+        setup: Setup {
+            server: Arc::clone(&server),
+            target,
+            program: template.program(args.buyers),
+            bounds: Bounds::default(),
+            checks: Vec::new(),
+        },
+        workers: args.workers,
+        budget: args.budget.unwrap_or(match args.strategy {
+            StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
+            _ => Budget::Schedules(1_000),
+        }),
+        keep_going: args.keep_going,
+    };
+    let mut strategy = args.strategy(seed);
+    let mut run = 0;
+    let on_outcome = |outcome: &crate::explorer::Outcome| {
+        run += 1;
+        tracing::debug!(run, schedule = %outcome.schedule, verdict = %outcome.verdict());
+        progress.say(format!("{run} schedules"));
+    };
+    let explored = search.run(strategy.as_mut(), on_outcome).await?;
+    let evidence = match &explored.violation {
+        Some(outcome) => {
+            progress.say("shrinking the violation");
+            let CommonArgs {
+                postgres, service, ..
+            } = &args.common;
+            let flags = [postgres.repeat(), service.repeat()].concat().join(" ");
+            let write = args.witness.write(&search.setup, outcome, &flags);
+            Some(write.await?)
+        }
+        None => None,
+    };
+    drop(search);
+    let Some(server) = Arc::into_inner(server) else {
+        bail!("a worker outlived the search");
+    };
+    server.stop().await?;
+    Ok((explored, evidence))
+}
+
+impl ExploreArgs {
+    fn strategy(&self, seed: Seed) -> Box<dyn Strategy> {
+        match self.strategy {
+            StrategyName::Dfs if self.no_reduction => Box::new(Exhaustive::default()),
+            StrategyName::Dfs => Box::new(Dfs::default()),
+            StrategyName::Bounded => Box::new(Bounded::new(self.bound)),
+            StrategyName::Pct => Box::new(Pct::new(seed, self.buyers, self.bound)),
+            StrategyName::Random => Box::new(Random::new(seed)),
+            StrategyName::Overlap => Box::new(Overlap::default()),
+        }
+    }
+
+    /// The flags that make the same search again, ready to paste.
+    fn repeat(&self, seed: Seed) -> String {
+        let mut flags = vec![
+            format!("explore {}", self.program),
+            format!("--buyers {}", self.buyers),
+        ];
+        let strategy = self.strategy.to_possible_value();
+        let strategy = strategy.as_ref().map_or("", |value| value.get_name());
+        flags.push(format!("--strategy {strategy}"));
+        if matches!(self.strategy, StrategyName::Bounded | StrategyName::Pct) {
+            flags.push(format!("--bound {}", self.bound));
+        }
+        if self.no_reduction {
+            flags.push("--no-reduction".into());
+        }
+        match self.budget {
+            Some(Budget::Schedules(most)) => flags.push(format!("--budget {most}")),
+            Some(Budget::Time(most)) => flags.push(format!("--budget {}s", most.as_secs())),
+            Some(Budget::Unlimited) | None => {}
+        }
+        if self.workers != 2 {
+            flags.push(format!("--workers {}", self.workers));
+        }
+        if self.keep_going {
+            flags.push("--keep-going".into());
+        }
+        flags.push(self.common.repeat(seed));
+        flags.join(" ")
+    }
+}

@@ -1,0 +1,181 @@
+//! What the database itself says of its tables, as far as footprints depend on it.
+//!
+//! A statement on a table touches more than its text shows: foreign keys lock the rows that they
+//! name, unique indexes make inserts wait for each other, triggers do anything. All of that is
+//! in the catalog. What a target changes there later is not seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::PgConnection;
+
+/// The tables whose statements can be understood; all others touch everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// By name; a name that several schemas have is left out.
+    pub tables: BTreeMap<String, Table>,
+    /// Whether transactions are READ COMMITTED unless they say otherwise.
+    pub is_read_committed: bool,
+}
+
+/// One table without triggers, rules, row security, partitions and children.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Its columns by name.
+    pub columns: BTreeMap<String, Column>,
+    /// The columns of each unique index.
+    pub unique: Vec<Vec<String>>,
+    /// What its rows refer to.
+    pub foreign: Vec<Foreign>,
+    /// Columns to which other tables' rows refer.
+    pub referenced: BTreeSet<String>,
+}
+
+/// One column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Column {
+    /// How two of its values are told apart.
+    pub kind: Kind,
+    /// Whether a row that does not name it gets a value that no other row has.
+    pub is_generated: bool,
+    /// Whether a row that does not name it gets some other value than NULL.
+    pub has_default: bool,
+}
+
+/// How two values of a column are told apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// As whole numbers.
+    Integer,
+    /// As texts, byte by byte.
+    Text,
+    /// Not by their texts.
+    #[default]
+    Other,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// The table it refers to.
+    pub table: String,
+    /// Pairs of its own column and the one referred to.
+    pub columns: Vec<(String, String)>,
+}
+
+impl Catalog {
+    /// Reads the catalog.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn read(connection: &mut PgConnection) -> Result<Catalog, sqlx::Error> {
+        let isolation: String = sqlx::query_scalar("show default_transaction_isolation")
+            .fetch_one(&mut *connection)
+            .await?;
+        let mut catalog = Catalog {
+            tables: BTreeMap::new(),
+            is_read_committed: isolation == "read committed",
+        };
+        catalog.read_columns(connection).await?;
+        catalog.read_unique(connection).await?;
+        catalog.read_foreign(connection).await?;
+        Ok(catalog)
+    }
+
+    async fn read_columns(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        type Row = (String, String, String, bool, bool);
+        let rows: Vec<Row> = sqlx::query_as(
+            "with plain as (
+                 select c.oid, c.relname
+                   from pg_class c
+                   join pg_namespace n on n.oid = c.relnamespace
+                  where c.relkind = 'r' and not c.relhasrules and not c.relrowsecurity
+                    and not c.relhassubclass and not c.relispartition
+                    and n.nspname not in ('pg_catalog', 'information_schema')
+                    and not exists (select from pg_trigger t
+                                     where t.tgrelid = c.oid and not t.tgisinternal)
+                    -- What indexes compute or leave out is not understood.
+                    and not exists (select from pg_index i
+                                     where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)
+                                       and (i.indexprs is not null or i.indpred is not null
+                                            or i.indisexclusion))
+                    and (select count(*) from pg_class other
+                          where other.relname = c.relname
+                            and other.relkind in ('r', 'v', 'm', 'p', 'f')) = 1)
+             select p.relname::text, a.attname::text, a.atttypid::regtype::text,
+                    a.attidentity <> ''
+                        or coalesce(pg_get_expr(d.adbin, d.adrelid) like 'nextval(%', false),
+                    a.atthasdef or a.attidentity <> ''
+               from plain p
+               join pg_attribute a on a.attrelid = p.oid and a.attnum > 0 and not a.attisdropped
+               left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum",
+        )
+        .fetch_all(connection)
+        .await?;
+        for (table, name, type_name, is_generated, has_default) in rows {
+            let kind = match type_name.as_str() {
+                "smallint" | "integer" | "bigint" => Kind::Integer,
+                "text" | "character varying" => Kind::Text,
+                _ => Kind::Other,
+            };
+            let column = Column {
+                kind,
+                is_generated,
+                has_default,
+            };
+            let table = self.tables.entry(table).or_default();
+            table.columns.insert(name, column);
+        }
+        Ok(())
+    }
+
+    async fn read_unique(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let rows: Vec<(String, Vec<String>)> = sqlx::query_as(
+            "select c.relname::text,
+                    array(select a.attname::text from pg_attribute a
+                           where a.attrelid = i.indrelid
+                             and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]))
+               from pg_index i join pg_class c on c.oid = i.indrelid
+              where i.indisunique",
+        )
+        .fetch_all(connection)
+        .await?;
+        for (table, columns) in rows {
+            if let Some(table) = self.tables.get_mut(&table) {
+                table.unique.push(columns);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_foreign(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let rows: Vec<(String, String, Vec<String>, Vec<String>)> = sqlx::query_as(
+            "select c.conrelid::regclass::text, c.confrelid::regclass::text,
+                    array(select a.attname::text
+                            from unnest(c.conkey) with ordinality as k (attnum, place)
+                            join pg_attribute a
+                              on a.attrelid = c.conrelid and a.attnum = k.attnum
+                           order by k.place),
+                    array(select a.attname::text
+                            from unnest(c.confkey) with ordinality as k (attnum, place)
+                            join pg_attribute a
+                              on a.attrelid = c.confrelid and a.attnum = k.attnum
+                           order by k.place)
+               from pg_constraint c
+              where c.contype = 'f'",
+        )
+        .fetch_all(connection)
+        .await?;
+        for (from, to, own, referred) in rows {
+            if let Some(table) = self.tables.get_mut(&to) {
+                table.referenced.extend(referred.iter().cloned());
+            }
+            if let Some(table) = self.tables.get_mut(&from) {
+                table.foreign.push(Foreign {
+                    table: to,
+                    columns: own.into_iter().zip(referred).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

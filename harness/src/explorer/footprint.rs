@@ -1,0 +1,146 @@
+//! Footprints: what a step can touch, so that steps which touch nothing in common need not be
+//! tried in both orders.
+//!
+//! The one idea: two steps are dependent unless shown otherwise, and whatever is not understood
+//! touches everything. Under READ COMMITTED a plain read sees what is committed and waits for
+//! nobody, so it depends on the end of another's transaction, not on that transaction's writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a step can touch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Footprint {
+    /// Anything.
+    Everything,
+    /// These rows and nothing else.
+    Rows(BTreeSet<Access>),
+}
+
+/// A set of rows of one table, and what is done to them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Access {
+    /// The table.
+    pub table: String,
+    /// What all the rows have in common, by column; empty means the whole table.
+    pub rows: BTreeMap<String, String>,
+    /// What is done to them.
+    pub mode: Mode,
+}
+
+/// What is done to rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// A plain read, which sees what is committed and waits for nobody.
+    Read,
+    /// A lock that others of its kind share, such as a foreign key takes on the row it names.
+    Share,
+    /// A lock or a write, not yet seen by others, for which others wait.
+    Lock,
+    /// The end of a transaction that locked or wrote them.
+    Release,
+}
+
+impl Footprint {
+    /// Touches nothing.
+    pub const NOTHING: Footprint = Footprint::Rows(BTreeSet::new());
+
+    /// All that either touches.
+    pub fn union(&self, other: &Footprint) -> Footprint {
+        match (self, other) {
+            (Footprint::Rows(one), Footprint::Rows(two)) => {
+                Footprint::Rows(one.union(two).cloned().collect())
+            }
+            _ => Footprint::Everything,
+        }
+    }
+
+    /// What the end of a transaction that touched this touches.
+    pub fn released(&self) -> Footprint {
+        let Footprint::Rows(rows) = self else {
+            return Footprint::Everything;
+        };
+        let held = rows.iter().filter(|access| access.mode != Mode::Read);
+        Footprint::Rows(
+            held.map(|access| Access {
+                mode: Mode::Release,
+                ..access.clone()
+            })
+            .collect(),
+        )
+    }
+
+    /// Whether the order of two steps that touch this and `other` can make a difference.
+    pub fn depends_on(&self, other: &Footprint) -> bool {
+        match (self, other) {
+            (Footprint::Rows(one), Footprint::Rows(two)) => one
+                .iter()
+                .any(|access| two.iter().any(|other| access.depends_on(other))),
+            (Footprint::Everything, other) | (other, Footprint::Everything) => {
+                *other != Footprint::NOTHING
+            }
+        }
+    }
+}
+
+impl Access {
+    fn depends_on(&self, other: &Access) -> bool {
+        self.table == other.table
+            && self.mode.depends_on(other.mode)
+            && self.rows.iter().all(|(column, value)| {
+                // Rows that differ in a column are different rows.
+                other.rows.get(column).is_none_or(|other| other == value)
+            })
+    }
+}
+
+impl Mode {
+    fn depends_on(self, other: Mode) -> bool {
+        use Mode::{Lock, Read, Release, Share};
+        !matches!(
+            (self, other),
+            (Read, Read | Share | Lock) | (Share | Lock, Read) | (Share, Share)
+        ) || matches!((self, other), (Release, _) | (_, Release))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(table: &str, rows: &[(&str, &str)], mode: Mode) -> Footprint {
+        let rows = rows
+            .iter()
+            .map(|(column, value)| (column.to_string(), value.to_string()));
+        Footprint::Rows(BTreeSet::from([Access {
+            table: table.to_owned(),
+            rows: rows.collect(),
+            mode,
+        }]))
+    }
+
+    #[test]
+    fn locks_on_one_row_depend_and_on_two_rows_do_not() {
+        let one = access("item", &[("id", "1")], Mode::Lock);
+        assert!(one.depends_on(&one));
+        assert!(!one.depends_on(&access("item", &[("id", "2")], Mode::Lock)));
+        assert!(!one.depends_on(&access("wallet", &[("id", "1")], Mode::Lock)));
+        assert!(one.depends_on(&access("item", &[], Mode::Lock)));
+        assert!(one.depends_on(&access("item", &[("name", "x")], Mode::Lock)));
+    }
+
+    #[test]
+    fn a_plain_read_depends_on_the_commit_and_not_on_the_write() {
+        let read = access("item", &[("id", "1")], Mode::Read);
+        let write = access("item", &[("id", "1")], Mode::Lock);
+        assert!(!read.depends_on(&write));
+        assert!(read.depends_on(&write.released()));
+        assert!(!read.depends_on(&read.released()));
+    }
+
+    #[test]
+    fn everything_depends_on_all_but_nothing() {
+        let read = access("item", &[], Mode::Read);
+        assert!(Footprint::Everything.depends_on(&read));
+        assert!(!Footprint::Everything.depends_on(&Footprint::NOTHING));
+    }
+}

@@ -1,0 +1,623 @@
+//! From a step's SQL to its footprint.
+//!
+//! The one idea: understand a few plain forms well, and say "everything" to all others. A row
+//! is known by what its statement compares columns with. Ids that the database generates are not
+//! part of what two orders may differ in: a run's purchases are the same under other numbers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, BinaryOperator, Delete, Expr, FromTable, Insert, LockType,
+    ObjectName, Query, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
+    Value as Literal, Visit, Visitor, visit_relations,
+};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::catalog::{Catalog, Kind, Table};
+use super::footprint::{Access, Footprint, Mode};
+use super::signal::{Verb, kind_of};
+use crate::proxy::{Step, Value};
+
+/// Functions that depend on nothing but their arguments, or on the time.
+const PURE: &[&str] = &[
+    "abs",
+    "avg",
+    "coalesce",
+    "count",
+    "current_timestamp",
+    "greatest",
+    "least",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "now",
+    "nullif",
+    "sum",
+    "upper",
+];
+
+/// No value of SQL looks like this: a column that holds NULL.
+const NULL: &str = "\0null";
+
+/// Reads footprints off steps, and remembers them.
+#[derive(Debug, Default)]
+pub struct Footprints {
+    catalog: Catalog,
+    known: HashMap<(String, Vec<Value>), Footprint>,
+}
+
+impl Footprints {
+    /// For a database with this catalog.
+    pub fn new(catalog: Catalog) -> Self {
+        Footprints {
+            catalog,
+            known: HashMap::new(),
+        }
+    }
+
+    /// From now on everything touches everything: a session is not READ COMMITTED, and what it
+    /// sees depends on when its transaction looked first.
+    pub fn give_up(&mut self) {
+        self.catalog = Catalog::default();
+        self.known.clear();
+    }
+
+    /// What `step` can touch, apart from what its transaction touched before.
+    pub fn of(&mut self, step: &Step) -> Footprint {
+        let mut all = Footprint::NOTHING;
+        for statement in &step.statements {
+            let key = (statement.sql.clone(), statement.parameters.clone());
+            let footprint = match self.known.get(&key) {
+                Some(known) => known.clone(),
+                None => {
+                    let read = read(&self.catalog, &statement.sql, &statement.parameters);
+                    self.known.insert(key, read.clone());
+                    read
+                }
+            };
+            all = all.union(&footprint);
+        }
+        all
+    }
+}
+
+/// What a text of SQL with these parameters can touch.
+fn read(catalog: &Catalog, sql: &str, parameters: &[Value]) -> Footprint {
+    if kind_of(sql) != Verb::Other {
+        return Footprint::NOTHING;
+    }
+    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
+    let (Ok(statements), true) = (parsed, catalog.is_read_committed) else {
+        return Footprint::Everything;
+    };
+    let reader = Reader {
+        catalog,
+        parameters,
+    };
+    let read = statements
+        .iter()
+        .map(|statement| reader.statement(statement));
+    let accesses: Option<Vec<_>> = read.collect();
+    accesses.map_or(Footprint::Everything, |accesses| {
+        Footprint::Rows(accesses.into_iter().flatten().collect())
+    })
+}
+
+type Accesses = BTreeSet<Access>;
+type Rows = BTreeMap<String, String>;
+
+/// Reads statements; `None` is everything.
+struct Reader<'a> {
+    catalog: &'a Catalog,
+    parameters: &'a [Value],
+}
+
+impl Reader<'_> {
+    fn statement(&self, statement: &Statement) -> Option<Accesses> {
+        if !is_plain(statement) {
+            return None;
+        }
+        let mut accesses = match statement {
+            Statement::Query(query) => self.query(query)?,
+            Statement::Insert(insert) => self.insert(insert)?,
+            Statement::Update(update) => self.update(update)?,
+            Statement::Delete(delete) => self.delete(delete)?,
+            _ => return None,
+        };
+        // Whatever else is named is read in subqueries; all of it, to be sure.
+        let mut is_first = true;
+        for name in relations(statement)? {
+            self.catalog.tables.get(&name)?;
+            let is_target = is_first && accesses.iter().any(|access| access.table == name);
+            is_first = false;
+            if !is_target {
+                accesses.insert(whole(&name, Mode::Read));
+            }
+        }
+        Some(accesses)
+    }
+
+    fn query(&self, query: &Query) -> Option<Accesses> {
+        let is_locking = !query.locks.is_empty();
+        let (SetExpr::Select(select), None) = (query.body.as_ref(), &query.with) else {
+            // Reads only, of what it names.
+            let is_plain =
+                matches!(query.body.as_ref(), SetExpr::SetOperation { .. }) && query.with.is_none();
+            return (is_plain && !is_locking).then(Accesses::new);
+        };
+        if select.into.is_some() {
+            return None;
+        }
+        let [from] = select.from.as_slice() else {
+            return (!is_locking).then(Accesses::new);
+        };
+        let Some(name) = table_of(from) else {
+            return (!is_locking).then(Accesses::new);
+        };
+        let table = self.catalog.tables.get(&name)?;
+        let rows = self.rows(table, select.selection.as_ref());
+        let mut modes = vec![Mode::Read];
+        for lock in &query.locks {
+            modes.push(match lock.lock_type {
+                LockType::Share => Mode::Share,
+                LockType::Update => Mode::Lock,
+            });
+        }
+        let access = |mode| Access {
+            table: name.clone(),
+            rows: rows.clone(),
+            mode,
+        };
+        Some(modes.into_iter().map(access).collect())
+    }
+
+    fn update(&self, update: &Update) -> Option<Accesses> {
+        let name = table_of(&update.table)?;
+        let table = self.catalog.tables.get(&name)?;
+        if update.from.is_some() {
+            return None;
+        }
+        let assigned = assigned(&update.assignments)?;
+        let is_key = |column: &String| {
+            table.referenced.contains(column)
+                || table.unique.iter().flatten().any(|unique| unique == column)
+                || (table.foreign.iter().flat_map(|foreign| &foreign.columns))
+                    .any(|(own, _)| own == column)
+        };
+        if assigned.iter().any(is_key) {
+            return None;
+        }
+        let mut rows = self.rows(table, update.selection.as_ref());
+        // A row does not stay what it was in a column that it is given anew.
+        rows.retain(|column, _| !assigned.contains(column));
+        let lock = Access {
+            table: name,
+            rows,
+            mode: Mode::Lock,
+        };
+        Some(Accesses::from([lock]))
+    }
+
+    fn delete(&self, delete: &Delete) -> Option<Accesses> {
+        let (FromTable::WithFromKeyword(from), None) = (&delete.from, &delete.using) else {
+            return None;
+        };
+        let [from] = from.as_slice() else { return None };
+        let name = table_of(from)?;
+        let table = self.catalog.tables.get(&name)?;
+        if !table.referenced.is_empty() {
+            return None;
+        }
+        let lock = Access {
+            table: name,
+            rows: self.rows(table, delete.selection.as_ref()),
+            mode: Mode::Lock,
+        };
+        Some(Accesses::from([lock]))
+    }
+
+    fn insert(&self, insert: &Insert) -> Option<Accesses> {
+        let TableObject::TableName(name) = &insert.table else {
+            return None;
+        };
+        let name = name_of(name)?;
+        let table = self.catalog.tables.get(&name)?;
+        let source = insert.source.as_deref()?;
+        if source.with.is_some() || !source.locks.is_empty() || insert.on.is_some() {
+            return None;
+        }
+        let columns: Option<Vec<_>> = insert.columns.iter().map(name_of).collect();
+        let columns = columns.filter(|columns| !columns.is_empty())?;
+        let values = match source.body.as_ref() {
+            SetExpr::Values(values) => &values.rows,
+            SetExpr::Select(_) => return Some(self.unknown_rows(&name, table)),
+            _ => return None,
+        };
+        let mut accesses = Accesses::new();
+        for row in values {
+            let row = &row.content;
+            if row.len() != columns.len() {
+                return None;
+            }
+            let named: BTreeMap<_, _> = columns.iter().zip(row).collect();
+            accesses.extend(self.inserted(&name, table, &named));
+        }
+        Some(accesses)
+    }
+
+    /// Rows of which nothing is known.
+    fn unknown_rows(&self, name: &str, table: &Table) -> Accesses {
+        let foreign = table.foreign.iter();
+        let mut accesses: Accesses = foreign
+            .map(|foreign| whole(&foreign.table, Mode::Share))
+            .collect();
+        accesses.insert(whole(name, Mode::Lock));
+        accesses
+    }
+
+    /// One new row: itself, what its unique columns keep others from, and what it refers to.
+    fn inserted(&self, name: &str, table: &Table, named: &BTreeMap<&String, &Expr>) -> Accesses {
+        let mut row = Rows::new();
+        for (column, about) in &table.columns {
+            let value = match named.get(column) {
+                Some(expr) => self.value(about.kind, expr),
+                None if about.has_default => None,
+                None => Some(NULL.to_owned()),
+            };
+            row.extend(value.map(|value| (column.clone(), value)));
+        }
+        let is_fresh = |column: &String| {
+            let about = table.columns.get(column);
+            about.is_some_and(|about| about.is_generated) && !named.contains_key(column)
+        };
+        let is_null = |column: &String| row.get(column).is_some_and(|value| value == NULL);
+        let mut accesses = Accesses::new();
+        for unique in &table.unique {
+            if unique
+                .iter()
+                .any(|column| is_fresh(column) || is_null(column))
+            {
+                continue;
+            }
+            let known = unique.iter().filter_map(|column| row.get_key_value(column));
+            accesses.insert(Access {
+                table: name.to_owned(),
+                rows: known.map(|(c, v)| (c.clone(), v.clone())).collect(),
+                mode: Mode::Lock,
+            });
+        }
+        for foreign in &table.foreign {
+            if foreign.columns.iter().any(|(own, _)| is_null(own)) {
+                continue;
+            }
+            let known = foreign.columns.iter();
+            let known =
+                known.filter_map(|(own, other)| Some((other.clone(), row.get(own)?.clone())));
+            accesses.insert(Access {
+                table: foreign.table.clone(),
+                rows: known.collect(),
+                mode: Mode::Share,
+            });
+        }
+        accesses.insert(Access {
+            table: name.to_owned(),
+            rows: row,
+            mode: Mode::Lock,
+        });
+        accesses
+    }
+
+    /// What the rows that a condition admits have in common: the columns that it compares.
+    fn rows(&self, table: &Table, condition: Option<&Expr>) -> Rows {
+        let mut rows = Rows::new();
+        if let Some(condition) = condition {
+            self.compare(table, condition, &mut rows);
+        }
+        rows
+    }
+
+    fn compare(&self, table: &Table, condition: &Expr, rows: &mut Rows) {
+        match condition {
+            Expr::Nested(inner) => self.compare(table, inner, rows),
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::And,
+                right,
+            } => {
+                self.compare(table, left, rows);
+                self.compare(table, right, rows);
+            }
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Eq,
+                right,
+            } => {
+                for (column, value) in [(left, right), (right, left)] {
+                    let Some(name) = column_of(column) else {
+                        continue;
+                    };
+                    let Some(about) = table.columns.get(&name) else {
+                        continue;
+                    };
+                    rows.extend(self.value(about.kind, value).map(|value| (name, value)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A value in the one form in which equal values of its kind are equal texts.
+    fn value(&self, kind: Kind, expr: &Expr) -> Option<String> {
+        let text = match expr {
+            Expr::Nested(inner) => return self.value(kind, inner),
+            Expr::Cast { expr, .. } if kind == Kind::Integer => return self.value(kind, expr),
+            Expr::Value(value) => match &value.value {
+                Literal::Number(number, _) => number.clone(),
+                Literal::SingleQuotedString(text) => text.clone(),
+                Literal::Null => return Some(NULL.to_owned()),
+                Literal::Placeholder(name) => {
+                    let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                    match self.parameters.get(number.checked_sub(1)?)? {
+                        Some(text) => text.clone(),
+                        None => return Some(NULL.to_owned()),
+                    }
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match kind {
+            Kind::Integer => text.trim().parse::<i64>().ok().map(|n| n.to_string()),
+            // Values that the proxy could not read are in hexadecimal, long ones are cut short.
+            Kind::Text => (!text.starts_with("\\x") && text.len() <= 1000).then_some(text),
+            Kind::Other => None,
+        }
+    }
+}
+
+fn whole(table: &str, mode: Mode) -> Access {
+    Access {
+        table: table.to_owned(),
+        rows: Rows::new(),
+        mode,
+    }
+}
+
+/// The name of the only table of a FROM item, if it is one.
+fn table_of(from: &TableWithJoins) -> Option<String> {
+    match &from.relation {
+        TableFactor::Table {
+            name, args: None, ..
+        } if from.joins.is_empty() => name_of(name),
+        _ => None,
+    }
+}
+
+/// A name as the catalog has it; its schema does not matter, since ambiguous names are unknown.
+fn name_of(name: &ObjectName) -> Option<String> {
+    let part = name.0.last()?.as_ident()?;
+    Some(match part.quote_style {
+        None => part.value.to_lowercase(),
+        Some(_) => part.value.clone(),
+    })
+}
+
+fn column_of(expr: &Expr) -> Option<String> {
+    let ident = match expr {
+        Expr::Identifier(ident) => ident,
+        Expr::CompoundIdentifier(parts) => parts.last()?,
+        _ => return None,
+    };
+    Some(match ident.quote_style {
+        None => ident.value.to_lowercase(),
+        Some(_) => ident.value.clone(),
+    })
+}
+
+fn assigned(assignments: &[Assignment]) -> Option<BTreeSet<String>> {
+    let mut columns = BTreeSet::new();
+    for assignment in assignments {
+        match &assignment.target {
+            AssignmentTarget::ColumnName(name) => columns.insert(name_of(name)?),
+            AssignmentTarget::Tuple(_) => return None,
+        };
+    }
+    Some(columns)
+}
+
+/// All tables that a statement names, in the order of its text.
+fn relations(statement: &Statement) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let visited = visit_relations(statement, |name| {
+        match name_of(name) {
+            Some(name) => names.push(name),
+            None => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    });
+    visited.is_continue().then_some(names)
+}
+
+/// Whether the statement calls no function but those known to touch nothing, reads from nothing
+/// but tables, and has no subquery that locks or writes.
+fn is_plain(statement: &Statement) -> bool {
+    // The outermost query is read by itself.
+    let is_query = matches!(statement, Statement::Query(_) | Statement::Insert(_));
+    let depth = usize::from(!is_query);
+    statement.visit(&mut Plain { depth }).is_continue()
+}
+
+/// Stops at what is not plain.
+struct Plain {
+    /// Queries around the place that is looked at.
+    depth: usize,
+}
+
+impl Visitor for Plain {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let only_reads = query.locks.is_empty()
+            && query.with.is_none()
+            && matches!(
+                query.body.as_ref(),
+                SetExpr::Select(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
+            );
+        self.depth += 1;
+        go_on(only_reads || self.depth == 1)
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        go_on(matches!(
+            factor,
+            TableFactor::Table { args: None, .. }
+                | TableFactor::Derived { .. }
+                | TableFactor::NestedJoin { .. }
+        ))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let name = name_of(&function.name).unwrap_or_default();
+        go_on(PURE.contains(&name.as_str()))
+    }
+}
+
+fn go_on(is_plain: bool) -> ControlFlow<()> {
+    match is_plain {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::{Column, Foreign};
+    use super::*;
+
+    fn shop() -> Catalog {
+        let column = |kind| Column {
+            kind,
+            ..Column::default()
+        };
+        let number = column(Kind::Integer);
+        let table = |columns: &[(&str, Column)], key: &str| Table {
+            columns: (columns.iter())
+                .map(|(name, column)| (name.to_string(), *column))
+                .collect(),
+            unique: vec![vec![key.to_owned()]],
+            ..Table::default()
+        };
+        let mut item = table(&[("id", number), ("stock", number)], "id");
+        item.referenced.insert("id".to_owned());
+        let id = Column {
+            is_generated: true,
+            has_default: true,
+            ..number
+        };
+        let key = column(Kind::Text);
+        let mut purchase = table(&[("id", id), ("item_id", number), ("key", key)], "id");
+        purchase.unique.push(vec!["key".to_owned()]);
+        purchase.foreign.push(Foreign {
+            table: "item".to_owned(),
+            columns: vec![("item_id".to_owned(), "id".to_owned())],
+        });
+        Catalog {
+            tables: BTreeMap::from([("item".to_owned(), item), ("purchase".to_owned(), purchase)]),
+            is_read_committed: true,
+        }
+    }
+
+    fn of(sql: &str, parameters: &[&str]) -> Footprint {
+        let parameters: Vec<_> = parameters
+            .iter()
+            .map(|text| Some(text.to_string()))
+            .collect();
+        read(&shop(), sql, &parameters)
+    }
+
+    fn depend(one: &str, other: &str) -> bool {
+        of(one, &[]).depends_on(&of(other, &[]))
+    }
+
+    #[test]
+    fn rows_are_known_by_what_they_are_compared_with() {
+        let lock = |id| of("SELECT stock FROM item WHERE id = $1 FOR UPDATE", &[id]);
+        assert!(lock("1").depends_on(&lock("01")));
+        assert!(!lock("1").depends_on(&lock("2")));
+        assert!(depend(
+            "update item set stock = 0 where id = 1",
+            "update item set stock = 0 where stock > 1"
+        ));
+    }
+
+    #[test]
+    fn inserts_depend_through_a_unique_key_and_nothing_else() {
+        let insert =
+            |item, key| format!("insert into purchase (item_id, key) values ({item}, {key})");
+        assert!(!depend(&insert(1, "'a'"), &insert(2, "'b'")));
+        assert!(depend(&insert(1, "'a'"), &insert(2, "'a'")));
+        assert!(!depend(&insert(1, "null"), &insert(2, "null")));
+    }
+
+    #[test]
+    fn an_insert_shares_the_row_it_refers_to() {
+        let insert = "insert into purchase (item_id) values (1)";
+        assert!(depend(insert, "select 1 from item where id = 1 for update"));
+        assert!(!depend(
+            insert,
+            "select 1 from item where id = 2 for update"
+        ));
+        assert!(!depend(insert, "select 1 from item where id = 1 for share"));
+    }
+
+    #[test]
+    fn a_column_that_is_given_anew_tells_no_rows_apart() {
+        assert!(depend(
+            "update item set stock = 5 where stock = 1",
+            "update item set stock = 6 where stock = 2"
+        ));
+    }
+
+    #[test]
+    fn what_is_not_understood_touches_everything() {
+        for sql in [
+            "select nextval('x')",
+            "select pg_advisory_xact_lock(1)",
+            "update item set id = 2 where id = 1",
+            "delete from item where id = 1",
+            "with x as (delete from purchase returning 1) select * from x",
+            "select * from unknown_table",
+            "insert into purchase (item_id) values (1) on conflict do nothing",
+            "lock table item",
+            "this is no sql",
+            "select * from (select * from item for update) as x",
+            "select * from generate_series(1, 2)",
+            "update item set stock = (select 1 from purchase for update) where id = 1",
+            "select 1 from item where id in (select item_id from purchase for update)",
+        ] {
+            assert_eq!(of(sql, &[]), Footprint::Everything, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_subquery_reads_all_of_its_table() {
+        let check = "insert into purchase (item_id) select 1 where not exists \
+                     (select 1 from purchase where item_id = 1)";
+        assert_ne!(of(check, &[]), Footprint::Everything);
+        assert!(depend(check, check));
+        let read = "select stock, (select count(*) from purchase) from item where id = 1";
+        let insert = of("insert into purchase (item_id) values (2)", &[]);
+        assert!(of(read, &[]).depends_on(&insert.released()));
+    }
+}

@@ -1,0 +1,63 @@
+//! The explorer: every order in which the statements of a few requests can reach PostgreSQL.
+//!
+//! A [`Program`] is the same few requests on the same rows, again and again, each time under
+//! another schedule. A strategy chooses, the conductor makes it so and writes down what ran, and
+//! every [`Outcome`] is judged. What is here and pure can be tested without a database: the
+//! terms, the strategies, the footprints. The rest drives a real target through the proxy's gate.
+
+pub mod outcome;
+pub mod program;
+pub mod schedule;
+pub mod transcript;
+
+pub mod strategies;
+pub mod strategy;
+
+pub mod catalog;
+pub mod footprint;
+pub mod footprints;
+
+pub mod check;
+pub mod runner;
+
+mod cast;
+pub mod conductor;
+pub mod monitor;
+mod rows;
+pub mod signal;
+
+pub mod coverage;
+pub mod place;
+pub mod search;
+pub mod solo;
+mod worker;
+
+pub mod replay;
+pub mod shrink;
+pub mod witness;
+
+pub mod columns;
+mod explain;
+mod happening;
+mod sql;
+mod story;
+
+pub use check::Check;
+pub use conductor::{Bounds, Conductor};
+pub use footprint::Footprint;
+pub use outcome::{Control, Outcome, Transition};
+pub use place::Place;
+pub use program::Program;
+pub use replay::{Difference, Replayed, replay};
+pub use runner::Runner;
+pub use schedule::{Choice, RequestIndex, Schedule};
+pub use search::{Exploration, Search};
+pub use shrink::{Shrunk, shrink};
+pub use signal::Signal;
+pub use solo::Solo;
+pub use strategy::{Chooser, Next, Point, Strategy};
+pub use transcript::{Event, Transcript};
+pub use witness::{Witness, WitnessError};
+
+#[cfg(test)]
+mod toy;

@@ -1,0 +1,322 @@
+//! Where one worker runs programs: a database, a proxy before it, a target behind that, and the
+//! buyers' connections.
+//!
+//! Everything is made once and used for many runs; between runs only the rows are put back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::check::Check;
+use super::conductor::{Bounds, Conducted, Conductor, OVERTAKEN, Spent};
+use super::footprints::Footprints;
+use super::monitor::Monitor;
+use super::outcome::{Control, Outcome};
+use super::program::Program;
+use super::rows::Rows;
+use super::runner::Runner;
+use super::schedule::RequestIndex;
+use super::signal::Signal;
+use super::strategy::{Chooser, Follow};
+use crate::client::{Client, Clock};
+use crate::database::Inspector;
+use crate::history::{Completion, Operation, Refusal, Request, Unknown};
+use crate::invariant::{Aftermath, Capabilities, Evidence};
+use crate::judgement::judge;
+use crate::postgres::{Database, Server};
+use crate::proxy::{Address, Proxy};
+use crate::shop::FinalRows;
+use crate::target::{Target, TargetSpec};
+use crate::world::{EnvironmentError, probe, unique_name};
+
+/// How long a buyer waits; the conductor gives up long before.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long the target is listened to before the first run, so that its background jobs show.
+const LISTEN: Duration = Duration::from_millis(50);
+
+/// After so many runs the dead rows that resetting leaves are cleared away.
+const VACUUM_EVERY: u64 = 500;
+
+/// How often in a row a run is made again because PostgreSQL served a later waiter first.
+const REPEATS: u32 = 20;
+
+type Answered = (Operation, Option<Client>);
+
+/// A worker's own world.
+#[derive(Debug)]
+pub struct Place {
+    server: Arc<Server>,
+    database: Database,
+    proxy: Proxy,
+    target: Target,
+    capabilities: Capabilities,
+    conductor: Conductor<Answered>,
+    rows: Rows,
+    clients: Vec<Option<Client>>,
+    checks: Vec<Check>,
+    spent: PlaceSpent,
+    overtaken_in_a_row: u32,
+}
+
+/// Where a place's time went, apart from the conductor's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlaceSpent {
+    /// Putting rows back.
+    pub reset: Duration,
+    /// Reading rows, and judging.
+    pub judge: Duration,
+    /// Runs made.
+    pub runs: u64,
+    /// Runs that were made again because PostgreSQL served a later waiter first.
+    pub repeats: u64,
+}
+
+impl PlaceSpent {
+    pub(super) fn add(&mut self, other: PlaceSpent) {
+        self.reset += other.reset;
+        self.judge += other.judge;
+        self.runs += other.runs;
+        self.repeats += other.repeats;
+    }
+}
+
+impl Place {
+    /// Makes a database, starts the target on it behind a proxy, finds out what it can do, and
+    /// lets it open its connections.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
+    pub async fn open(
+        server: Arc<Server>,
+        spec: &TargetSpec,
+        bounds: Bounds,
+        checks: Vec<Check>,
+    ) -> Result<Place, EnvironmentError> {
+        let database = server.create_database(&unique_name()).await?;
+        let inspector = Inspector::open(database.options()).await?;
+        let proxy = Proxy::start(Address::of(&database.options()))
+            .await
+            .map_err(EnvironmentError::Proxy)?;
+        let url = database.url_through(proxy.control().address());
+        let target = Target::start(spec, &url, &[]).await?;
+        let capabilities = probe(&inspector, &target, Clock::start(), PATIENCE).await?;
+        inspector.close().await;
+        let mut monitor = Monitor::open(database.options()).await?;
+        let footprints = Footprints::new(monitor.catalog().await?);
+        let mut conductor = Conductor::new(proxy.control().clone(), monitor, footprints, bounds);
+        conductor.listen(LISTEN).await;
+        Ok(Place {
+            rows: Rows::open(database.options()).await?,
+            server,
+            database,
+            proxy,
+            target,
+            capabilities,
+            conductor,
+            clients: Vec::new(),
+            checks,
+            spent: PlaceSpent::default(),
+            overtaken_in_a_row: 0,
+        })
+    }
+
+    /// Runs `program` a few times, so that every connection and prepared statement that the
+    /// target wants is there.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn warm_up(&mut self, program: &Program) -> Result<(), EnvironmentError> {
+        const ROUNDS: usize = 2;
+        for _ in 0..ROUNDS {
+            self.run(program, &mut Follow::default()).await?;
+        }
+        self.spent = PlaceSpent::default();
+        Ok(())
+    }
+
+    /// What the target can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Where the time went.
+    pub fn spent(&self) -> (PlaceSpent, Spent) {
+        (self.spent, self.conductor.spent())
+    }
+
+    /// Stops the target and takes everything away.
+    ///
+    /// # Errors
+    /// The database could not be dropped.
+    pub async fn close(self) -> Result<(), EnvironmentError> {
+        self.conductor.close().await;
+        drop(self.clients);
+        self.target.stop().await;
+        self.proxy.stop().await;
+        self.rows.close().await;
+        Ok(self.server.drop_database(&self.database).await?)
+    }
+
+    /// Sees to it that each request has an open connection.
+    async fn connect(&mut self, count: usize) -> Result<(), EnvironmentError> {
+        self.clients
+            .resize_with(self.clients.len().max(count), || None);
+        let target = &self.target;
+        let missing = self
+            .clients
+            .iter_mut()
+            .take(count)
+            .enumerate()
+            .filter(|(_, client)| !client.as_ref().is_some_and(Client::is_open));
+        let connecting = missing.map(|(index, client)| async move {
+            let connected = Client::connect(target.address(index), Clock::start(), PATIENCE).await;
+            *client = Some(connected.map_err(|source| EnvironmentError::Connect {
+                index,
+                count,
+                source,
+            })?);
+            Ok(())
+        });
+        join_all(connecting).await.into_iter().collect()
+    }
+
+    fn judge(&self, program: &Program, conducted: Conducted<Answered>, rows: FinalRows) -> Outcome {
+        let Conducted {
+            schedule,
+            transitions,
+            transcript,
+            answers,
+            control,
+            uncontrolled,
+            deadlock,
+            left_open,
+        } = conducted;
+        let requests = program.requests.iter().enumerate();
+        let history = requests.zip(answers).map(|((index, request), answer)| {
+            operation(index, request, answer, transcript.events.len())
+        });
+        let left_open = left_open
+            .iter()
+            .map(|request| format!("request {request} was answered and left its transaction open"));
+        let evidence = Evidence {
+            initial: program.initial.clone(),
+            history: history.collect(),
+            rows,
+            aftermath: Aftermath {
+                open_transactions: left_open.collect(),
+                locks: Vec::new(),
+                deadlocks: i64::from(deadlock.is_some()),
+            },
+            // A deadlock is broken by cancelling a statement, so errors are expected then.
+            faults: deadlock.is_some() || control != Control::Kept,
+            capabilities: self.capabilities,
+        };
+        let mut findings = judge(&evidence);
+        findings.extend(self.checks.iter().map(|check| check.of(&evidence)));
+        Outcome {
+            schedule,
+            transcript,
+            history: evidence.history,
+            rows: evidence.rows,
+            findings,
+            control,
+            uncontrolled,
+            transitions,
+        }
+    }
+}
+
+impl Runner for Place {
+    async fn run(
+        &mut self,
+        program: &Program,
+        chooser: &mut dyn Chooser,
+    ) -> Result<Outcome, EnvironmentError> {
+        loop {
+            let outcome = self.run_once(program, chooser).await?;
+            let is_overtaken = matches!(&outcome.control, Control::Lost(why) if why == OVERTAKEN);
+            if !is_overtaken || self.overtaken_in_a_row >= REPEATS {
+                self.overtaken_in_a_row = 0;
+                return Ok(outcome);
+            }
+            self.overtaken_in_a_row += 1;
+            self.spent.repeats += 1;
+        }
+    }
+}
+
+impl Place {
+    async fn run_once(
+        &mut self,
+        program: &Program,
+        chooser: &mut dyn Chooser,
+    ) -> Result<Outcome, EnvironmentError> {
+        let began = Instant::now();
+        if self.spent.runs.is_multiple_of(VACUUM_EVERY) {
+            self.rows.vacuum().await?;
+        }
+        self.rows.reset(&program.initial).await?;
+        self.connect(program.requests.len()).await?;
+        self.spent.reset += began.elapsed();
+
+        let clients = &mut self.clients;
+        let begin = |index: RequestIndex, done: UnboundedSender<Signal<Answered>>| {
+            let client = clients[index.0].take().expect("each request has a client");
+            send(client, program.requests[index.0].clone(), index, done);
+        };
+        let conducted = self.conductor.run(program.requests.len(), begin, chooser);
+        let mut conducted = conducted.await?;
+        for (index, answer) in conducted.answers.iter_mut().enumerate() {
+            self.clients[index] = answer.as_mut().and_then(|((_, client), _)| client.take());
+        }
+        let began = Instant::now();
+        let rows = self.rows.read(self.capabilities.purchase_rows).await?;
+        let outcome = self.judge(program, conducted, rows);
+        self.spent.judge += began.elapsed();
+        self.spent.runs += 1;
+        Ok(outcome)
+    }
+}
+
+fn send(
+    mut client: Client,
+    request: Request,
+    index: RequestIndex,
+    done: UnboundedSender<Signal<Answered>>,
+) {
+    tokio::spawn(async move {
+        let operation = client.purchase(request).await;
+        let client = client.is_open().then_some(client);
+        // A conductor that is gone wants no answer.
+        let _ = done.send(Signal::Answered(index, (operation, client)));
+    });
+}
+
+/// The operation with places in the transcript for times.
+fn operation(
+    index: usize,
+    request: &Request,
+    answer: Option<(Answered, usize)>,
+    end: usize,
+) -> Operation {
+    let (status, completion, place) = match answer {
+        Some(((operation, _), place)) => (operation.status, operation.completion, place),
+        None => (None, Completion::Info(Unknown::TimedOut), end),
+    };
+    // What was never sent cannot have happened, but here every request was.
+    let completion = match completion {
+        Completion::Fail(Refusal::NotSent) => Completion::Info(Unknown::ConnectionLost),
+        completion => completion,
+    };
+    Operation {
+        request: request.clone(),
+        intended_ns: index as u64,
+        invoked_ns: index as u64,
+        completed_ns: place as u64,
+        status,
+        completion,
+    }
+}

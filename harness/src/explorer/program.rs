@@ -1,0 +1,165 @@
+//! Programs: the few simultaneous requests that are worth every interleaving.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::Request;
+use crate::shop::Shop;
+
+const PRICE: i64 = 250;
+
+/// Initial rows, and requests that are all sent at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its name on the command line.
+    pub name: String,
+    /// The rows before the first request.
+    pub initial: Shop,
+    /// The requests; a schedule counts them from 0.
+    pub requests: Vec<Request>,
+}
+
+impl Program {
+    /// Whether two requests carry the same `Idempotency-Key`.
+    pub fn repeats_keys(&self) -> bool {
+        let keys: Vec<_> = self
+            .requests
+            .iter()
+            .filter_map(|r| r.key.as_ref())
+            .collect();
+        keys.iter().collect::<HashSet<_>>().len() < keys.len()
+    }
+}
+
+/// A program's name, what it is about, and how to make it for a number of buyers.
+#[derive(Debug)]
+pub struct Template {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    make: fn(i64) -> (Shop, Vec<Request>),
+}
+
+/// Every program, in the order of the reports.
+pub const PROGRAMS: &[Template] = &[
+    Template {
+        name: "one-item",
+        about: "each buyer has a wallet, and there is a unit fewer than buyers",
+        make: one_item,
+    },
+    Template {
+        name: "one-wallet-two-items",
+        about: "one user buys two items at once and has the money for all but one purchase",
+        make: one_wallet,
+    },
+    Template {
+        name: "crosswise",
+        about: "two users each buy the same two items, in opposite orders",
+        make: crosswise,
+    },
+    Template {
+        name: "repeated-key",
+        about: "one purchase sent again and again under one Idempotency-Key",
+        make: repeated_key,
+    },
+    Template {
+        name: "double-click",
+        about: "one user clicks again and again, without a key, and can pay for it all",
+        make: double_click,
+    },
+    Template {
+        name: "double-click-half-keyed",
+        about: "the same, with a key of its own for every other click",
+        make: double_click_half_keyed,
+    },
+    Template {
+        name: "double-click-refused",
+        about: "one user clicks again and again and can pay once; a third request is another user's",
+        make: double_click_refused,
+    },
+];
+
+impl Template {
+    /// The program for this many buyers, at least one.
+    pub fn program(&self, buyers: usize) -> Program {
+        let buyers = i64::try_from(buyers.max(1)).expect("a few buyers");
+        let (initial, requests) = (self.make)(buyers);
+        Program {
+            name: self.name.to_owned(),
+            initial,
+            requests,
+        }
+    }
+}
+
+/// The template called `name`.
+pub fn find(name: &str) -> Option<&'static Template> {
+    PROGRAMS.iter().find(|template| template.name == name)
+}
+
+fn one_item(buyers: i64) -> (Shop, Vec<Request>) {
+    let stock = (buyers - 1).max(1);
+    let shop = (1..=buyers).fold(Shop::default().item(1, PRICE, stock), |shop, user| {
+        shop.wallet(user, 2 * PRICE)
+    });
+    (
+        shop,
+        (1..=buyers).map(|user| Request::new(user, 1)).collect(),
+    )
+}
+
+fn one_wallet(buyers: i64) -> (Shop, Vec<Request>) {
+    let affordable = (buyers - 1).max(1);
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .item(2, PRICE, buyers)
+        .wallet(1, affordable * PRICE);
+    let request = |click| Request::new(1, 1 + click % 2);
+    (shop, (0..buyers).map(request).collect())
+}
+
+fn crosswise(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .item(2, PRICE, buyers)
+        .wallet(1, buyers * PRICE)
+        .wallet(2, buyers * PRICE);
+    // User 1 buys item 1 and then 2, user 2 item 2 and then 1.
+    let request = |turn| Request::new(1 + turn / 2 % 2, 1 + (turn + turn / 2) % 2);
+    (shop, (0..buyers).map(request).collect())
+}
+
+fn repeated_key(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .wallet(1, buyers * PRICE);
+    let request = Request::new(1, 1).with_key("again");
+    (shop, (0..buyers).map(|_| request.clone()).collect())
+}
+
+fn double_click(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .wallet(1, buyers * PRICE);
+    (shop, (0..buyers).map(|_| Request::new(1, 1)).collect())
+}
+
+fn double_click_half_keyed(buyers: i64) -> (Shop, Vec<Request>) {
+    let (shop, requests) = double_click(buyers);
+    let keyed = |(click, request): (usize, Request)| match click % 2 {
+        0 => request.with_key(format!("click-{click}")),
+        _ => request,
+    };
+    (shop, requests.into_iter().enumerate().map(keyed).collect())
+}
+
+fn double_click_refused(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .wallet(1, 2 * PRICE - 1)
+        .wallet(2, PRICE);
+    let request = |click| Request::new(if click == 2 { 2 } else { 1 }, 1);
+    (shop, (0..buyers).map(request).collect())
+}

@@ -1,0 +1,135 @@
+//! Puts a program's rows back between runs, and reads what a run left, each in one round trip.
+//!
+//! Rows are put back by UPDATE and DELETE, sequences to their start, so that the same schedule
+//! makes the same ids.
+
+use std::fmt::Write;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+
+use crate::shop::{FinalRows, Item, Purchase, Shop};
+
+/// The harness's way to the rows of one worker's database.
+#[derive(Debug)]
+pub(super) struct Rows {
+    connection: PgConnection,
+}
+
+impl Rows {
+    pub(super) async fn open(options: PgConnectOptions) -> Result<Rows, sqlx::Error> {
+        let options = options
+            .application_name("rowlock")
+            .disable_statement_logging();
+        let connection = options.connect().await?;
+        Ok(Rows { connection })
+    }
+
+    /// Makes the shop's rows those of `shop`, without any purchase.
+    pub(super) async fn reset(&mut self, shop: &Shop) -> Result<(), sqlx::Error> {
+        self.execute(reset_sql(shop)).await
+    }
+
+    /// Clears away what resetting many times leaves behind.
+    pub(super) async fn vacuum(&mut self) -> Result<(), sqlx::Error> {
+        self.execute("vacuum item, wallet, purchase".to_owned())
+            .await
+    }
+
+    /// The shop's rows; the purchases only where `with_purchases`.
+    pub(super) async fn read(&mut self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
+        type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select 0::int2, id, price, stock, null::int8, null::text from item
+             union all
+             select 1::int2, user_id, balance, null, null, null from wallet
+             union all
+             select 2::int2, id, user_id, item_id, price, idempotency_key from purchase
+             order by 1, 2",
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        Ok(final_rows(rows, with_purchases))
+    }
+
+    pub(super) async fn close(self) {
+        // There is nothing to lose on it.
+        let _ = self.connection.close().await;
+    }
+
+    async fn execute(&mut self, sql: String) -> Result<(), sqlx::Error> {
+        self.connection
+            .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
+            .await
+            .map(drop)
+    }
+}
+
+/// Only numbers are put into the text.
+fn reset_sql(shop: &Shop) -> String {
+    let mut sql = String::from("delete from purchase;");
+    let ids: Vec<_> = shop.items.keys().map(|id| id.0).collect();
+    let user_ids: Vec<_> = shop.wallets.keys().map(|id| id.0).collect();
+    write!(
+        sql,
+        "delete from item where id <> all ('{{{}}}'::int8[]);
+         delete from wallet where user_id <> all ('{{{}}}'::int8[]);",
+        list(&ids),
+        list(&user_ids)
+    )
+    .expect("a string takes everything");
+    for (id, Item { price, stock }) in &shop.items {
+        write!(
+            sql,
+            "insert into item (id, name, price, stock) values ({id}, 'item {id}', {price}, {stock})
+             on conflict (id) do update set price = excluded.price, stock = excluded.stock;"
+        )
+        .expect("a string takes everything");
+    }
+    for (user_id, balance) in &shop.wallets {
+        write!(
+            sql,
+            "insert into wallet (user_id, balance) values ({user_id}, {balance})
+             on conflict (user_id) do update set balance = excluded.balance;"
+        )
+        .expect("a string takes everything");
+    }
+    sql.push_str("select setval(seqrelid::regclass, seqstart, false) from pg_sequence");
+    sql
+}
+
+fn list(ids: &[i64]) -> String {
+    let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+    ids.join(",")
+}
+
+type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
+
+fn final_rows(rows: Vec<Row>, with_purchases: bool) -> FinalRows {
+    use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
+    let mut shop = Shop::default();
+    let mut purchases = Vec::new();
+    for (kind, id, first, second, third, key) in rows {
+        match kind {
+            0 => {
+                let item = Item {
+                    price: Money(first),
+                    stock: second.unwrap_or_default(),
+                };
+                shop.items.insert(ItemId(id), item);
+            }
+            1 => drop(shop.wallets.insert(UserId(id), Money(first))),
+            _ => purchases.push(Purchase {
+                purchase_id: PurchaseId(id),
+                user_id: UserId(first),
+                item_id: ItemId(second.unwrap_or_default()),
+                price: Money(third.unwrap_or_default()),
+                idempotency_key: key,
+            }),
+        }
+    }
+    FinalRows {
+        shop,
+        purchases: with_purchases.then_some(purchases),
+    }
+}

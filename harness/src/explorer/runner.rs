@@ -1,0 +1,23 @@
+//! Whoever can run a program under a schedule.
+
+use super::outcome::Outcome;
+use super::program::Program;
+use super::strategy::Chooser;
+use crate::world::EnvironmentError;
+
+/// Runs programs, one at a time, each on fresh rows.
+///
+/// A choice that the program does not offer ends control: the rest of the run is let go, and its
+/// outcome says so.
+pub trait Runner {
+    /// Puts the program's rows there, sends its requests, lets `chooser` choose until all are
+    /// answered, and judges what came of it.
+    ///
+    /// # Errors
+    /// What keeps any run from being made: never the target's guilt.
+    fn run(
+        &mut self,
+        program: &Program,
+        chooser: &mut dyn Chooser,
+    ) -> impl Future<Output = Result<Outcome, EnvironmentError>>;
+}

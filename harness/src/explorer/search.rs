@@ -1,0 +1,316 @@
+//! The search: gives a strategy's choosers to workers and their outcomes back to it.
+//!
+//! The one idea: choosers are numbered as they are handed out, and outcomes go back in the order
+//! of these numbers. At most [`WINDOW`] are under way, whatever the number of workers, and the
+//! next is asked for at the moment when the oldest has come back. So all that a strategy sees,
+//! and all that it says, is the same at every speed and with any number of workers.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::check::Check;
+use super::conductor::{Bounds, Spent};
+use super::outcome::{Control, Outcome};
+use super::place::PlaceSpent;
+use super::program::Program;
+use super::strategy::{Next, Strategy};
+use super::transcript::Event;
+use super::worker::{Job, Report, Worker};
+use crate::postgres::Server;
+use crate::target::TargetSpec;
+use crate::verdict::Verdict;
+use crate::world::EnvironmentError;
+
+/// How many runs are under way at a time.
+pub const WINDOW: usize = 4;
+
+/// What every worker needs.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The real PostgreSQL.
+    pub server: Arc<Server>,
+    /// The service under test.
+    pub target: TargetSpec,
+    /// What is run.
+    pub program: Program,
+    /// How long the conductor waits.
+    pub bounds: Bounds,
+    /// Checks besides the invariants.
+    pub checks: Vec<Check>,
+}
+
+/// When a search ends that has found nothing and is not exhausted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// After so many schedules.
+    Schedules(u64),
+    /// After this time, start-up not counted.
+    Time(Duration),
+    /// Never.
+    Unlimited,
+}
+
+/// How a program is searched.
+#[derive(Debug)]
+pub struct Search {
+    /// What every worker needs.
+    pub setup: Setup,
+    /// How many workers there are.
+    pub workers: usize,
+    /// When to end.
+    pub budget: Budget,
+    /// Whether to go on after the first violation.
+    pub keep_going: bool,
+}
+
+/// What a search came to, and what it covered.
+#[derive(Debug)]
+pub struct Exploration {
+    /// Runs made.
+    pub schedules: u64,
+    /// Different transcripts among them.
+    pub distinct: u64,
+    /// Branches that the strategy left out as equivalent to others.
+    pub pruned: u64,
+    /// Whether the strategy had nothing more to run.
+    pub exhausted: bool,
+    /// What the strategy could not cover for itself.
+    pub incomplete: Vec<String>,
+    /// Why control was lost, and how often.
+    pub lost: BTreeMap<String, u64>,
+    /// Why runs were repeated that lost control and then kept it, and how often.
+    pub repeated: BTreeMap<String, u64>,
+    /// Steps that belonged to no request, by their SQL.
+    pub uncontrolled: BTreeMap<String, u64>,
+    /// Runs in which a request waited inside the application.
+    pub stalled: u64,
+    /// Runs with a violation.
+    pub violations: u64,
+    /// The first of them.
+    pub violation: Option<Box<Outcome>>,
+    /// The number of the run that found it, from 1.
+    pub found_at: Option<u64>,
+    /// Time without the start-up.
+    pub elapsed: Duration,
+    /// Where the workers' time went, summed up.
+    pub spent: (PlaceSpent, Spent),
+}
+
+impl Exploration {
+    /// A violation if there is one; valid only if everything was run, under control.
+    pub fn verdict(&self) -> Verdict {
+        let is_covered = self.exhausted && self.lost.is_empty() && self.incomplete.is_empty();
+        match (&self.violation, is_covered && self.schedules > 0) {
+            (Some(_), _) => Verdict::Violation,
+            (None, true) => Verdict::Valid,
+            (None, false) => Verdict::Inconclusive,
+        }
+    }
+}
+
+impl Search {
+    /// Searches until a violation, the end of the budget, or until nothing is left. `on_outcome`
+    /// sees every outcome, in the order of the schedules.
+    ///
+    /// # Errors
+    /// What kept a worker from working.
+    pub async fn run(
+        &self,
+        strategy: &mut dyn Strategy,
+        mut on_outcome: impl FnMut(&Outcome),
+    ) -> Result<Exploration, EnvironmentError> {
+        let (reports, mut reported) = unbounded_channel();
+        let mut workers = Vec::new();
+        for index in 0..self.workers.max(1) {
+            let worker = Worker::start(index, self.setup.clone(), reports.clone());
+            workers.push(worker.map_err(EnvironmentError::Worker)?);
+        }
+        drop(reports);
+        let mut progress = Progress::new(self.budget);
+        let mut idle = Vec::new();
+        let mut waiting = VecDeque::new();
+        let mut failed = None;
+        progress.hand_out(strategy, &mut waiting);
+        'search: loop {
+            while !waiting.is_empty()
+                && let Some(worker) = idle.pop()
+                && let Some(job) = waiting.pop_front()
+            {
+                let worker: &Worker = &workers[worker];
+                // A worker that is gone has reported why.
+                let _ = worker.jobs.send(job);
+            }
+            if progress.is_over() {
+                break;
+            }
+            match reported.recv().await {
+                Some(Report::Ready { worker }) => {
+                    progress.began.get_or_insert_with(Instant::now);
+                    idle.push(worker);
+                }
+                Some(Report::Ran {
+                    worker,
+                    job,
+                    outcome,
+                    repeated,
+                }) => {
+                    idle.push(worker);
+                    progress.repeat(repeated);
+                    progress.came_back.insert(job, outcome);
+                    while let Some(outcome) = progress.next_outcome() {
+                        strategy.observe(&outcome);
+                        on_outcome(&outcome);
+                        if progress.take(outcome) && !self.keep_going {
+                            break 'search;
+                        }
+                        // Before the next is observed, whether or not it is there already.
+                        progress.hand_out(strategy, &mut waiting);
+                    }
+                }
+                Some(Report::Failed(error)) => {
+                    failed = Some(error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        if progress.is_over() && !progress.exhausted {
+            progress.exhausted = matches!(strategy.next(), Next::Exhausted);
+        }
+        let mut found = progress.end();
+        for worker in workers {
+            let (place, conductor) = worker.stop().await;
+            found.spent.0.add(place);
+            found.spent.1.add(conductor);
+        }
+        found.pruned = strategy.pruned();
+        found.incomplete = strategy.incomplete();
+        failed.map_or(Ok(found), Err)
+    }
+}
+
+/// The state of a search.
+struct Progress {
+    budget: Budget,
+    handed_out: u64,
+    observed: u64,
+    came_back: BTreeMap<u64, Box<Outcome>>,
+    transcripts: HashSet<u64>,
+    exhausted: bool,
+    began: Option<Instant>,
+    found: Exploration,
+}
+
+impl Progress {
+    fn new(budget: Budget) -> Progress {
+        Progress {
+            budget,
+            handed_out: 0,
+            observed: 0,
+            came_back: BTreeMap::new(),
+            transcripts: HashSet::new(),
+            exhausted: false,
+            began: None,
+            found: Exploration {
+                schedules: 0,
+                distinct: 0,
+                pruned: 0,
+                exhausted: false,
+                incomplete: Vec::new(),
+                lost: BTreeMap::new(),
+                repeated: BTreeMap::new(),
+                uncontrolled: BTreeMap::new(),
+                stalled: 0,
+                violations: 0,
+                violation: None,
+                found_at: None,
+                elapsed: Duration::ZERO,
+                spent: Default::default(),
+            },
+        }
+    }
+
+    /// Whether another run may be handed out.
+    fn is_open(&self) -> bool {
+        let in_budget = match self.budget {
+            Budget::Schedules(most) => self.handed_out < most,
+            Budget::Time(most) => self.began.is_none_or(|began| began.elapsed() < most),
+            Budget::Unlimited => true,
+        };
+        in_budget && !self.exhausted && self.under_way() < WINDOW as u64
+    }
+
+    /// Whether nothing is under way, and so nothing will come.
+    fn is_over(&self) -> bool {
+        self.under_way() == 0
+    }
+
+    fn under_way(&self) -> u64 {
+        self.handed_out - self.observed
+    }
+
+    /// Asks for as many runs as may be under way.
+    fn hand_out(&mut self, strategy: &mut dyn Strategy, waiting: &mut VecDeque<Job>) {
+        self.exhausted = false;
+        while self.is_open() {
+            match strategy.next() {
+                Next::Run(chooser) => {
+                    waiting.push_back((self.handed_out, chooser));
+                    self.handed_out += 1;
+                }
+                Next::Wait => break,
+                Next::Exhausted => self.exhausted = true,
+            }
+        }
+    }
+
+    fn next_outcome(&mut self) -> Option<Box<Outcome>> {
+        let outcome = self.came_back.remove(&self.observed)?;
+        self.observed += 1;
+        Some(outcome)
+    }
+
+    fn repeat(&mut self, reasons: Vec<String>) {
+        for why in reasons {
+            *self.found.repeated.entry(why).or_default() += 1;
+        }
+    }
+
+    /// Takes an outcome into account; says whether it is a violation.
+    fn take(&mut self, outcome: Box<Outcome>) -> bool {
+        let found = &mut self.found;
+        found.schedules += 1;
+        let mut hasher = DefaultHasher::new();
+        // Any serializer would do: only equality matters.
+        serde_json::to_string(&outcome.transcript)
+            .expect("a transcript is plain JSON")
+            .hash(&mut hasher);
+        self.transcripts.insert(hasher.finish());
+        if let Control::Lost(why) = &outcome.control {
+            *found.lost.entry(why.clone()).or_default() += 1;
+        }
+        for (sql, count) in &outcome.uncontrolled {
+            *found.uncontrolled.entry(sql.clone()).or_default() += count;
+        }
+        let is_stall = |event: &Event| matches!(event, Event::Stalled { .. });
+        found.stalled += u64::from(outcome.transcript.events.iter().any(is_stall));
+        let is_violation = outcome.verdict() == Verdict::Violation;
+        if is_violation {
+            found.violations += 1;
+            found.found_at.get_or_insert(found.schedules);
+            found.violation.get_or_insert(outcome);
+        }
+        is_violation
+    }
+
+    fn end(mut self) -> Exploration {
+        self.found.exhausted = self.exhausted && self.under_way() == 0;
+        self.found.distinct = self.transcripts.len() as u64;
+        self.found.elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        self.found
+    }
+}

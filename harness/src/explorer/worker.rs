@@ -1,0 +1,133 @@
+//! Workers: threads that each run schedules in a place of their own.
+//!
+//! Each has a runtime of one thread for everything in its place, so that handing a step from
+//! PostgreSQL to proxy to service to proxy wakes no other thread.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::conductor::Spent;
+use super::outcome::{Control, Outcome};
+use super::place::{Place, PlaceSpent};
+use super::runner::Runner;
+use super::search::Setup;
+use super::strategy::Chooser;
+use crate::verdict::Verdict;
+use crate::world::EnvironmentError;
+
+/// How often a run is made that loses control.
+const ATTEMPTS: usize = 3;
+
+/// One run to make, by its number.
+pub(super) type Job = (u64, Box<dyn Chooser>);
+
+/// What a worker says.
+pub(super) enum Report {
+    /// It is ready for its first job.
+    Ready { worker: usize },
+    /// It has made this run.
+    Ran {
+        worker: usize,
+        job: u64,
+        outcome: Box<Outcome>,
+        /// Why it was repeated, if it was.
+        repeated: Vec<String>,
+    },
+    /// It cannot go on.
+    Failed(EnvironmentError),
+}
+
+/// A worker's thread and the way to give it jobs.
+pub(super) struct Worker {
+    pub(super) jobs: UnboundedSender<Job>,
+    thread: JoinHandle<Spendings>,
+}
+
+/// Where a worker's time went.
+pub(super) type Spendings = (PlaceSpent, Spent);
+
+impl Worker {
+    pub(super) fn start(
+        worker: usize,
+        setup: Setup,
+        reports: UnboundedSender<Report>,
+    ) -> io::Result<Worker> {
+        let (jobs, queue) = unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let work = move || {
+            runtime.block_on(async {
+                let worked = work(worker, &setup, queue, &reports).await;
+                worked.unwrap_or_else(|error| {
+                    // A search that has ended wants no report.
+                    let _ = reports.send(Report::Failed(error));
+                    Spendings::default()
+                })
+            })
+        };
+        let name = format!("explorer-{worker}");
+        let thread = thread::Builder::new().name(name).spawn(work)?;
+        Ok(Worker { jobs, thread })
+    }
+
+    /// Takes the worker's place away, and says where its time went.
+    pub(super) async fn stop(self) -> Spendings {
+        drop(self.jobs);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        joined
+            .expect("the runtime outlives the search")
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+async fn work(
+    worker: usize,
+    setup: &Setup,
+    mut queue: UnboundedReceiver<Job>,
+    reports: &UnboundedSender<Report>,
+) -> Result<Spendings, EnvironmentError> {
+    let mut place = open(setup).await?;
+    let _ = reports.send(Report::Ready { worker });
+    while let Some((job, mut chooser)) = queue.recv().await {
+        let mut repeated = Vec::new();
+        let outcome = loop {
+            let outcome = place.run(&setup.program, chooser.as_mut()).await?;
+            let Control::Lost(why) = &outcome.control else {
+                break outcome;
+            };
+            // Whatever took control away may still be under way: the next run starts afresh.
+            place.close().await?;
+            place = open(setup).await?;
+            if repeated.len() + 1 == ATTEMPTS || outcome.verdict() == Verdict::Violation {
+                break outcome;
+            }
+            repeated.push(why.clone());
+        };
+        let outcome = Box::new(outcome);
+        let _ = reports.send(Report::Ran {
+            worker,
+            job,
+            outcome,
+            repeated,
+        });
+    }
+    let spent = place.spent();
+    place.close().await?;
+    Ok(spent)
+}
+
+async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
+    let server = setup.server.clone();
+    let checks = setup.checks.clone();
+    let mut place = Place::open(server, &setup.target, setup.bounds, checks).await?;
+    if setup.program.repeats_keys() && !place.capabilities().idempotency_keys {
+        let program = setup.program.name.clone();
+        place.close().await?;
+        return Err(EnvironmentError::NoKeys { program });
+    }
+    place.warm_up(&setup.program).await?;
+    Ok(place)
+}

@@ -1,0 +1,205 @@
+//! Which cases there are, and who runs them: a few worlds side by side, since most of a case is
+//! waiting.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::try_join_all;
+use futures::try_join;
+use serde::Serialize;
+
+use super::play::{Baseline, Played, measure_pool, play, trace_steps};
+use super::{Case, Fault, Story};
+use crate::proxy::Control;
+use crate::shop::Shop;
+use crate::verdict::Verdict;
+use crate::world::{EnvironmentError, Setting, World};
+
+/// Worlds side by side, as many again for stalls. A crash takes the server from all of them, so
+/// crashes have one.
+const WORKERS: usize = 3;
+
+/// What `rowlock faults` does.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The faults; every one of them at every step.
+    pub faults: Vec<Fault>,
+    /// Where not empty: these cases only.
+    pub only: Vec<Case>,
+}
+
+/// What came of all cases.
+#[derive(Debug, Clone, Serialize)]
+pub struct Campaign {
+    /// The SQL of each story's steps, in order, as the target's own trace shows it.
+    pub steps: BTreeMap<String, Vec<String>>,
+    /// Every case, in order.
+    pub played: Vec<Played>,
+    /// The worst of the cases.
+    pub verdict: Verdict,
+}
+
+/// What the target is given beside `DATABASE_URL` and `PORT`. Ours heeds it all; another may.
+///
+/// The pool is small enough to be counted. A stall needs timeouts that are short enough to be
+/// outlasted; every other fault needs them longer than the time in which the target must be at
+/// rest, lest a timeout clears away what the target itself has left.
+fn target_env(fault: Fault) -> Vec<(String, String)> {
+    let timeouts = match fault {
+        Fault::Stall => [
+            ("IDLE_IN_TRANSACTION", "500"),
+            ("STATEMENT", "500"),
+            ("TRANSACTION", "1000"),
+        ],
+        _ => [
+            ("IDLE_IN_TRANSACTION", "30000"),
+            ("STATEMENT", "30000"),
+            ("TRANSACTION", "30000"),
+        ],
+    };
+    let timeouts = timeouts.map(|(name, ms)| (format!("{name}_TIMEOUT_MS"), ms.to_owned()));
+    timeouts
+        .into_iter()
+        .chain([("POOL_SIZE".to_owned(), "4".to_owned())])
+        .collect()
+}
+
+/// Runs `plan`. Findings of the target are verdicts; an error is the environment's.
+///
+/// # Errors
+/// [`EnvironmentError`].
+pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, EnvironmentError> {
+    setting.progress.say("faults: tracing the target's steps");
+    let baselines = measure(setting).await?;
+    let cases = cases(plan, &baselines, setting.server.can_restart());
+    let (crashes, gentle): (Vec<_>, Vec<_>) =
+        cases.into_iter().partition(|case| case.fault.is_crash());
+    let (stalls, others): (Vec<_>, Vec<_>) = gentle
+        .into_iter()
+        .partition(|case| case.fault == Fault::Stall);
+    let (mut played, others) = try_join!(
+        play_all(setting, &baselines, &stalls, WORKERS),
+        play_all(setting, &baselines, &others, WORKERS)
+    )?;
+    played.extend(others);
+    played.extend(play_all(setting, &baselines, &crashes, 1).await?);
+    played.sort_by_key(|played| played.case);
+    let verdict = Verdict::compose(played.iter().map(|played| played.verdict));
+    let steps = baselines
+        .into_iter()
+        .map(|(story, baseline)| (story.to_string(), baseline.steps));
+    Ok(Campaign {
+        steps: steps.collect(),
+        played,
+        verdict,
+    })
+}
+
+type Baselines = BTreeMap<Story, Baseline>;
+
+/// What the target does when nothing is broken, in every story that applies to it.
+async fn measure(setting: &Setting<'_>) -> Result<Baselines, EnvironmentError> {
+    let setting = Setting {
+        target_env: target_env(Fault::DropBefore),
+        ..setting.clone()
+    };
+    let mut world = World::open_proxied(&setting, Shop::default()).await?;
+    let control = control(&world);
+    let pool_size = measure_pool(&world, &control).await?;
+    let mut baselines = Baselines::new();
+    for story in [Story::Purchase, Story::Refusal, Story::Repeat] {
+        if story == Story::Repeat && !world.capabilities().idempotency_keys {
+            continue;
+        }
+        let steps = trace_steps(&mut world, &control, story, 0).await?;
+        baselines.insert(story, Baseline { steps, pool_size });
+    }
+    world.abandon().await?;
+    Ok(baselines)
+}
+
+fn control(world: &World<'_>) -> Control {
+    world
+        .proxy()
+        .expect("the worlds of faults have a proxy")
+        .clone()
+}
+
+fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<Case> {
+    if !plan.only.is_empty() {
+        return plan.only.clone();
+    }
+    let faults = plan
+        .faults
+        .iter()
+        .filter(|fault| can_restart || !fault.is_crash());
+    let mut cases = Vec::new();
+    for fault in faults.copied() {
+        for (story, baseline) in baselines {
+            for step in 1..=baseline.steps.len() {
+                let case = |rival| Case {
+                    story: *story,
+                    rival,
+                    step,
+                    fault,
+                };
+                cases.extend([false, true].map(case));
+            }
+        }
+    }
+    cases
+}
+
+/// Plays `cases`, whose faults need the same environment, in `workers` worlds.
+async fn play_all(
+    setting: &Setting<'_>,
+    baselines: &Baselines,
+    cases: &[Case],
+    workers: usize,
+) -> Result<Vec<Played>, EnvironmentError> {
+    let Some(first) = cases.first() else {
+        return Ok(Vec::new());
+    };
+    let setting = Setting {
+        target_env: target_env(first.fault),
+        ..setting.clone()
+    };
+    let next = AtomicUsize::new(0);
+    let work = (0..workers.min(cases.len())).map(|_| work(&setting, baselines, cases, &next));
+    Ok(try_join_all(work).await?.concat())
+}
+
+/// One world's share of the cases. After a case that is not valid the world is not trusted any
+/// more, and another takes its place.
+async fn work(
+    setting: &Setting<'_>,
+    baselines: &Baselines,
+    cases: &[Case],
+    next: &AtomicUsize,
+) -> Result<Vec<Played>, EnvironmentError> {
+    let mut world = World::open_proxied(setting, Shop::default()).await?;
+    let mut control_of_world = control(&world);
+    let mut all = Vec::new();
+    let nothing = Baseline {
+        steps: Vec::new(),
+        pool_size: None,
+    };
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(case) = cases.get(index) else { break };
+        setting
+            .progress
+            .say(format!("faults: {} of {}: {case}", index + 1, cases.len()));
+        let baseline = baselines.get(&case.story).unwrap_or(&nothing);
+        let played = play(&mut world, &control_of_world, *case, baseline).await?;
+        let is_valid = played.verdict == Verdict::Valid;
+        all.push(played);
+        if !is_valid {
+            world.abandon().await?;
+            world = World::open_proxied(setting, Shop::default()).await?;
+            control_of_world = control(&world);
+        }
+    }
+    world.abandon().await?;
+    Ok(all)
+}

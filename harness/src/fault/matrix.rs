@@ -1,0 +1,196 @@
+//! The campaign for a person: a matrix, step by fault, and the line that reproduces each cell
+//! that is not valid.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+
+use super::campaign::Campaign;
+use super::play::Played;
+use crate::invariant::Outcome;
+use crate::verdict::Verdict;
+
+/// How much of a step's SQL a row shows, in characters.
+const SQL_WIDTH: usize = 44;
+
+/// How many cases are told in full; the matrix shows them all.
+const SHOWN: usize = 12;
+
+/// The matrix, a legend, and what is not valid. `again` is the rest of the command line that
+/// the run was given.
+pub fn render(campaign: &Campaign, again: &str) -> String {
+    let mut text = String::new();
+    let mut stories: Vec<_> = campaign
+        .played
+        .iter()
+        .map(|played| (played.case.story, played.case.rival))
+        .collect();
+    stories.dedup();
+    for (story, rival) in stories {
+        let of_story = |played: &&Played| (played.case.story, played.case.rival) == (story, rival);
+        let played: Vec<_> = campaign.played.iter().filter(of_story).collect();
+        let company = if rival {
+            ", a second buyer waiting on the same item"
+        } else {
+            ", alone"
+        };
+        let _ = writeln!(text, "{story}{company}");
+        render_story(&mut text, &played);
+    }
+    let _ = writeln!(
+        text,
+        "ok  all invariants hold, the answer agrees with the effect, a retry ends it, the target\n    \
+         serves again within 5 s, and its pool is whole; a number counts the cases of a cell\n\
+         X   violated    ?   inconclusive"
+    );
+    render_faulty(&mut text, campaign, again);
+    text
+}
+
+fn render_story(text: &mut String, played: &[&Played]) {
+    let mut columns: Vec<&str> = Vec::new();
+    let mut cells: BTreeMap<(usize, &str), Vec<Verdict>> = BTreeMap::new();
+    let mut sql: BTreeMap<usize, &str> = BTreeMap::new();
+    for played in played {
+        let column = played.case.fault.column();
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+        cells
+            .entry((played.case.step, column))
+            .or_default()
+            .push(played.verdict);
+        sql.insert(played.case.step, &played.sql);
+    }
+    let _ = writeln!(
+        text,
+        "  {:<width$}  {}",
+        "step",
+        columns.join("  "),
+        width = SQL_WIDTH + 4
+    );
+    for (step, sql) in sql {
+        let _ = write!(text, "  {step:>2}  {:<SQL_WIDTH$}", shorten(sql));
+        for column in &columns {
+            let cell = cells
+                .get(&(step, column))
+                .map_or("-".into(), |verdicts| cell(verdicts));
+            let _ = write!(text, "  {cell:^width$}", width = column.len());
+        }
+        text.truncate(text.trim_end().len());
+        let _ = writeln!(text);
+    }
+    let _ = writeln!(text);
+}
+
+fn cell(verdicts: &[Verdict]) -> String {
+    let worst = Verdict::compose(verdicts.iter().copied());
+    let worst_count = verdicts.iter().filter(|verdict| **verdict == worst).count();
+    let mark = match worst {
+        Verdict::Valid => "ok",
+        Verdict::Inconclusive => "?",
+        Verdict::Violation => "X",
+    };
+    match verdicts.len() {
+        1 => mark.into(),
+        _ if worst == Verdict::Valid => format!("{worst_count} ok"),
+        count => format!("{worst_count} of {count} {mark}"),
+    }
+}
+
+/// One line of SQL, cut where it is too long.
+fn shorten(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SQL_WIDTH - 1) {
+        Some((cut, _)) if line.chars().count() > SQL_WIDTH => format!("{}…", &line[..cut]),
+        _ => line,
+    }
+}
+
+fn render_faulty(text: &mut String, campaign: &Campaign, again: &str) {
+    let faulty = || {
+        campaign
+            .played
+            .iter()
+            .filter(|played| played.verdict != Verdict::Valid)
+    };
+    for played in faulty().take(SHOWN) {
+        let _ = writeln!(
+            text,
+            "\n{}: {} at {:?}",
+            played.verdict, played.case, played.sql
+        );
+        for (name, place) in complaints(played) {
+            let _ = writeln!(text, "  {name}: {place}");
+        }
+        let _ = writeln!(
+            text,
+            "  reproduce: rowlock faults --case {} {again}",
+            played.case
+        );
+    }
+    let count = faulty().count();
+    if count > SHOWN {
+        let _ = writeln!(
+            text,
+            "\nand {} more; each marked cell has its own:",
+            count - SHOWN
+        );
+        for played in faulty().skip(SHOWN) {
+            let _ = writeln!(text, "  rowlock faults --case {} {again}", played.case);
+        }
+    }
+}
+
+/// The campaign as JUnit XML: a suite per story, a case per fault.
+///
+/// # Errors
+/// A text that XML cannot hold.
+pub fn junit(campaign: &Campaign) -> Result<String, quick_junit::SerializeError> {
+    let mut report = quick_junit::Report::new("rowlock faults");
+    let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
+    for played in &campaign.played {
+        let story = played.case.story.to_string();
+        let suite = suites
+            .entry(story.clone())
+            .or_insert_with(|| TestSuite::new(&story));
+        let complaints: Vec<_> = complaints(played)
+            .iter()
+            .map(|(name, place)| format!("{name}: {place}"))
+            .collect();
+        let status = match played.verdict {
+            Verdict::Valid => TestCaseStatus::success(),
+            Verdict::Violation => failed(NonSuccessKind::Failure, &complaints),
+            Verdict::Inconclusive => failed(NonSuccessKind::Error, &complaints),
+        };
+        let mut case = TestCase::new(played.case.to_string(), status);
+        case.set_classname(&played.sql);
+        suite.add_test_case(case);
+    }
+    report.add_test_suites(suites.into_values());
+    report.to_string()
+}
+
+fn failed(kind: NonSuccessKind, complaints: &[String]) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_description(complaints.join("\n"));
+    status
+}
+
+/// What a case is reproached with: the check and the place.
+pub fn complaints(played: &Played) -> Vec<(&str, &str)> {
+    let mut complaints = Vec::new();
+    for finding in &played.findings {
+        match &finding.outcome {
+            Outcome::Violated(places) => complaints.extend(
+                places
+                    .iter()
+                    .map(|place| (finding.name.as_str(), place.as_str())),
+            ),
+            Outcome::Unchecked(why) => complaints.push((&finding.name, why)),
+            Outcome::Holds | Outcome::NotApplicable(_) => {}
+        }
+    }
+    complaints
+}

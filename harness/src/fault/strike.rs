@@ -1,0 +1,260 @@
+//! The fault itself: what is done to the chosen step while the proxy holds it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::{BoxFuture, FutureExt, Shared};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use super::buyer::Deserter;
+use super::picker::Picker;
+use super::{Case, Fault, SqlState};
+use crate::history::{Operation, Request};
+use crate::proxy::gate::{Event, channel};
+use crate::proxy::{Control, ReplyAction, RequestAction, Step};
+use crate::world::{EnvironmentError, World};
+
+/// How long the chosen step may take to come, once its request has been answered without it.
+const LATE_STEP_BOUND: Duration = Duration::from_secs(1);
+
+/// How long anything else that is waited for may take.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// How long a step is stalled at the most: longer than the timeouts that
+/// a target is given for it.
+const STALL_BOUND: Duration = Duration::from_millis(1_500);
+
+/// How often the database is asked for a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// A request under way, whose operation several places wait for.
+type Pending = Shared<BoxFuture<'static, Operation>>;
+
+/// What came of the requests of a case.
+#[derive(Debug)]
+pub(super) struct Struck {
+    pub(super) operations: Vec<Operation>,
+    /// Why the fault did not take place, if it did not.
+    pub(super) missed: Option<String>,
+}
+
+/// Everything that one strike needs.
+pub(super) struct Strike<'a, 'w> {
+    pub(super) world: &'a World<'w>,
+    pub(super) control: &'a Control,
+    pub(super) case: Case,
+    /// The SQL that the chosen step had when nothing was broken.
+    pub(super) expected_sql: &'a str,
+    pub(super) victim: Request,
+    pub(super) rival: Request,
+}
+
+impl Strike<'_, '_> {
+    /// Sends the request, breaks its chosen step, and waits until everybody has an answer.
+    pub(super) async fn run(&self) -> Result<Struck, EnvironmentError> {
+        let picker = Picker::new(self.case.step);
+        let (gate, mut events) = channel(move |step| picker.picks(step));
+        self.control.set_gate(Some(Arc::new(gate)));
+        let struck = match self.case.fault {
+            Fault::ClientAbort => self.abort_client(&mut events).await,
+            _ => self.break_step(&mut events).await,
+        };
+        self.control.set_gate(None);
+        struck
+    }
+
+    /// The client hangs up between the step's execution and its reply.
+    async fn abort_client(
+        &self,
+        events: &mut UnboundedReceiver<Event>,
+    ) -> Result<Struck, EnvironmentError> {
+        let address = self.world.address(0);
+        let sent = Deserter::send(address, self.victim.clone(), self.world.clock()).await;
+        let deserter = sent.map_err(|source| EnvironmentError::Connect {
+            index: 0,
+            count: 1,
+            source,
+        })?;
+        let step = timeout(BOUND, next_request(events)).await.ok().flatten();
+        let Some(step) = step else {
+            let missed = Some("the step was not reached".into());
+            return Ok(Struck {
+                operations: vec![deserter.leave().await],
+                missed,
+            });
+        };
+        let mut missed = self.differs(&step);
+        self.control
+            .release_request(step.id, RequestAction::Deliver);
+        if timeout(BOUND, next_reply(events)).await.is_err() {
+            missed = Some("the step got no reply".into());
+        }
+        let rival = self.start_rival().await?;
+        let mut operations = vec![deserter.leave().await];
+        self.control.release_reply(step.id, ReplyAction::Deliver);
+        if let Some(rival) = rival {
+            operations.push(rival.await);
+        }
+        Ok(Struck { operations, missed })
+    }
+
+    async fn break_step(
+        &self,
+        events: &mut UnboundedReceiver<Event>,
+    ) -> Result<Struck, EnvironmentError> {
+        let victim = self.start(0, self.victim.clone()).await?;
+        let step = tokio::select! {
+            step = next_request(events) => step,
+            () = gone_by(victim.clone()) => None,
+        };
+        let Some(step) = step else {
+            let missed = Some("the step was not reached".into());
+            return Ok(Struck {
+                operations: vec![victim.await],
+                missed,
+            });
+        };
+        let mut missed = self.differs(&step);
+        let (rival, unanswered) = self.strike(&step, events, &victim).await?;
+        missed = missed.or(unanswered);
+        let mut operations = vec![victim.await];
+        if let Some(rival) = rival {
+            operations.push(rival.await);
+        }
+        Ok(Struck { operations, missed })
+    }
+
+    /// Does the fault to `step`, whose request is held. Gives the rival, and why the fault did
+    /// not take place, if it did not.
+    async fn strike(
+        &self,
+        step: &Step,
+        events: &mut UnboundedReceiver<Event>,
+        victim: &Pending,
+    ) -> Result<(Option<Pending>, Option<String>), EnvironmentError> {
+        let server = self.world.server();
+        let request = |action| self.control.release_request(step.id, action);
+        let reply = |action| self.control.release_reply(step.id, action);
+        // What breaks the reply comes after the step, and so does the rival.
+        if matches!(self.case.fault, Fault::DropAfter | Fault::CrashAfter(_)) {
+            request(RequestAction::Deliver);
+            if timeout(BOUND, next_reply(events)).await.is_err() {
+                return Ok((None, Some("the step got no reply".into())));
+            }
+        }
+        let rival = self.start_rival().await?;
+        let took_place = match self.case.fault {
+            Fault::Error(SqlState(state)) => request(RequestAction::fail(state)),
+            Fault::DropBefore => request(RequestAction::Drop),
+            Fault::DropAfter => reply(ReplyAction::Drop),
+            Fault::TerminateRunning => request(RequestAction::Replace(
+                "select pg_terminate_backend(pg_backend_pid())".into(),
+            )),
+            // The rest ends the session, so that there may be no step left to let go.
+            Fault::TerminateIdle => {
+                self.world
+                    .inspector()
+                    .terminate(step.pid.unwrap_or_default())
+                    .await?;
+                request(RequestAction::Deliver);
+                step.pid.is_some()
+            }
+            Fault::Stall => {
+                let _ = timeout(STALL_BOUND, victim.clone()).await;
+                request(RequestAction::Deliver);
+                true
+            }
+            Fault::CrashBefore(crash) => {
+                server.stop_with(crash.stop_mode()).await?;
+                request(RequestAction::Deliver);
+                server.start_again().await?;
+                true
+            }
+            Fault::CrashAfter(crash) => {
+                server.stop_with(crash.stop_mode()).await?;
+                reply(ReplyAction::Drop);
+                server.start_again().await?;
+                true
+            }
+            Fault::ClientAbort => unreachable!("a client that hangs up is played elsewhere"),
+        };
+        // From here on everything passes: what the fault leaves of the step, and every retry.
+        self.control.set_gate(None);
+        let missed = "the step was gone before it could be broken";
+        Ok((rival, (!took_place).then(|| missed.into())))
+    }
+
+    /// Why `step` is not the one that was meant, if it is another.
+    fn differs(&self, step: &Step) -> Option<String> {
+        let sql = sql(step);
+        (sql != self.expected_sql).then(|| {
+            format!(
+                "the step is {sql:?}, and was {:?} when nothing was broken",
+                self.expected_sql
+            )
+        })
+    }
+
+    async fn start(&self, index: usize, request: Request) -> Result<Pending, EnvironmentError> {
+        let connected = self.world.connect(index).await;
+        let mut client = connected.map_err(|source| EnvironmentError::Connect {
+            index,
+            count: 2,
+            source,
+        })?;
+        let purchase = tokio::spawn(async move { client.purchase(request).await });
+        let operation = async { purchase.await.expect("a client's task does not panic") };
+        Ok(operation.boxed().shared())
+    }
+
+    /// Lets the second buyer come, if there is one, and waits until it stands in line behind
+    /// the first, or has its answer.
+    async fn start_rival(&self) -> Result<Option<Pending>, EnvironmentError> {
+        if !self.case.rival {
+            return Ok(None);
+        }
+        let rival = self.start(1, self.rival.clone()).await?;
+        // A target that makes it wait elsewhere, for a connection say, shows neither.
+        let deadline = Instant::now() + LATE_STEP_BOUND;
+        while rival.peek().is_none() && Instant::now() < deadline {
+            if self.world.inspector().waits_for_lock().await? {
+                break;
+            }
+            let _ = timeout(POLL_INTERVAL, rival.clone()).await;
+        }
+        Ok(Some(rival))
+    }
+}
+
+/// The SQL of a step: its statements, one after another.
+pub(super) fn sql(step: &Step) -> String {
+    let statements: Vec<_> = step
+        .statements
+        .iter()
+        .map(|statement| statement.sql.as_str())
+        .collect();
+    statements.join("; ")
+}
+
+async fn next_request(events: &mut UnboundedReceiver<Event>) -> Option<Step> {
+    loop {
+        if let Event::Request(step) = events.recv().await? {
+            return Some(step);
+        }
+    }
+}
+
+async fn next_reply(events: &mut UnboundedReceiver<Event>) {
+    while let Some(event) = events.recv().await {
+        if matches!(event, Event::Reply(..)) {
+            return;
+        }
+    }
+}
+
+/// Ends a while after the request was answered: its step will not come any more.
+async fn gone_by(request: Pending) {
+    request.await;
+    tokio::time::sleep(LATE_STEP_BOUND).await;
+}

@@ -1,0 +1,55 @@
+//! The money in one transaction, the unit in the next.
+
+use purchase_service::order::Money;
+use sqlx::{PgConnection, PgPool};
+
+use super::decider::{Decision, Sale, Stop, deciding, end};
+use super::sql::{Item, charge, lock_item, lock_wallet, read_item, take_unit, write_purchase};
+use super::{Detector, Mutant};
+
+pub(super) const MUTANT: Mutant = Mutant {
+    name: "two-transactions",
+    bug: "the wallet is charged in one transaction and the stock decremented in another, with a \
+          refund where the second refuses",
+    harm: "whatever ends the service between the two keeps the buyer's money and sells nothing",
+    seen_in: "a wallet and a stock module that each commit for themselves, such as Spring \
+          methods with REQUIRES_NEW",
+    replicas: 1,
+    detectors: &[
+        Detector::Scenario("failure-under-load"),
+        Detector::Fault("drop-before"),
+    ],
+    build: |pool| deciding(pool, decide),
+};
+
+async fn decide(pool: PgPool, sale: Sale) -> Decision {
+    let item = read_item(&mut *pool.acquire().await?, sale.item_id).await?;
+    let item = Item::in_stock(item)?;
+    let mut debit = pool.begin().await?;
+    let debited = pay(&mut debit, &sale, item).await;
+    let balance_left = end(debit, debited).await?;
+    let mut decrement = pool.begin().await?;
+    let decision = deliver(&mut decrement, &sale, item, balance_left).await;
+    let decision = end(decrement, decision).await;
+    if let Err(Stop::Refused(_)) = decision {
+        let refund = Money(-item.price.0);
+        charge(&mut *pool.acquire().await?, sale.user_id, refund).await?;
+    }
+    decision
+}
+
+async fn pay(connection: &mut PgConnection, sale: &Sale, item: Item) -> Result<Money, Stop> {
+    item.pay(lock_wallet(connection, sale.user_id).await?)?;
+    Ok(charge(connection, sale.user_id, item.price).await?)
+}
+
+async fn deliver(
+    connection: &mut PgConnection,
+    sale: &Sale,
+    item: Item,
+    balance_left: Money,
+) -> Decision {
+    Item::in_stock(lock_item(connection, sale.item_id).await?)?;
+    take_unit(connection, sale.item_id).await?;
+    Ok(write_purchase(connection, sale, None, item.price, balance_left).await?)
+}

@@ -1,0 +1,255 @@
+//! The database fails while many buy: a trigger raises for one of them, sessions are terminated,
+//! the server is restarted.
+//!
+//! Faults are released by progress, after so many answers, never by time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sqlx::AssertSqlSafe;
+use tokio::sync::watch;
+
+use super::Trials;
+use crate::client::Client;
+use crate::history::{Operation, Request};
+use crate::invariant::Finding;
+use crate::postgres::StopMode;
+use crate::recovery::sell_again;
+use crate::shop::Shop;
+use crate::trial::Trial;
+use crate::world::{EnvironmentError, Setting, World};
+
+const PRICE: i64 = 100;
+
+pub(super) async fn run(setting: &Setting<'_>) -> Trials {
+    let mut trials = vec![
+        raising_triggers(setting).await?,
+        terminated_sessions(setting).await?,
+    ];
+    trials.push(match setting.server.can_restart() {
+        true => restarted_server(setting).await?,
+        false => Trial::not_applicable(
+            "server restarted under load",
+            "this server is not the harness's own to restart",
+        ),
+    });
+    Ok(trials)
+}
+
+/// Where in the transaction a trigger raises, as `create … trigger` says it.
+const TRIGGERS: [(&str, &str); 3] = [
+    (
+        "the deduction itself",
+        "trigger rowlock_fault after update on wallet for each row",
+    ),
+    (
+        "the purchase row",
+        "trigger rowlock_fault after insert on purchase for each row",
+    ),
+    (
+        "the commit",
+        "constraint trigger rowlock_fault after update on wallet
+         deferrable initially deferred for each row",
+    ),
+];
+
+const VICTIM: i64 = 1;
+const BYSTANDERS: std::ops::RangeInclusive<i64> = 2..=9;
+
+async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
+    setting
+        .progress
+        .say("failure-under-load (triggers that raise)");
+    let mut shop = Shop::default()
+        .item(1, PRICE, 1_000)
+        .wallet(VICTIM, 10 * PRICE);
+    for user_id in BYSTANDERS {
+        shop = shop.wallet(user_id, 10 * PRICE);
+    }
+    let world = World::open(setting, shop).await?;
+    let mut history = Vec::new();
+    let mut violations = Vec::new();
+    for (place, trigger) in TRIGGERS {
+        if trigger.contains("on purchase") && !world.capabilities().purchase_rows {
+            continue;
+        }
+        let table = if trigger.contains("on purchase") {
+            "purchase"
+        } else {
+            "wallet"
+        };
+        create_fault(&world, trigger).await?;
+        let clients = world.connect_all(9).await?;
+        let requests = (VICTIM..=9)
+            .map(|user_id| Request::new(user_id, 1))
+            .collect();
+        let operations = crate::crowd::release(clients, requests, world.clock()).await;
+        drop_fault(&world, table).await?;
+        let retry = world.connect_all(1).await?;
+        let retried =
+            crate::crowd::release(retry, vec![Request::new(VICTIM, 1)], world.clock()).await;
+
+        let (victim, bystanders) = operations.split_at(1);
+        let wrong = victim.iter().filter(|victim| victim.is_ok());
+        violations.extend(wrong.map(|op| format!("{place} failed, yet {}", op.describe())));
+        let others = bystanders
+            .iter()
+            .chain(&retried)
+            .filter(|operation| !operation.is_ok());
+        violations
+            .extend(others.map(|op| format!("{place} failed for another: {}", op.describe())));
+        history.extend(operations);
+        history.extend(retried);
+    }
+    let finding = Finding::new(
+        "only-the-failed-one-fails",
+        "whose transaction fails is not acknowledged, all others are, and so is the retry",
+        violations,
+    );
+    world
+        .close("triggers that raise", history, true, vec![finding])
+        .await
+}
+
+async fn create_fault(world: &World<'_>, trigger: &str) -> Result<(), EnvironmentError> {
+    let statements = format!(
+        "create or replace function rowlock_fault() returns trigger language plpgsql as $$
+         begin raise exception 'a fault of the harness'; end $$;
+         create {trigger} when (new.user_id = {VICTIM}) execute function rowlock_fault()"
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements))
+        .execute(world.inspector().pool())
+        .await?;
+    Ok(())
+}
+
+async fn drop_fault(world: &World<'_>, table: &str) -> Result<(), EnvironmentError> {
+    let statement = format!("drop trigger rowlock_fault on {table}");
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(world.inspector().pool())
+        .await?;
+    Ok(())
+}
+
+/// What the load consists of: so many purchases, by so many clients, of a scarce item and of
+/// plentiful ones.
+const LOAD: usize = 1_500;
+const CLIENTS: usize = 32;
+const USERS: i64 = 64;
+const ITEMS: i64 = 8;
+/// Who buys once the load is over, to see whether the target sells again.
+const LATECOMER: i64 = USERS + 1;
+
+fn load_shop() -> Shop {
+    let mut shop = Shop::default()
+        .item(1, PRICE, 100)
+        .wallet(LATECOMER, 1_000_000);
+    for item_id in 2..=ITEMS {
+        shop = shop.item(item_id, PRICE, 1_000_000);
+    }
+    (1..=USERS).fold(shop, |shop, user_id| shop.wallet(user_id, 20 * PRICE))
+}
+
+fn load_request(index: usize) -> Request {
+    let index = i64::try_from(index).expect("a few thousand requests");
+    Request::new(1 + index % USERS, 1 + index % ITEMS)
+}
+
+async fn terminated_sessions(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
+    const EVERY: usize = 100;
+    let name = "sessions terminated under load";
+    setting.progress.say(format!("failure-under-load ({name})"));
+    let world = World::open(setting, load_shop()).await?;
+    let load = Load::new();
+    let faults = async {
+        let mut terminated = 0;
+        for answers in (EVERY..LOAD).step_by(EVERY) {
+            load.wait_for(answers).await;
+            terminated += world.inspector().terminate_sessions().await?;
+        }
+        Ok::<_, EnvironmentError>(terminated)
+    };
+    let (history, terminated) = futures::join!(load.run(&world), faults);
+    close_recovered(world, name, history, terminated? > 0).await
+}
+
+async fn restarted_server(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
+    let name = "server restarted under load";
+    setting.progress.say(format!("failure-under-load ({name})"));
+    let world = World::open(setting, load_shop()).await?;
+    let load = Load::new();
+    let faults = async {
+        for (answers, mode) in [
+            (LOAD / 3, StopMode::Fast),
+            (2 * LOAD / 3, StopMode::Immediate),
+        ] {
+            load.wait_for(answers).await;
+            setting.server.restart(mode).await?;
+        }
+        Ok::<_, EnvironmentError>(())
+    };
+    let (history, restarted) = futures::join!(load.run(&world), faults);
+    restarted?;
+    close_recovered(world, name, history, true).await
+}
+
+/// Buys until the target sells again, and closes the world. `faulted` says whether the faults
+/// took place at all: without, the trial has verified nothing.
+async fn close_recovered(
+    world: World<'_>,
+    name: &str,
+    mut history: Vec<Operation>,
+    faulted: bool,
+) -> Result<Trial, EnvironmentError> {
+    let (mut finding, operations) = sell_again(&world, Request::new(LATECOMER, 2)).await;
+    history.extend(operations);
+    if !faulted {
+        finding.outcome = crate::invariant::Outcome::Unchecked("no fault took place".into());
+    }
+    world.close(name, history, true, vec![finding]).await
+}
+
+/// Clients that buy one after another until the load is spent, and the count of their answers.
+struct Load {
+    next: AtomicUsize,
+    answers: watch::Sender<usize>,
+}
+
+impl Load {
+    fn new() -> Self {
+        Load {
+            next: AtomicUsize::new(0),
+            answers: watch::Sender::new(0),
+        }
+    }
+
+    /// Waits until `count` requests have been answered or given up.
+    async fn wait_for(&self, count: usize) {
+        let mut answers = self.answers.subscribe();
+        // The sender lives in self, so the wait cannot fail.
+        let _ = answers.wait_for(|answers| *answers >= count).await;
+    }
+
+    async fn run(&self, world: &World<'_>) -> Vec<Operation> {
+        let clients = (0..CLIENTS).map(|index| self.buy(world, index));
+        futures::future::join_all(clients).await.concat()
+    }
+
+    /// One client's share; it connects anew where its connection broke.
+    async fn buy(&self, world: &World<'_>, index: usize) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        let mut open: Option<Client> = None;
+        loop {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            if next >= LOAD {
+                return operations;
+            }
+            if open.as_ref().is_none_or(|client| !client.is_open()) {
+                open = world.connect(index).await.ok();
+            }
+            if let Some(client) = &mut open {
+                operations.push(client.purchase(load_request(next)).await);
+            }
+            self.answers.send_modify(|answers| *answers += 1);
+        }
+    }
+}

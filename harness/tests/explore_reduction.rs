@@ -1,0 +1,196 @@
+//! Reduction leaves out nothing: it sees every outcome that brute force sees, on many programs.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod sql_clients;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rowlock::explorer::Strategy as _;
+use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive};
+use sql_clients::{Clients, Scripts};
+
+const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null)";
+const RESET: &str = "delete from t; insert into t values (1, 10), (2, 20)";
+const ROWS: &str = "select id, v from t order by id";
+const MANY: u64 = 5_000;
+
+/// Programs that are compared; each takes from 2 to 90 runs by brute force.
+const PROGRAMS: u32 = 200;
+
+fn statement() -> impl Strategy<Value = String> {
+    let row = 1..=2i64;
+    prop_oneof![
+        4 => row.clone().prop_map(|id| format!("select v from t where id = {id}")),
+        4 => row.clone().prop_map(|id| format!("update t set v = v + 1 where id = {id}")),
+        2 => row.clone().prop_map(|id| format!("update t set v = v * 2 where id = {id}")),
+        3 => row.clone().prop_map(|id| format!("select v from t where id = {id} for update")),
+        1 => row.clone().prop_map(|id| format!("select v from t where id = {id} for share")),
+        1 => Just("select sum(v)::int8 from t".to_owned()),
+        1 => Just("update t set v = v + 5 where v > 10".to_owned()),
+        1 => Just("delete from t where v > 20".to_owned()),
+        1 => row.prop_map(|id| {
+            format!("update t set v = (select v from t where id = {}) where id = {id}", 3 - id)
+        }),
+        1 => Just("insert into t values (3, 30)".to_owned()),
+    ]
+}
+
+fn client(statements: usize) -> impl Strategy<Value = Vec<String>> {
+    let end = prop_oneof![3 => Just(Some("commit")), 1 => Just(Some("rollback")), 1 => Just(None)];
+    (vec(statement(), 1..=statements), end).prop_map(|(statements, end)| match end {
+        // Each statement a transaction of its own.
+        None => statements,
+        Some(end) => {
+            let begin = "begin isolation level read committed".to_owned();
+            let all = std::iter::once(begin).chain(statements);
+            all.chain([end.to_owned()]).collect()
+        }
+    })
+}
+
+fn program() -> impl Strategy<Value = Scripts> {
+    prop_oneof![
+        3 => vec(client(2), 2),
+        1 => vec(client(3), 2),
+        2 => vec(client(1), 3),
+    ]
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn every_outcome_is_also_an_outcome_under_reduction() {
+    let runtime = runtime();
+    let clients = runtime.block_on(Clients::open(SCHEMA));
+    let clients = tokio::sync::Mutex::new(clients);
+    let config = Config {
+        cases: PROGRAMS,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let totals = std::cell::Cell::new((0, 0));
+    let mut runner = TestRunner::new_with_rng(
+        config,
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
+    );
+    let compared = runner.run(&program(), |scripts| {
+        runtime.block_on(async {
+            let clients = &mut *clients.lock().await;
+            let mut brute = Exhaustive::default();
+            let (all, brute_runs) = clients
+                .explore(RESET, &scripts, ROWS, &mut brute, MANY)
+                .await;
+            let mut reduced = Dfs::default();
+            let (found, runs) = clients
+                .explore(RESET, &scripts, ROWS, &mut reduced, MANY)
+                .await;
+            let missed: Vec<_> = all
+                .iter()
+                .filter(|(end, _)| !found.contains_key(end))
+                .collect();
+            prop_assert!(missed.is_empty(), "missed {missed:?}");
+            prop_assert!(found.keys().all(|end| all.contains_key(end)));
+            prop_assert!(
+                reduced.incomplete().is_empty(),
+                "{:?}",
+                reduced.incomplete()
+            );
+            prop_assert!(
+                brute_runs < MANY && runs <= brute_runs,
+                "{runs} of {brute_runs}"
+            );
+            let (all_runs, reduced_runs) = totals.get();
+            totals.set((all_runs + brute_runs, reduced_runs + runs));
+            Ok(())
+        })
+    });
+    compared.unwrap();
+    let (all, reduced) = totals.get();
+    println!("{PROGRAMS} programs: {all} runs by brute force, {reduced} under reduction");
+    assert!(reduced < all);
+}
+
+fn scripts(clients: &[&[&str]]) -> Scripts {
+    let script = |client: &&[&str]| client.iter().map(|sql| sql.to_string()).collect();
+    clients.iter().map(script).collect()
+}
+
+const READ_1: &str = "select v from t where id = 1";
+const READ_2: &str = "select v from t where id = 2";
+
+#[tokio::test]
+async fn brute_force_runs_every_interleaving_once_and_reduction_one_of_independent_ones() {
+    let mut clients = Clients::open(SCHEMA).await;
+    // (2n)! / n!² for two clients, (3n)! / n!³ for three.
+    for (client, count, runs) in [
+        (vec![READ_1; 1], 2, 2),
+        (vec![READ_1; 2], 2, 6),
+        (vec![READ_1; 3], 2, 20),
+        (vec![READ_1; 4], 2, 70),
+        (vec![READ_2; 1], 3, 6),
+        (vec![READ_2; 2], 3, 90),
+    ] {
+        let scripts = scripts(&vec![client.as_slice(); count]);
+        let (_, brute) = clients
+            .explore(RESET, &scripts, ROWS, &mut Exhaustive::default(), MANY)
+            .await;
+        assert_eq!(brute, runs, "{scripts:?}");
+        let (_, reduced) = clients
+            .explore(RESET, &scripts, ROWS, &mut Dfs::default(), MANY)
+            .await;
+        assert_eq!(reduced, 1, "{scripts:?}");
+    }
+}
+
+#[tokio::test]
+async fn preemptions_bound_what_is_run() {
+    let mut clients = Clients::open(SCHEMA).await;
+    let scripts = scripts(&[&[READ_1; 3], &[READ_1; 3]]);
+    // Words of three A and three B: a switch away from a client that is not done is a preemption.
+    for (bound, runs) in [(0, 2), (1, 6), (2, 14), (3, 18), (4, 20), (9, 20)] {
+        let mut bounded = Bounded::new(bound);
+        let (_, ran) = clients
+            .explore(RESET, &scripts, ROWS, &mut bounded, MANY)
+            .await;
+        assert_eq!(ran, runs, "at most {bound} preemptions");
+    }
+}
+
+#[tokio::test]
+async fn a_deadlock_is_found_as_a_circle() {
+    use sql_clients::End;
+    let mut clients = Clients::open(SCHEMA).await;
+    let lock = |id| format!("select v from t where id = {id} for update");
+    let client = |first, second| {
+        [
+            "begin".to_owned(),
+            lock(first),
+            lock(second),
+            "commit".to_owned(),
+        ]
+        .to_vec()
+    };
+    let scripts = vec![client(1, 2), client(2, 1)];
+    let (ends, _) = clients
+        .explore(RESET, &scripts, ROWS, &mut Dfs::default(), MANY)
+        .await;
+    let is_circle = |end: &End| matches!(end, End::Deadlocked(circle) if circle.len() == 2);
+    assert!(ends.keys().any(is_circle), "{ends:?}");
+    let in_order = vec![client(1, 2), client(1, 2)];
+    let (ends, _) = clients
+        .explore(RESET, &in_order, ROWS, &mut Dfs::default(), MANY)
+        .await;
+    assert!(!ends.keys().any(is_circle), "{ends:?}");
+}

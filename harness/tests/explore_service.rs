@@ -1,0 +1,363 @@
+//! Services under the explorer: right ones pass in every interleaving, wrong ones are found at once.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowlock::explorer::program;
+use rowlock::explorer::search::{Budget, Setup};
+use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
+use rowlock::explorer::{Bounds, Exploration, Outcome, Search, Strategy};
+use rowlock::mutants::{self, Detector, lawful};
+use rowlock::postgres::{Provider, Server, Settings};
+use rowlock::seed::Seed;
+use rowlock::target::{BuildPurchaser, OURS, TargetSpec};
+use rowlock::verdict::Verdict;
+use sqlx::ConnectOptions;
+
+async fn server() -> Arc<Server> {
+    let settings = Settings {
+        provider: Provider::Local,
+        parameters: vec![("deadlock_timeout".to_owned(), "1h".to_owned())],
+        ..Settings::from_env()
+    };
+    Arc::new(Server::start(&settings).await.unwrap())
+}
+
+fn search(server: &Arc<Server>, target: TargetSpec, name: &str, buyers: usize) -> Search {
+    Search {
+        setup: Setup {
+            server: Arc::clone(server),
+            target,
+            program: program::find(name).unwrap().program(buyers),
+            bounds: Bounds::default(),
+            checks: Vec::new(),
+        },
+        workers: 2,
+        budget: Budget::Unlimited,
+        keep_going: false,
+    }
+}
+
+fn ours() -> TargetSpec {
+    TargetSpec::InProcess(OURS)
+}
+
+fn mutant(name: &str) -> TargetSpec {
+    TargetSpec::InProcess(mutants::find(name).unwrap().purchaser())
+}
+
+async fn run(search: &Search, strategy: &mut dyn Strategy) -> Exploration {
+    search.run(strategy, |_| {}).await.unwrap()
+}
+
+/// Every run's schedule and transcript, as they would be written down.
+async fn record(search: &Search, strategy: &mut dyn Strategy) -> Vec<String> {
+    let mut all = Vec::new();
+    let write = |outcome: &Outcome| {
+        let transcript = serde_json::to_string(&outcome.transcript).unwrap();
+        let history = serde_json::to_string(&outcome.history).unwrap();
+        all.push(format!("{} {transcript} {history}", outcome.schedule));
+    };
+    search.run(strategy, write).await.unwrap();
+    all
+}
+
+#[tokio::test]
+async fn our_service_is_valid_in_every_interleaving_of_two_buyers() {
+    let server = server().await;
+    let search = search(&server, ours(), "one-item", 2);
+    let all = run(&search, &mut Exhaustive::default()).await;
+    assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
+    // The second buyer arrives at one of six moments of the first one's six steps, either way round.
+    assert_eq!((all.schedules, all.distinct), (12, 12));
+    let reduced = run(&search, &mut Dfs::default()).await;
+    assert_eq!(reduced.verdict(), Verdict::Valid, "{reduced:?}");
+    assert!(reduced.schedules < all.schedules);
+}
+
+#[tokio::test]
+async fn our_service_is_valid_on_every_program() {
+    let server = server().await;
+    for template in program::PROGRAMS {
+        for buyers in [2, 3] {
+            let search = search(&server, ours(), template.name, buyers);
+            let all = run(&search, &mut Dfs::default()).await;
+            assert_eq!(all.verdict(), Verdict::Valid, "{}: {all:?}", template.name);
+            assert!(all.uncontrolled.is_empty(), "{:?}", all.uncontrolled);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lawful_service_is_never_accused() {
+    let server = server().await;
+    for lawful in lawful::LAWFUL {
+        let target = TargetSpec::InProcess(lawful.purchaser());
+        let mut search = search(&server, target, "one-item", 2);
+        search.budget = Budget::Schedules(500);
+        let all = run(&search, &mut Dfs::default()).await;
+        assert_ne!(
+            all.verdict(),
+            Verdict::Violation,
+            "{}: {all:?}",
+            lawful.name
+        );
+        println!("{}: {} after {}", lawful.name, all.verdict(), all.schedules);
+    }
+}
+
+#[tokio::test]
+async fn a_read_without_a_lock_is_found_within_10_schedules() {
+    let server = server().await;
+    let search = search(&server, mutant("unlocked-absolute-write"), "one-item", 2);
+    let found = run(&search, &mut Dfs::default()).await;
+    assert_eq!(found.verdict(), Verdict::Violation);
+    assert!(found.found_at.unwrap() <= 10, "{:?}", found.found_at);
+    let violation = found.violation.unwrap();
+    let names: Vec<_> = violation.violated().map(|finding| &finding.name).collect();
+    assert!(
+        names.contains(&&"stock-gone-is-purchases".to_owned()),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_value_read_before_its_lock_is_found_among_three_buyers() {
+    let server = server().await;
+    let search = search(&server, mutant("stale-after-lock"), "one-item", 3);
+    let found = run(&search, &mut Dfs::default()).await;
+    assert_eq!(found.verdict(), Verdict::Violation);
+}
+
+#[tokio::test]
+async fn one_preemption_finds_what_none_cannot() {
+    let server = server().await;
+    let search = search(&server, mutant("unlocked-absolute-write"), "one-item", 2);
+    assert_eq!(
+        run(&search, &mut Bounded::new(0)).await.verdict(),
+        Verdict::Valid
+    );
+    assert_eq!(
+        run(&search, &mut Bounded::new(1)).await.verdict(),
+        Verdict::Violation
+    );
+}
+
+#[tokio::test]
+async fn every_mutant_meant_for_the_explorer_is_found_by_it() {
+    let server = server().await;
+    for mutant in mutants::MUTANTS {
+        // What only overlapping statements show, and what shows between processes, is elsewhere.
+        if mutant.name == "once-by-not-exists" || mutant.replicas > 1 {
+            continue;
+        }
+        for detector in mutant.detectors {
+            let Detector::Explorer(program) = detector else {
+                continue;
+            };
+            let target = TargetSpec::InProcess(mutant.purchaser());
+            let mut verdict = Verdict::Inconclusive;
+            for buyers in [2, 3] {
+                let mut search = search(&server, target.clone(), program, buyers);
+                search.budget = Budget::Schedules(500);
+                let found = run(&search, &mut Dfs::default()).await;
+                println!(
+                    "{} on {program}, {buyers} buyers: {} after {} {:?} {:?}",
+                    mutant.name,
+                    found.verdict(),
+                    found.schedules,
+                    found.lost,
+                    found.repeated
+                );
+                verdict = found.verdict();
+                if verdict == Verdict::Violation {
+                    break;
+                }
+            }
+            assert_eq!(verdict, Verdict::Violation, "{} on {program}", mutant.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_paths_that_lock_in_opposite_orders_are_found_as_a_deadlock() {
+    let server = server().await;
+    let target = mutant("wallet-before-item");
+    let search = search(&server, target, "double-click-half-keyed", 2);
+    let found = run(&search, &mut Dfs::default()).await;
+    let violation = found.violation.expect("a deadlock");
+    let names: Vec<_> = violation.violated().map(|finding| &*finding.name).collect();
+    assert_eq!(names, ["no-deadlock"]);
+    // Without waiting for anybody's time-out.
+    assert!(
+        found.elapsed < Duration::from_secs(5),
+        "{:?}",
+        found.elapsed
+    );
+}
+
+#[tokio::test]
+async fn a_budget_that_runs_out_is_no_pass() {
+    let server = server().await;
+    let mut search = search(&server, ours(), "one-item", 2);
+    search.budget = Budget::Schedules(5);
+    let some = run(&search, &mut Exhaustive::default()).await;
+    assert_eq!((some.verdict(), some.schedules), (Verdict::Inconclusive, 5));
+    search.budget = Budget::Schedules(12);
+    let all = run(&search, &mut Exhaustive::default()).await;
+    assert_eq!(all.verdict(), Verdict::Valid, "as many as there are");
+}
+
+#[tokio::test]
+async fn the_same_seed_makes_the_same_runs_whatever_the_number_of_workers() {
+    let server = server().await;
+    let mut search = search(&server, ours(), "one-item", 3);
+    search.budget = Budget::Schedules(60);
+    let seed = Seed(0x5eed);
+    let strategies: [fn(Seed) -> Box<dyn Strategy>; 2] = [
+        |seed| Box::new(Random::new(seed)),
+        |_| Box::new(Dfs::default()),
+    ];
+    for strategy in strategies {
+        search.workers = 1;
+        let first = record(&search, strategy(seed).as_mut()).await;
+        search.workers = 2;
+        let second = record(&search, strategy(seed).as_mut()).await;
+        assert_eq!(first.len(), 60);
+        for (first, second) in first.iter().zip(&second) {
+            assert_eq!(first, second);
+        }
+        assert_eq!(first, second);
+    }
+    let other = record(&search, &mut Random::new(Seed(1))).await;
+    assert_ne!(other, record(&search, &mut Random::new(Seed(2))).await);
+}
+
+/// A service that is ours, beside a job of its own that reads the shop all the time.
+const WITH_A_JOB: BuildPurchaser = BuildPurchaser {
+    name: "with-a-job",
+    build: |pool| {
+        let options = pool.connect_options();
+        tokio::spawn(async move {
+            let mut connection = options.connect().await.unwrap();
+            // Ends with its connection.
+            while sqlx::query("select count(*) from item")
+                .execute(&mut connection)
+                .await
+                .is_ok()
+            {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        (OURS.build)(pool)
+    },
+};
+
+#[tokio::test]
+async fn a_job_of_no_request_passes_and_is_named() {
+    let server = server().await;
+    let search = search(&server, TargetSpec::InProcess(WITH_A_JOB), "one-item", 2);
+    let all = run(&search, &mut Dfs::default()).await;
+    assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
+    let named: Vec<_> = all.uncontrolled.keys().map(String::as_str).collect();
+    assert_eq!(named, ["select count(*) from item"]);
+}
+
+/// A service whose requests send two statements at once.
+mod two_at_once {
+    use futures::future::{BoxFuture, FutureExt};
+    use purchase_service::order::{IdempotencyKey, Order};
+    use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
+    use rowlock::target::{BuildPurchaser, OURS};
+    use sqlx::PgPool;
+    use std::sync::Arc;
+
+    pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
+        name: "two-at-once",
+        build: |pool| {
+            let ours = (OURS.build)(pool.clone());
+            Arc::new(TwoAtOnce { ours, pool })
+        },
+    };
+
+    struct TwoAtOnce {
+        ours: Arc<dyn Purchaser>,
+        pool: PgPool,
+    }
+
+    impl Purchaser for TwoAtOnce {
+        fn purchase(
+            self: Arc<Self>,
+            order: Order,
+            key: Option<IdempotencyKey>,
+        ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
+            async move {
+                let count = || sqlx::query("select count(*) from purchase").execute(&self.pool);
+                let (one, two) = tokio::join!(count(), count());
+                one.and(two).unwrap();
+                self.ours.clone().purchase(order, key).await
+            }
+            .boxed()
+        }
+    }
+}
+
+#[tokio::test]
+async fn lost_control_is_inconclusive_and_says_why() {
+    let server = server().await;
+    let target = TargetSpec::InProcess(two_at_once::TARGET);
+    let mut search = search(&server, target, "one-item", 2);
+    search.budget = Budget::Schedules(2);
+    let lost = run(&search, &mut Dfs::default()).await;
+    assert_eq!(lost.verdict(), Verdict::Inconclusive, "{lost:?}");
+    let why: Vec<_> = lost.lost.keys().collect();
+    assert!(
+        why.iter()
+            .any(|why| why.contains("several statements at once")),
+        "{why:?}"
+    );
+}
+
+/// This process's resident memory, in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_thousand_schedules_leave_nothing_behind() {
+    let server = server().await;
+    let mut search = search(&server, ours(), "one-item", 2);
+    let mut measure = async |schedules, seed| {
+        search.budget = Budget::Schedules(schedules);
+        let all = run(&search, &mut Random::new(Seed(seed))).await;
+        assert_eq!(all.schedules, schedules);
+        resident_kib()
+    };
+    let before = measure(200, 1).await;
+    let after = measure(1_000, 2).await;
+    assert!(after < before + 16 * 1024, "{before} KiB, then {after} KiB");
+
+    let database = server.create_database("after").await.unwrap();
+    let mut connection = database.options().connect().await.unwrap();
+    let others = "select count(*) from pg_stat_activity
+                  where backend_type = 'client backend' and pid <> pg_backend_pid()";
+    let locks = "select count(*) from pg_locks where pid <> pg_backend_pid()";
+    let databases = "select count(*) from pg_database where datname like 'trial%'";
+    for query in [others, locks, databases] {
+        let count: i64 = sqlx::query_scalar(query)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(count, 0, "{query}");
+    }
+}

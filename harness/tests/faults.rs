@@ -1,0 +1,188 @@
+//! Faults on the real thing: they take place, the right service bears them all, and each wrong
+//! one is caught where it is wrong.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rowlock::fault::campaign::{self, Campaign, Plan};
+use rowlock::fault::play::Played;
+use rowlock::fault::{Case, gentle_faults, matrix};
+use rowlock::history::{Completion, Operation};
+use rowlock::mutants;
+use rowlock::postgres;
+use rowlock::progress::Progress;
+use rowlock::seed::Seed;
+use rowlock::target::TargetSpec;
+use rowlock::verdict::Verdict;
+use rowlock::world::Setting;
+
+/// Runs `plan` against our service, or against the mutant of that name, in processes of its own.
+async fn run(mutant: Option<&str>, plan: Plan) -> Campaign {
+    let rowlock = Path::new(env!("CARGO_BIN_EXE_rowlock"));
+    let target = match mutant {
+        None => TargetSpec::ours(rowlock, 1),
+        Some(name) => TargetSpec::mutant(rowlock, mutants::find(name).expect(name).purchaser(), 1),
+    };
+    let progress = Progress::hidden();
+    let setting = Setting {
+        server: postgres::shared_local().await,
+        target: &target,
+        target_env: Vec::new(),
+        seed: Seed(3),
+        buyers: 0,
+        stocks: Vec::new(),
+        patience: Duration::from_secs(30),
+        progress: &progress,
+    };
+    campaign::run(&setting, &plan)
+        .await
+        .expect("the environment is well")
+}
+
+fn only(cases: &[&str]) -> Plan {
+    let cases = cases.iter().map(|case| case.parse::<Case>().expect(case));
+    Plan {
+        faults: Vec::new(),
+        only: cases.collect(),
+    }
+}
+
+/// The checks that a case violates.
+fn violated(played: &Played) -> Vec<&str> {
+    let violated = played.findings.iter();
+    violated
+        .filter(|finding| finding.verdict() == Some(Verdict::Violation))
+        .map(|finding| finding.name.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_right_service_bears_every_fault_at_every_step() {
+    let plan = Plan {
+        faults: gentle_faults(),
+        only: Vec::new(),
+    };
+    let campaign = run(None, plan).await;
+    assert_eq!(
+        campaign.verdict,
+        Verdict::Valid,
+        "{}",
+        matrix::render(&campaign, "")
+    );
+    assert_eq!(campaign.steps["purchase"].len(), 8, "{:?}", campaign.steps);
+    assert_eq!(campaign.played.len(), (8 + 4 + 4) * 13 * 2);
+}
+
+/// What our service answers, and whether its purchase exists, says whether the fault took place.
+#[tokio::test]
+async fn each_fault_does_to_the_commit_what_its_name_says() {
+    let expected = [
+        ("purchase.8.drop-before", Some(500)),
+        ("purchase.8.drop-after", Some(500)),
+        ("purchase.8.terminate-idle", Some(500)),
+        ("purchase.8.terminate-running", Some(500)),
+        ("purchase.8.error-40001", Some(200)),
+        ("purchase.8.error-23514", Some(500)),
+        ("purchase.8.stall", Some(500)),
+        ("purchase.8.client-abort", None),
+    ];
+    let campaign = run(None, only(&expected.map(|(case, _)| case))).await;
+    for (case, status) in expected {
+        let played = campaign
+            .played
+            .iter()
+            .find(|played| played.case.to_string() == case);
+        let played = played.expect(case);
+        assert_eq!(
+            played.verdict,
+            Verdict::Valid,
+            "{case}: {:?}",
+            played.findings
+        );
+        assert_eq!(played.operations[0].status, status, "{case}");
+    }
+    // The retry's receipt tells a commit that was executed from one that never was.
+    let receipt = |case: &str| {
+        let played = campaign
+            .played
+            .iter()
+            .find(|played| played.case.to_string() == case);
+        let retry: &Operation = played.expect(case).operations.last().expect(case);
+        match &retry.completion {
+            Completion::Ok(receipt) => receipt.balance_left,
+            other => panic!("{case}: the retry was answered {other:?}"),
+        }
+    };
+    assert_eq!(
+        receipt("purchase.8.drop-after"),
+        receipt("purchase.8.drop-before")
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_begin_shows_as_an_open_transaction() {
+    let campaign = run(Some("cancelled-begin"), only(&["purchase.1.client-abort"])).await;
+    let [played] = campaign.played.as_slice() else {
+        panic!("one case")
+    };
+    assert_eq!(played.sql.to_uppercase(), "BEGIN");
+    assert!(
+        violated(played).contains(&"no-open-transaction"),
+        "{:?}",
+        matrix::complaints(played)
+    );
+}
+
+/// Where a mutant's chosen statement stands among its steps.
+async fn step_of(mutant: &str, sql: &str) -> usize {
+    let campaign = run(Some(mutant), only(&["purchase.1.error-40001"])).await;
+    let steps = &campaign.steps["purchase"];
+    let place = steps
+        .iter()
+        .rposition(|step| step.to_lowercase().contains(sql));
+    place.unwrap_or_else(|| panic!("{mutant} has no {sql:?} in {steps:?}")) + 1
+}
+
+/// Asserts that `fault` at the last step that contains `sql` makes `mutant` violate one of
+/// `checks`.
+async fn assert_caught(mutant: &str, sql: &str, fault: &str, checks: &[&str]) {
+    let case = format!("purchase.{}.{fault}", step_of(mutant, sql).await);
+    let campaign = run(Some(mutant), only(&[&case])).await;
+    let violated = violated(&campaign.played[0]);
+    let caught = checks.iter().any(|check| violated.contains(check));
+    assert!(
+        caught,
+        "{mutant} at {case}: {:?}",
+        campaign.played[0].findings
+    );
+}
+
+#[tokio::test]
+async fn an_answer_before_the_commit_is_caught_when_the_commit_is_dropped() {
+    let checks = ["acknowledged-is-purchased"];
+    assert_caught("answer-before-commit", "commit", "drop-before", &checks).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_answers_rollback_is_caught() {
+    let checks = ["acknowledged-is-purchased"];
+    assert_caught(
+        "swallowed-statement-error",
+        "insert",
+        "error-XX000",
+        &checks,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_debit_without_its_decrement_is_caught() {
+    let checks = ["balance-gone-is-prices", "balance-gone-is-answers"];
+    assert_caught("two-transactions", "update item", "drop-before", &checks).await;
+}
+
+#[tokio::test]
+async fn a_retry_without_a_key_is_caught_as_a_double_charge() {
+    let checks = ["purchased-is-answered", "balance-gone-is-answers"];
+    assert_caught("retry-of-lost-commit", "commit", "drop-after", &checks).await;
+}

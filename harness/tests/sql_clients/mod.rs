@@ -1,0 +1,203 @@
+//! Clients that send plain SQL through the gate, for what the explorer must do on any program.
+//!
+//! Each client is a connection of its own and runs a list of statements; its answer is what they
+//! brought. The same conductor and strategies as for services, without HTTP and without a shop.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rowlock::explorer::footprints::Footprints;
+use rowlock::explorer::monitor::Monitor;
+use rowlock::explorer::{
+    Bounds, Chooser, Conductor, Control, Next, Outcome, RequestIndex, Signal, Strategy,
+};
+use rowlock::postgres::{Provider, Server, Settings};
+use rowlock::proxy::{Address, Proxy};
+use rowlock::shop::FinalRows;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What each client sends, statement by statement.
+pub(crate) type Scripts = Vec<Vec<String>>;
+
+/// What a client saw: rows, row counts and SQLSTATEs.
+pub(crate) type Answer = Vec<String>;
+
+type Answered = (Answer, PgConnection);
+
+/// What came of one run, as far as two equivalent interleavings must agree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum End {
+    /// Everybody finished: their answers, and the rows that were left.
+    Finished(Vec<Answer>, Vec<String>),
+    /// These waited for each other.
+    Deadlocked(BTreeSet<RequestIndex>),
+}
+
+/// One finished run.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) end: End,
+    pub(crate) outcome: Outcome,
+}
+
+/// A database with a table of two rows, and connections to it through a proxy.
+pub(crate) struct Clients {
+    pub(crate) conductor: Conductor<Answered>,
+    direct: PgConnection,
+    through_proxy: PgConnectOptions,
+    connections: Vec<Option<PgConnection>>,
+    _proxy: Proxy,
+    _server: Server,
+}
+
+/// A server that leaves deadlocks to the explorer.
+pub(crate) async fn server() -> Server {
+    Server::start(&Settings {
+        provider: Provider::Local,
+        parameters: vec![("deadlock_timeout".to_owned(), "1h".to_owned())],
+        ..Settings::from_env()
+    })
+    .await
+    .unwrap()
+}
+
+impl Clients {
+    pub(crate) async fn open(schema: &str) -> Clients {
+        let server = server().await;
+        let database = server.create_database("clients").await.unwrap();
+        let mut direct = database.options().connect().await.unwrap();
+        let schema = sqlx::raw_sql(AssertSqlSafe(schema.to_owned()));
+        direct.execute(schema).await.unwrap();
+        let proxy = Proxy::start(Address::of(&database.options()))
+            .await
+            .unwrap();
+        let url = database.url_through(proxy.control().address());
+        let mut monitor = Monitor::open(database.options()).await.unwrap();
+        let footprints = Footprints::new(monitor.catalog().await.unwrap());
+        let control = proxy.control().clone();
+        Clients {
+            conductor: Conductor::new(control, monitor, footprints, Bounds::default()),
+            direct,
+            through_proxy: url.parse().unwrap(),
+            connections: Vec::new(),
+            _proxy: proxy,
+            _server: server,
+        }
+    }
+
+    /// Runs `scripts` once, after `reset`; `rows` is the query for what is left.
+    pub(crate) async fn run(
+        &mut self,
+        reset: &str,
+        scripts: &Scripts,
+        rows: &str,
+        chooser: &mut dyn Chooser,
+    ) -> Finished {
+        let reset = sqlx::raw_sql(AssertSqlSafe(reset.to_owned()));
+        self.direct.execute(reset).await.unwrap();
+        self.connect(scripts.len()).await;
+        let connections = &mut self.connections;
+        let begin = |request: RequestIndex, done: UnboundedSender<Signal<Answered>>| {
+            let connection = connections[request.0].take().unwrap();
+            let script = scripts[request.0].clone();
+            tokio::spawn(async move {
+                let answered = play(connection, script).await;
+                let _ = done.send(Signal::Answered(request, answered));
+            });
+        };
+        let conducted = self.conductor.run(scripts.len(), begin, chooser).await;
+        let conducted = conducted.unwrap();
+        let mut answers = Vec::new();
+        for (index, answered) in conducted.answers.into_iter().enumerate() {
+            if let Some(((answer, connection), _)) = answered {
+                self.connections[index] = Some(connection);
+                answers.push(answer);
+            }
+        }
+        let left = sqlx::query(AssertSqlSafe(rows.to_owned()));
+        let left = left.fetch_all(&mut self.direct).await.unwrap();
+        let end = match conducted.deadlock {
+            Some(circle) => End::Deadlocked(circle.into_iter().collect()),
+            None => End::Finished(answers, left.iter().map(text).collect()),
+        };
+        let outcome = Outcome {
+            schedule: conducted.schedule,
+            transcript: conducted.transcript,
+            history: Vec::new(),
+            rows: FinalRows::default(),
+            findings: Vec::new(),
+            control: conducted.control,
+            uncontrolled: conducted.uncontrolled,
+            transitions: conducted.transitions,
+        };
+        Finished { end, outcome }
+    }
+
+    /// Runs all that `strategy` wants, at most `most` runs; gives the different ends and the
+    /// number of runs.
+    pub(crate) async fn explore(
+        &mut self,
+        reset: &str,
+        scripts: &Scripts,
+        rows: &str,
+        strategy: &mut dyn Strategy,
+        most: u64,
+    ) -> (BTreeMap<End, String>, u64) {
+        let mut ends = BTreeMap::new();
+        let mut runs = 0;
+        while runs < most
+            && let Next::Run(mut chooser) = strategy.next()
+        {
+            let finished = self.run(reset, scripts, rows, chooser.as_mut()).await;
+            let schedule = finished.outcome.schedule.to_string();
+            assert_eq!(finished.outcome.control, Control::Kept, "{schedule}");
+            strategy.observe(&finished.outcome);
+            ends.entry(finished.end).or_insert(schedule);
+            runs += 1;
+        }
+        (ends, runs)
+    }
+
+    async fn connect(&mut self, count: usize) {
+        self.connections
+            .resize_with(self.connections.len().max(count), || None);
+        for connection in &mut self.connections {
+            if connection.is_none() {
+                *connection = Some(self.through_proxy.connect().await.unwrap());
+            }
+        }
+    }
+}
+
+async fn play(mut connection: PgConnection, script: Vec<String>) -> Answered {
+    let mut answer = Vec::new();
+    for sql in script {
+        let rows = connection
+            .fetch_all(sqlx::raw_sql(AssertSqlSafe(sql)))
+            .await;
+        match rows {
+            Ok(rows) => answer.extend(rows.iter().map(text)),
+            Err(sqlx::Error::Database(error)) => {
+                answer.push(error.code().unwrap_or_default().into_owned());
+                connection.execute("rollback").await.unwrap();
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (answer, connection)
+}
+
+fn text(row: &PgRow) -> String {
+    let values = (0..row.len()).map(|column| {
+        let value: Option<i64> = row.try_get(column).unwrap();
+        value.map_or("null".to_owned(), |value| value.to_string())
+    });
+    values.collect::<Vec<_>>().join(" ")
+}
