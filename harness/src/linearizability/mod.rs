@@ -14,6 +14,7 @@
 //! nothing of SQL.
 
 mod budget;
+mod choices;
 mod ending;
 mod evident;
 mod fit;

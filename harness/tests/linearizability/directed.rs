@@ -67,3 +67,39 @@ fn a_first_click_without_a_receipt_waits_for_what_its_repeat_tells() {
     assert_agrees(&[&rows(), other, first, repeat], true);
     assert_agrees(&[&rows(), first, repeat], false);
 }
+
+#[test]
+fn a_repeat_states_the_price_that_was_paid() {
+    let first = r#"{"user_id":1,"item_id":1,"key":"k","invoked_ns":0,"completed_ns":1,"ok":{}}"#;
+    let repeat = |price: i64| {
+        let receipt = format!(r#"{{"price":{price}}}"#);
+        format!(
+            r#"{{"user_id":1,"item_id":1,"key":"k","invoked_ns":2,"completed_ns":3,"ok":{receipt}}}"#
+        )
+    };
+    assert_agrees(&[&rows(), first, &repeat(1)], true);
+    assert_agrees(&[&rows(), first, &repeat(2)], false);
+}
+
+#[test]
+fn the_same_purchases_in_another_order_leave_other_receipts() {
+    let rows = rows().replacen(r#""stock": 1"#, r#""stock": 2"#, 1);
+    let repeat = |left: i64| {
+        let receipt = format!(r#"{{"balance_left":{left}}}"#);
+        format!(
+            r#"{{"user_id":1,"item_id":1,"key":"k","invoked_ns":5,"completed_ns":6,"ok":{receipt}}}"#
+        )
+    };
+    for (left, expected) in [(4, true), (3, true), (2, false)] {
+        let lines = [
+            &rows,
+            r#"{"user_id":1,"item_id":1,"invoked_ns":0,"info":"hung_up"}"#,
+            r#"{"user_id":1,"item_id":1,"key":"k","invoked_ns":0,"info":"hung_up"}"#,
+            r#"{"user_id":3,"item_id":2,"invoked_ns":0,"info":"hung_up"}"#,
+            r#"{"user_id":2,"item_id":1,"invoked_ns":1,"completed_ns":2,"fail":"out_of_stock"}"#,
+            r#"{"user_id":2,"item_id":2,"invoked_ns":3,"completed_ns":4,"fail":"out_of_stock"}"#,
+            &repeat(left),
+        ];
+        assert_agrees(&lines, expected);
+    }
+}
