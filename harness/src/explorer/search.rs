@@ -26,7 +26,7 @@ use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// How many runs are under way at a time.
-pub const WINDOW: usize = 4;
+pub const WINDOW: usize = 8;
 
 /// What every worker needs.
 #[derive(Debug, Clone)]

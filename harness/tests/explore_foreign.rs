@@ -1,0 +1,72 @@
+//! The explorer on services in another language, in several processes, unchanged.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{Sandbox, assert_exit, stdout};
+
+/// The interpreter that has psycopg, or `None` with the reason on standard output.
+fn python() -> Option<String> {
+    let python = std::env::var("ROWLOCK_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let imports = Command::new(&python)
+        .args(["-c", "import psycopg"])
+        .output();
+    if imports.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    println!("skipped: {python} has no psycopg");
+    None
+}
+
+/// Explores a shop in Python with two processes of `pool` connections each.
+fn explore(shop: &str, buyers: usize, pool: usize, code: i32) -> Option<String> {
+    let python = python()?;
+    let sandbox = Sandbox::new();
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/targets")
+        .join(shop);
+    let shop = shop.to_str().unwrap();
+    let pool = format!("POOL_SIZE={pool}");
+    let service = shlex::try_join(["env", "WORKERS=2", &pool, &python, shop]).unwrap();
+    let arguments = format!("explore one-item --postgres local --buyers {buyers}");
+    let mut rowlock = sandbox.rowlock(&arguments);
+    let output = rowlock.args(["--service-cmd", &service]).output().unwrap();
+    assert_exit(&output, code);
+    sandbox.wait_until_clean();
+    Some(stdout(&output))
+}
+
+#[test]
+fn a_right_shop_in_python_is_valid_in_every_interleaving() {
+    if let Some(report) = explore("shop_right.py", 2, 4, 0) {
+        assert!(report.contains("valid\n  8 schedules"), "{report}");
+    }
+}
+
+#[test]
+fn a_read_without_a_lock_in_python_is_found() {
+    if let Some(report) = explore("shop_unlocked.py", 2, 4, 1) {
+        assert!(report.contains("stock-gone-is-purchases"), "{report}");
+    }
+}
+
+#[test]
+fn a_value_read_before_its_lock_in_python_is_found_among_three_buyers() {
+    if let Some(report) = explore("shop_stale.py", 3, 4, 1) {
+        assert!(report.contains("stock-gone-is-purchases"), "{report}");
+    }
+}
+
+#[test]
+fn a_pool_of_one_connection_is_waited_for_inside_the_application() {
+    if let Some(report) = explore("shop_right.py", 3, 1, 0) {
+        assert!(report.contains("waited inside the application"), "{report}");
+    }
+}
