@@ -78,9 +78,7 @@ pub enum Detector {
     Scenario(&'static str),
     /// The fault of this name, at some step of a request.
     Fault(&'static str),
-    /// The explorer, on the program of this name: `one-item` (two buyers of its last unit, or of
-    /// one of many), `one-wallet-two-items`, `repeated-key`, `double-click`, or
-    /// `double-click-half-keyed` (one of the two clicks with an Idempotency-Key).
+    /// The explorer, on the program of this name for two buyers.
     Explorer(&'static str),
 }
 

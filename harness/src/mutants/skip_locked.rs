@@ -17,7 +17,7 @@ pub(super) const MUTANT: Mutant = Mutant {
           LOCKED gives inconsistent and unsuitable for general purpose work",
     replicas: 1,
     detectors: &[
-        Detector::Explorer("one-item"),
+        Detector::Explorer("double-click"),
         Detector::Scenario("concurrent-buyers"),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
