@@ -58,6 +58,12 @@ pub enum EnvironmentError {
     /// A worker of the explorer could not be started.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),
+    /// The program cannot be asked of this target.
+    #[error("program {program} repeats an Idempotency-Key, and the target knows no such keys")]
+    NoKeys {
+        /// The program's name.
+        program: String,
+    },
     /// A client could not connect.
     #[error("cannot connect client {index} of {count} to the target")]
     Connect {

@@ -72,7 +72,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn every_outcome_is_also_an_outcome_under_reduction() {
     let runtime = runtime();
     let clients = runtime.block_on(Clients::open(SCHEMA));
-    let clients = std::cell::RefCell::new(clients);
+    let clients = tokio::sync::Mutex::new(clients);
     let config = Config {
         cases: PROGRAMS,
         failure_persistence: None,
@@ -87,7 +87,7 @@ fn every_outcome_is_also_an_outcome_under_reduction() {
     );
     let compared = runner.run(&program(), |scripts| {
         runtime.block_on(async {
-            let clients = &mut *clients.borrow_mut();
+            let clients = &mut *clients.lock().await;
             let mut brute = Exhaustive::default();
             let (all, brute_runs) = clients
                 .explore(RESET, &scripts, ROWS, &mut brute, MANY)

@@ -56,6 +56,14 @@ fn write(text: &mut String, explored: &Exploration) -> std::fmt::Result {
             "  repeated {count} times because control was lost: {why}"
         )?;
     }
+    if explored.stalled > 0 {
+        writeln!(
+            text,
+            "  in {} schedules a request waited inside the application; in which order it lets \
+             them in was not varied",
+            explored.stalled
+        )?;
+    }
     for (sql, count) in &explored.uncontrolled {
         writeln!(
             text,

@@ -1,5 +1,7 @@
 //! Programs: the few simultaneous requests that are worth every interleaving.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::history::Request;
@@ -16,6 +18,18 @@ pub struct Program {
     pub initial: Shop,
     /// The requests; a schedule counts them from 0.
     pub requests: Vec<Request>,
+}
+
+impl Program {
+    /// Whether two requests carry the same `Idempotency-Key`.
+    pub fn repeats_keys(&self) -> bool {
+        let keys: Vec<_> = self
+            .requests
+            .iter()
+            .filter_map(|r| r.key.as_ref())
+            .collect();
+        keys.iter().collect::<HashSet<_>>().len() < keys.len()
+    }
 }
 
 /// A program's name, what it is about, and how to make it for a number of buyers.
@@ -36,13 +50,13 @@ pub const PROGRAMS: &[Template] = &[
         make: one_item,
     },
     Template {
-        name: "one-wallet",
+        name: "one-wallet-two-items",
         about: "one user buys two items at once and has the money for all but one purchase",
         make: one_wallet,
     },
     Template {
         name: "crosswise",
-        about: "two users buy the same two items in opposite orders",
+        about: "two users each buy the same two items, in opposite orders",
         make: crosswise,
     },
     Template {
@@ -51,9 +65,19 @@ pub const PROGRAMS: &[Template] = &[
         make: repeated_key,
     },
     Template {
-        name: "refused-click",
-        about: "one user clicks again and again and can pay once, beside another user",
-        make: refused_click,
+        name: "double-click",
+        about: "one user clicks again and again, without a key, and can pay for it all",
+        make: double_click,
+    },
+    Template {
+        name: "double-click-half-keyed",
+        about: "the same, with a key of its own for every other click",
+        make: double_click_half_keyed,
+    },
+    Template {
+        name: "double-click-refused",
+        about: "one user clicks again and again and can pay once; a third request is another user's",
+        make: double_click_refused,
     },
 ];
 
@@ -103,7 +127,7 @@ fn crosswise(buyers: i64) -> (Shop, Vec<Request>) {
         .wallet(1, buyers * PRICE)
         .wallet(2, buyers * PRICE);
     // User 1 buys item 1 and then 2, user 2 item 2 and then 1.
-    let request = |turn| Request::new(1 + turn % 2, 1 + (turn + turn / 2) % 2);
+    let request = |turn| Request::new(1 + turn / 2 % 2, 1 + (turn + turn / 2) % 2);
     (shop, (0..buyers).map(request).collect())
 }
 
@@ -115,7 +139,23 @@ fn repeated_key(buyers: i64) -> (Shop, Vec<Request>) {
     (shop, (0..buyers).map(|_| request.clone()).collect())
 }
 
-fn refused_click(buyers: i64) -> (Shop, Vec<Request>) {
+fn double_click(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, buyers)
+        .wallet(1, buyers * PRICE);
+    (shop, (0..buyers).map(|_| Request::new(1, 1)).collect())
+}
+
+fn double_click_half_keyed(buyers: i64) -> (Shop, Vec<Request>) {
+    let (shop, requests) = double_click(buyers);
+    let keyed = |(click, request): (usize, Request)| match click % 2 {
+        0 => request.with_key(format!("click-{click}")),
+        _ => request,
+    };
+    (shop, requests.into_iter().enumerate().map(keyed).collect())
+}
+
+fn double_click_refused(buyers: i64) -> (Shop, Vec<Request>) {
     let shop = Shop::default()
         .item(1, PRICE, buyers)
         .wallet(1, 2 * PRICE - 1)

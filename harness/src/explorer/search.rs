@@ -18,6 +18,7 @@ use super::outcome::{Control, Outcome};
 use super::place::PlaceSpent;
 use super::program::Program;
 use super::strategy::{Next, Strategy};
+use super::transcript::Event;
 use super::worker::{Report, Worker};
 use crate::postgres::Server;
 use crate::target::TargetSpec;
@@ -85,6 +86,8 @@ pub struct Exploration {
     pub repeated: BTreeMap<String, u64>,
     /// Steps that belonged to no request, by their SQL.
     pub uncontrolled: BTreeMap<String, u64>,
+    /// Runs in which a request waited inside the application.
+    pub stalled: u64,
     /// Runs with a violation.
     pub violations: u64,
     /// The first of them.
@@ -229,6 +232,7 @@ impl Progress {
                 lost: BTreeMap::new(),
                 repeated: BTreeMap::new(),
                 uncontrolled: BTreeMap::new(),
+                stalled: 0,
                 violations: 0,
                 violation: None,
                 found_at: None,
@@ -290,6 +294,8 @@ impl Progress {
         for (sql, count) in &outcome.uncontrolled {
             *found.uncontrolled.entry(sql.clone()).or_default() += count;
         }
+        let is_stall = |event: &Event| matches!(event, Event::Stalled { .. });
+        found.stalled += u64::from(outcome.transcript.events.iter().any(is_stall));
         let is_violation = outcome.verdict() == Verdict::Violation;
         if is_violation {
             found.violations += 1;

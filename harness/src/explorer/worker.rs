@@ -123,6 +123,11 @@ async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
     let server = setup.server.clone();
     let checks = setup.checks.clone();
     let mut place = Place::open(server, &setup.target, setup.bounds, checks).await?;
+    if setup.program.repeats_keys() && !place.capabilities().idempotency_keys {
+        let program = setup.program.name.clone();
+        place.close().await?;
+        return Err(EnvironmentError::NoKeys { program });
+    }
     place.warm_up(&setup.program).await?;
     Ok(place)
 }

@@ -1,0 +1,105 @@
+//! The strategies that leave something to chance find what they promise, as often as they promise.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod sql_clients;
+
+use rowlock::explorer::strategies::{Dfs, Overlap, Pct, Random};
+use rowlock::explorer::{Next, Strategy};
+use rowlock::seed::Seed;
+use sql_clients::{Clients, End, Scripts};
+
+const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null);
+                      create table u (v bigint not null)";
+const RESET: &str = "delete from t; insert into t values (1, 0); delete from u";
+const SEED: Seed = Seed(0x5eed);
+
+/// A value that is there only between two statements of one client: a bug of depth 2.
+fn short_lived() -> Scripts {
+    let set = |v| format!("update t set v = {v} where id = 1");
+    vec![
+        vec![set(1), set(0)],
+        vec!["select v from t where id = 1".to_owned()],
+    ]
+}
+
+/// How many of `runs` runs see the short-lived value.
+async fn sightings(strategy: &mut dyn Strategy, runs: u64) -> u64 {
+    let mut clients = Clients::open(SCHEMA).await;
+    let mut seen = 0;
+    for _ in 0..runs {
+        let Next::Run(mut chooser) = strategy.next() else {
+            panic!("a random strategy goes on for ever");
+        };
+        let rows = "select v from t";
+        let finished = clients
+            .run(RESET, &short_lived(), rows, chooser.as_mut())
+            .await;
+        strategy.observe(&finished.outcome);
+        let End::Finished(answers, _) = finished.end else {
+            panic!("nothing here waits for two");
+        };
+        seen += u64::from(answers[1] == ["1"]);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn pct_finds_a_bug_of_depth_2_as_often_as_it_promises() {
+    const RUNS: u64 = 400;
+    let mut pct = Pct::new(SEED, 2, 2);
+    let seen = sightings(&mut pct, RUNS).await;
+    let promised = pct.probability();
+    assert!(
+        (promised - 1.0 / 6.0).abs() < 1e-9,
+        "2 requests and 3 steps: {promised}"
+    );
+    // Three standard deviations of a binomial below its mean; the seed makes it one number.
+    let mean = RUNS as f64 * promised;
+    let least = mean - 3.0 * (mean * (1.0 - promised)).sqrt();
+    assert!(seen as f64 >= least, "{seen} of {RUNS}, promised {mean:.0}");
+}
+
+#[tokio::test]
+async fn pct_of_depth_1_changes_no_priority_and_cannot_find_it() {
+    assert_eq!(sightings(&mut Pct::new(SEED, 2, 1), 50).await, 0);
+}
+
+#[tokio::test]
+async fn random_choices_are_uniform() {
+    const RUNS: u64 = 400;
+    // A first (1/2), then B (1/2): a quarter of all runs.
+    let seen = sightings(&mut Random::new(SEED), RUNS).await;
+    assert!((70..=130).contains(&seen), "{seen} of {RUNS}");
+}
+
+#[tokio::test]
+async fn only_overlapping_statements_insert_twice_where_nothing_exists() {
+    let mut clients = Clients::open(SCHEMA).await;
+    let once = "insert into u select 1 where not exists (select from u)".to_owned();
+    let scripts = vec![vec![once.clone()], vec![once]];
+    let rows = "select v from u";
+    let twice = |end: &End| matches!(end, End::Finished(_, rows) if rows.len() == 2);
+
+    let serial = clients
+        .explore(RESET, &scripts, rows, &mut Dfs::default(), 100)
+        .await;
+    assert!(!serial.0.keys().any(twice), "{:?}", serial.0);
+
+    let mut overlap = Overlap::default();
+    let mut runs = 0;
+    loop {
+        let (ends, ran) = clients
+            .explore(RESET, &scripts, rows, &mut overlap, 50)
+            .await;
+        runs += ran;
+        if ends.keys().any(twice) {
+            println!("inserted twice within {runs} runs");
+            break;
+        }
+        assert!(runs < 5_000, "not once in {runs} runs");
+    }
+}
