@@ -4,6 +4,7 @@ mod check;
 mod common;
 mod explore;
 mod faults;
+mod mutants;
 mod output;
 mod replay;
 mod run;
@@ -54,6 +55,8 @@ enum Command {
     Explore(explore::ExploreArgs),
     /// Run the schedules of witnesses again: exit code 1 where one is violated again
     Replay(replay::ReplayArgs),
+    /// Prove the harness: it must catch each broken service of its gallery and accuse no right one
+    Mutants(mutants::MutantsArgs),
     /// List the scenarios, the programs to explore and the invariants
     List,
     /// Decide whether recorded histories are linearizable, and name what contradicts it
@@ -143,6 +146,7 @@ impl Cli {
             Command::Faults(args) => faults::faults(args).await,
             Command::Explore(args) => explore::explore(args).await,
             Command::Replay(args) => replay::replay_all(args).await,
+            Command::Mutants(args) => mutants::mutants(args).await,
             Command::List => list(),
             Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,
