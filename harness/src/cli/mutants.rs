@@ -80,6 +80,7 @@ async fn tour(
     let server = Server::start(&args.postgres.settings()).await?;
     let exploring = Arc::new(Server::start(&args.postgres.exploring()).await?);
     let tour = Tour {
+        baseline: Exhibit::BASELINE,
         rowlock: &rowlock,
         server: &server,
         exploring: &exploring,

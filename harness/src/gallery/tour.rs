@@ -43,6 +43,8 @@ const TARGET_ENV: [(&str, &str); 1] = [("LOCK_TIMEOUT_MS", "3000")];
 /// What a tour needs.
 #[derive(Debug)]
 pub struct Tour<'a> {
+    /// What must pass before anything is shown.
+    pub baseline: Exhibit,
     /// The `rowlock` command, for exhibits that are processes.
     pub rowlock: &'a Path,
     /// For loads and faults.
@@ -61,13 +63,13 @@ pub struct Tour<'a> {
 pub type Toured = (Report, BTreeMap<&'static str, Witness>);
 
 impl Tour<'_> {
-    /// Brings the service itself before every detector, and if none accuses it, every exhibit.
+    /// Brings the baseline before every detector, and if none accuses it, every exhibit.
     ///
     /// # Errors
     /// What kept a witness from being made. What keeps a detector from concluding is a sighting.
     pub async fn run(&self, exhibits: &[Exhibit]) -> Result<Toured, EnvironmentError> {
         let start = Instant::now();
-        let (mut rows, mut witnesses) = self.show(&[Exhibit::BASELINE]).await?;
+        let (mut rows, mut witnesses) = self.show(&[self.baseline]).await?;
         let is_right = rows.iter().all(|row| row.standing() == Standing::Acquitted);
         if is_right {
             let (shown, caught) = self.show(exhibits).await?;
