@@ -32,7 +32,7 @@ pub fn render(report: &Report) -> String {
             write_rows(&mut text, title, &rows, name_width);
         }
     }
-    write_legend(&mut text);
+    write_legend(&mut text, report);
     write_stress(&mut text, report, name_width);
     for row in &report.rows {
         write_notes(&mut text, row);
@@ -105,7 +105,7 @@ fn seconds(ms: u64) -> String {
     }
 }
 
-fn write_legend(text: &mut String) {
+fn write_legend(text: &mut String, report: &Report) {
     let units = COLUMNS.map(|column| (column.name(), column.unit()));
     let of = |unit| {
         let names = units.iter().filter(|(_, known)| *known == unit);
@@ -118,11 +118,20 @@ fn write_legend(text: &mut String) {
          ?  inconclusive: neither caught nor valid\n\
          runs are trials ({}), cases ({}) or schedules ({});\n\
          a scenario's trials all run before one is judged, the other two end with the first \
-         detection",
+         detection;\n\
+         a right service meets every fault and program in full, a mutant those that must catch \
+         it, and a sample of the others",
         of("trial"),
         of("case"),
         of("schedule"),
     );
+    if report
+        .rows
+        .iter()
+        .any(|row| row.cells.len() < COLUMNS.len())
+    {
+        let _ = writeln!(text, "-  not run");
+    }
 }
 
 fn write_stress(text: &mut String, report: &Report, name_width: usize) {
@@ -168,7 +177,8 @@ fn write_notes(text: &mut String, row: &Row) {
             };
             let _ = writeln!(text, "  {}: {why}", cell.detector.name());
         }
-    } else {
+    }
+    if row.standing() == Standing::Caught {
         for cell in row.missed() {
             let why = cell
                 .sighting
