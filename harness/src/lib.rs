@@ -35,5 +35,6 @@ pub mod verdict;
 
 pub mod explorer;
 
+pub mod gallery;
 pub mod mutants;
 pub mod proxy;

@@ -44,6 +44,7 @@ fn only(cases: &[&str]) -> Plan {
     Plan {
         faults: Vec::new(),
         only: cases.collect(),
+        until_violation: false,
     }
 }
 
@@ -61,6 +62,7 @@ async fn the_right_service_bears_every_fault_at_every_step() {
     let plan = Plan {
         faults: gentle_faults(),
         only: Vec::new(),
+        until_violation: false,
     };
     let campaign = run(None, plan).await;
     assert_eq!(

@@ -2,6 +2,7 @@
 //! flags that make it again.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,6 +45,18 @@ pub(super) async fn conclude<T>(
     };
     eprintln!("{why}\nnothing is concluded; to try again:\n  rowlock {again}");
     Ok(Err(ExitCode::from(code)))
+}
+
+/// Writes what `render` gives to `path`, if there is one.
+pub(super) fn write_junit<E: std::error::Error + Send + Sync + 'static>(
+    path: Option<&Path>,
+    render: impl FnOnce() -> Result<String, E>,
+) -> anyhow::Result<()> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let xml = render().context("the report does not fit into XML")?;
+    std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl PostgresArgs {
@@ -107,11 +120,7 @@ impl CommonArgs {
         &self,
         render: impl FnOnce() -> Result<String, E>,
     ) -> anyhow::Result<()> {
-        let Some(path) = &self.junit else {
-            return Ok(());
-        };
-        let xml = render().context("the report does not fit into XML")?;
-        std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))
+        write_junit(self.junit.as_deref(), render)
     }
 
     /// What is verified.

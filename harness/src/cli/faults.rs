@@ -84,6 +84,7 @@ async fn measure(
     let plan = Plan {
         faults,
         only: args.cases.clone(),
+        until_violation: false,
     };
     let campaign = campaign::run(&setting, &plan).await?;
     let (postgres, target) = (server.description(), target.describe());

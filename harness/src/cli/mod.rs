@@ -4,6 +4,7 @@ mod check;
 mod common;
 mod explore;
 mod faults;
+mod mutants;
 mod output;
 mod replay;
 mod run;
@@ -54,6 +55,8 @@ enum Command {
     Explore(explore::ExploreArgs),
     /// Run the schedules of witnesses again: exit code 1 where one is violated again
     Replay(replay::ReplayArgs),
+    /// Prove the harness: it must catch each broken service of its gallery and accuse no right one
+    Mutants(mutants::MutantsArgs),
     /// List the scenarios, the programs to explore and the invariants
     List,
     /// Decide whether recorded histories are linearizable, and name what contradicts it
@@ -135,6 +138,15 @@ fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
 }
 
 impl Cli {
+    /// What is logged unless RUST_LOG says otherwise. What a target in this process complains
+    /// about is for the verdict to say; a process that is the service speaks for itself.
+    pub fn log_filter(&self) -> &'static str {
+        match self.command {
+            Command::Serve(_) | Command::Target(_) => "warn,sqlx=error,sqlx_core=error",
+            _ => "warn,sqlx=error,sqlx_core=error,purchase_service=off",
+        }
+    }
+
     /// Does what the command line says, and gives the process's exit code.
     pub async fn execute(self) -> ExitCode {
         let done = match self.command {
@@ -143,6 +155,7 @@ impl Cli {
             Command::Faults(args) => faults::faults(args).await,
             Command::Explore(args) => explore::explore(args).await,
             Command::Replay(args) => replay::replay_all(args).await,
+            Command::Mutants(args) => mutants::mutants(args).await,
             Command::List => list(),
             Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,

@@ -1,4 +1,7 @@
 //! `rowlock replay`: witnesses run again, as evidence and as regression tests.
+//!
+//! Unless a service is named, a witness of one of our mutants runs on that mutant, so that a
+//! directory of them proves all of them at once.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,6 +19,7 @@ use crate::explorer::{
 };
 use crate::postgres::Server;
 use crate::progress::Progress;
+use crate::target::TargetSpec;
 use crate::verdict::Verdict;
 
 #[derive(Debug, Args)]
@@ -43,30 +47,39 @@ pub(super) async fn replay_all(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdict> {
-    let files = witness::files(&args.paths)?;
-    let target = args.service.in_process()?;
+    let mut plan = Vec::new();
+    for path in witness::files(&args.paths)? {
+        let witness = Witness::read(&path);
+        let recorded = witness.as_ref().map_or("", |witness| &witness.target);
+        let target = args.service.replaying(recorded)?;
+        plan.push((path, witness, target));
+    }
     progress.say("starting PostgreSQL");
     let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
     output::write(&format!(
         "postgres: {}\ntarget:   {}\n\n",
         server.description(),
-        target.describe()
+        describe(plan.iter().map(|(.., target)| target))
     ))?;
-    let mut solo = Solo::new(Setup {
-        server: Arc::clone(&server),
-        target,
-        program: Program::default(),
-        bounds: Bounds::default(),
-        checks: Vec::new(),
-    });
     // A whole directory gets a line each; one file is shown.
     let is_shown = args.paths.len() == 1 && args.paths[0].is_file();
+    let mut stage = Stage::new(&server);
     let mut verdicts = Vec::new();
-    for path in &files {
+    for (path, witness, target) in plan {
         progress.say(format!("replaying {}", path.display()));
-        verdicts.push(args.replay_file(&mut solo, path, is_shown).await?);
+        let verdict = match witness {
+            Ok(witness) => {
+                let solo = stage.set(target).await?;
+                args.replay_one(solo, &path, &witness, is_shown).await?
+            }
+            Err(error) => {
+                output::write(&format!("{:#}\n", anyhow::Error::new(error)))?;
+                Verdict::Inconclusive
+            }
+        };
+        verdicts.push(verdict);
     }
-    solo.close().await?;
+    stage.clear().await?;
     let Some(server) = Arc::into_inner(server) else {
         bail!("a run outlived its replay");
     };
@@ -74,25 +87,63 @@ async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdi
     Ok(Verdict::compose(verdicts))
 }
 
+/// All targets in a few words.
+fn describe<'a>(mut targets: impl Iterator<Item = &'a TargetSpec>) -> String {
+    let first = targets.next().map_or(String::new(), TargetSpec::describe);
+    match targets.all(|target| target.describe() == first) {
+        true => first,
+        false => "the mutants that the witnesses name".into(),
+    }
+}
+
+/// Where witnesses are replayed, one after another; those of one target on the same place.
+struct Stage<'a> {
+    server: &'a Arc<Server>,
+    set: Option<(String, Solo)>,
+}
+
+impl<'a> Stage<'a> {
+    fn new(server: &'a Arc<Server>) -> Self {
+        Stage { server, set: None }
+    }
+
+    async fn set(&mut self, target: TargetSpec) -> anyhow::Result<&mut Solo> {
+        let name = target.describe();
+        if self.set.as_ref().is_none_or(|(known, _)| *known != name) {
+            self.clear().await?;
+        }
+        let setup = Setup {
+            server: Arc::clone(self.server),
+            target,
+            program: Program::default(),
+            bounds: Bounds::default(),
+            checks: Vec::new(),
+        };
+        let (_, solo) = self.set.get_or_insert_with(|| (name, Solo::new(setup)));
+        Ok(solo)
+    }
+
+    async fn clear(&mut self) -> anyhow::Result<()> {
+        if let Some((_, solo)) = self.set.take() {
+            solo.close().await?;
+        }
+        Ok(())
+    }
+}
+
 impl ReplayArgs {
     /// Replays one witness as often as wanted, and prints what became of it.
-    async fn replay_file(
+    async fn replay_one(
         &self,
         solo: &mut Solo,
         path: &Path,
+        witness: &Witness,
         is_shown: bool,
     ) -> anyhow::Result<Verdict> {
-        let witness = match Witness::read(path) {
-            Ok(witness) => witness,
-            Err(error) => {
-                output::write(&format!("{:#}\n", anyhow::Error::new(error)))?;
-                return Ok(Verdict::Inconclusive);
-            }
-        };
         let mut verdicts = Vec::new();
         let mut worst: Option<(Replayed, _)> = None;
         for _ in 0..self.times {
-            let (replayed, outcome) = replay(solo, &witness).await?;
+            let (replayed, outcome) = replay(solo, witness).await?;
             verdicts.push(replayed.verdict());
             let is_worse = |(known, _): &(Replayed, _)| known.verdict() < replayed.verdict();
             if worst.as_ref().is_none_or(is_worse) {
@@ -113,7 +164,7 @@ impl ReplayArgs {
             ),
         };
         let text = match is_shown {
-            true => self.shown(path, &witness, &worst, &outcome, &counted),
+            true => self.shown(path, witness, &worst, &outcome, &counted),
             false => format!("{}: {worst}{counted}\n", path.display()),
         };
         output::write(&text)?;

@@ -9,7 +9,7 @@ use super::positive;
 use crate::mutants;
 use crate::target::{BuildPurchaser, OURS, START_TIMEOUT, TargetError, TargetSpec};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ServiceArgs {
     /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
     #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
@@ -52,6 +52,21 @@ impl ServiceArgs {
             Some((purchaser, _)) => Ok(TargetSpec::InProcess(purchaser)),
             None => Ok(TargetSpec::InProcess(OURS)),
         }
+    }
+
+    /// What a witness of `recorded` is replayed on: the service that was asked for, and if none
+    /// was, the mutant that is recorded.
+    pub(super) fn replaying(&self, recorded: &str) -> anyhow::Result<TargetSpec> {
+        let name = recorded.strip_prefix("mutant ");
+        let is_mutant = name.is_some_and(|name| mutants::find(name).is_some());
+        if !is_mutant || self.service_cmd.is_some() || self.mutant.is_some() {
+            return self.in_process();
+        }
+        let recorded = ServiceArgs {
+            mutant: name.map(str::to_owned),
+            ..self.clone()
+        };
+        recorded.in_process()
     }
 
     fn program(&self) -> anyhow::Result<TargetSpec> {

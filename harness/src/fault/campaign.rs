@@ -2,7 +2,7 @@
 //! waiting.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::future::try_join_all;
 use futures::try_join;
@@ -26,6 +26,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// Where not empty: these cases only.
     pub only: Vec<Case>,
+    /// Whether to end with the first violation, and leave out what has not begun by then.
+    pub until_violation: bool,
 }
 
 /// What came of all cases.
@@ -77,12 +79,17 @@ pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, Environ
     let (stalls, others): (Vec<_>, Vec<_>) = gentle
         .into_iter()
         .partition(|case| case.fault == Fault::Stall);
+    let common = Common {
+        baselines: &baselines,
+        until_violation: plan.until_violation,
+        is_over: AtomicBool::new(false),
+    };
     let (mut played, others) = try_join!(
-        play_all(setting, &baselines, &stalls, WORKERS),
-        play_all(setting, &baselines, &others, WORKERS)
+        play_all(setting, &common, &stalls, WORKERS),
+        play_all(setting, &common, &others, WORKERS)
     )?;
     played.extend(others);
-    played.extend(play_all(setting, &baselines, &crashes, 1).await?);
+    played.extend(play_all(setting, &common, &crashes, 1).await?);
     played.sort_by_key(|played| played.case);
     let verdict = Verdict::compose(played.iter().map(|played| played.verdict));
     let steps = baselines
@@ -96,6 +103,14 @@ pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, Environ
 }
 
 type Baselines = BTreeMap<Story, Baseline>;
+
+/// What all worlds of a campaign share.
+struct Common<'a> {
+    baselines: &'a Baselines,
+    until_violation: bool,
+    /// Whether no further case is to begin.
+    is_over: AtomicBool,
+}
 
 /// What the target does when nothing is broken, in every story that applies to it.
 async fn measure(setting: &Setting<'_>) -> Result<Baselines, EnvironmentError> {
@@ -153,7 +168,7 @@ fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<Case> {
 /// Plays `cases`, whose faults need the same environment, in `workers` worlds.
 async fn play_all(
     setting: &Setting<'_>,
-    baselines: &Baselines,
+    common: &Common<'_>,
     cases: &[Case],
     workers: usize,
 ) -> Result<Vec<Played>, EnvironmentError> {
@@ -165,7 +180,7 @@ async fn play_all(
         ..setting.clone()
     };
     let next = AtomicUsize::new(0);
-    let work = (0..workers.min(cases.len())).map(|_| work(&setting, baselines, cases, &next));
+    let work = (0..workers.min(cases.len())).map(|_| work(&setting, common, cases, &next));
     Ok(try_join_all(work).await?.concat())
 }
 
@@ -173,7 +188,7 @@ async fn play_all(
 /// more, and another takes its place.
 async fn work(
     setting: &Setting<'_>,
-    baselines: &Baselines,
+    common: &Common<'_>,
     cases: &[Case],
     next: &AtomicUsize,
 ) -> Result<Vec<Played>, EnvironmentError> {
@@ -184,15 +199,18 @@ async fn work(
         steps: Vec::new(),
         pool_size: None,
     };
-    loop {
+    while !common.is_over.load(Ordering::Relaxed) {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(case) = cases.get(index) else { break };
         setting
             .progress
             .say(format!("faults: {} of {}: {case}", index + 1, cases.len()));
-        let baseline = baselines.get(&case.story).unwrap_or(&nothing);
+        let baseline = common.baselines.get(&case.story).unwrap_or(&nothing);
         let played = play(&mut world, &control_of_world, *case, baseline).await?;
         let is_valid = played.verdict == Verdict::Valid;
+        if common.until_violation && played.verdict == Verdict::Violation {
+            common.is_over.store(true, Ordering::Relaxed);
+        }
         all.push(played);
         if !is_valid {
             world.abandon().await?;

@@ -15,6 +15,7 @@ pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     let plan = Plan {
         faults: gentle_faults(),
         only: Vec::new(),
+        until_violation: false,
     };
     let campaign = campaign::run(setting, &plan).await?;
     let stories = [Story::Purchase, Story::Refusal, Story::Repeat];

@@ -113,6 +113,7 @@ pub(crate) async fn campaign(build: BuildPurchaser, fault: Fault) -> Campaign {
     let plan = Plan {
         faults: vec![fault],
         only: Vec::new(),
+        until_violation: false,
     };
     campaign::run(&setting, &plan).await.unwrap()
 }

@@ -1,0 +1,130 @@
+//! `rowlock mutants`: the harness proves itself on services whose bugs are known.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::common::{conclude, write_junit};
+use super::{Format, PostgresArgs, output};
+use crate::explorer::Witness;
+use crate::gallery::{Exhibit, Report, Tour, junit, matrix};
+use crate::postgres::Server;
+use crate::progress::Progress;
+use crate::seed::Seed;
+
+/// Exit codes: 0 each mutant is caught and no lawful service is accused; 1 a mutant survived, or
+/// a right service is accused; 3 something could not be decided.
+#[derive(Debug, Args)]
+pub(super) struct MutantsArgs {
+    #[command(flatten)]
+    postgres: PostgresArgs,
+    /// Only this mutant or lawful service; may be given again
+    #[arg(long = "only", value_name = "NAME", value_parser = super::service::mutant_names())]
+    only: Vec<String>,
+    /// Write a witness NAME.json for each mutant that the explorer catches, for `rowlock replay`
+    #[arg(long, value_name = "DIR")]
+    witness_dir: Option<PathBuf>,
+    /// Also count how often plain stress would have found each: 200 buyers, 20 tries, and 2,000
+    /// buyers, 3 tries
+    #[arg(long)]
+    against_stress: bool,
+    /// Where every random choice comes from; printed with the report
+    #[arg(long, value_name = "SEED")]
+    seed: Option<Seed>,
+    /// How to write the report on standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Also write the report as JUnit XML
+    #[arg(long, value_name = "PATH")]
+    junit: Option<PathBuf>,
+}
+
+pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
+    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
+    let progress = Progress::on_terminal();
+    let again = args.repeat(seed);
+    let toured = conclude(tour(&args, seed, &progress), &progress, &again).await?;
+    let (report, witnesses) = match toured {
+        Ok(toured) => toured,
+        Err(code) => return Ok(code),
+    };
+    if let Some(directory) = &args.witness_dir {
+        write_witnesses(directory, &witnesses)?;
+    }
+    write_junit(args.junit.as_deref(), || junit::render(&report))?;
+    output::write(&match args.format {
+        Format::Human => format!("{}again:    rowlock {again}\n", matrix::render(&report)),
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+    })?;
+    Ok(report.verdict.exit_code())
+}
+
+async fn tour(
+    args: &MutantsArgs,
+    seed: Seed,
+    progress: &Progress,
+) -> anyhow::Result<(Report, BTreeMap<&'static str, Witness>)> {
+    let exhibits = match args.only.as_slice() {
+        [] => Exhibit::all(),
+        names => names
+            .iter()
+            .filter_map(|name| Exhibit::find(name))
+            .collect(),
+    };
+    let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
+    progress.say("starting PostgreSQL");
+    let server = Server::start(&args.postgres.settings()).await?;
+    let exploring = Arc::new(Server::start(&args.postgres.exploring()).await?);
+    let tour = Tour {
+        baseline: Exhibit::BASELINE,
+        rowlock: &rowlock,
+        server: &server,
+        exploring: &exploring,
+        seed,
+        wants_witnesses: args.witness_dir.is_some(),
+        progress,
+    };
+    let (mut report, witnesses) = tour.run(&exhibits).await?;
+    if args.against_stress && report.has_baseline() {
+        for (row, exhibit) in report.rows.iter_mut().skip(1).zip(&exhibits) {
+            row.stress = tour.stress(exhibit).await;
+        }
+    }
+    progress.say("removing what was made");
+    let Some(exploring) = Arc::into_inner(exploring) else {
+        bail!("a worker outlived its search");
+    };
+    exploring.stop().await?;
+    server.stop().await?;
+    Ok((report, witnesses))
+}
+
+fn write_witnesses(
+    directory: &Path,
+    witnesses: &BTreeMap<&'static str, Witness>,
+) -> anyhow::Result<()> {
+    let failed = |path: &Path| format!("cannot write {}", path.display());
+    std::fs::create_dir_all(directory).with_context(|| failed(directory))?;
+    for (name, witness) in witnesses {
+        let path = directory.join(format!("{name}.json"));
+        std::fs::write(&path, witness.to_json()).with_context(|| failed(&path))?;
+    }
+    Ok(())
+}
+
+impl MutantsArgs {
+    /// The command line that makes the same run again.
+    fn repeat(&self, seed: Seed) -> String {
+        let mut words = vec!["mutants".to_owned(), format!("--seed {seed}")];
+        words.extend(self.postgres.repeat());
+        words.extend(self.only.iter().map(|name| format!("--only {name}")));
+        if self.against_stress {
+            words.push("--against-stress".into());
+        }
+        words.join(" ")
+    }
+}

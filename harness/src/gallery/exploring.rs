@@ -1,0 +1,227 @@
+//! Programs under the explorer's strategies.
+//!
+//! Every interleaving of two requests, program by program; then what those cannot show: three
+//! requests at once, and two statements at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::exhibit::{Exhibit, Kind};
+use super::sighting::{Seen, Sighting};
+use crate::explorer::program::{PROGRAMS, Program, Template};
+use crate::explorer::search::{Budget, Setup};
+use crate::explorer::strategies::{Dfs, Overlap, Pct};
+use crate::explorer::{
+    Bounds, Exploration, Outcome, Search, Solo, Strategy, Witness, program, shrink,
+};
+use crate::mutants::Detector;
+use crate::postgres::Server;
+use crate::seed::Seed;
+use crate::target::TargetSpec;
+use crate::verdict::Verdict;
+use crate::world::EnvironmentError;
+
+/// The most schedules of a program under each strategy that is not exhaustive.
+const SAMPLE: u64 = 60;
+
+/// The most schedules of a program, for a mutant that is not expected to be caught by it.
+const GLANCE: u64 = 30;
+
+/// For every interleaving of two requests there is this much time.
+const EXHAUSTION: Duration = Duration::from_secs(60);
+
+/// The most runs to make a violation smaller.
+const SHRINKING: usize = 120;
+
+/// Ordering constraints of the bugs that are looked for among three requests.
+const DEPTH: usize = 3;
+
+/// How many schedules of one search run at a time. Other exhibits take the other core.
+const WORKERS: usize = 2;
+
+/// Where and how an exhibit is explored.
+#[derive(Debug)]
+pub(super) struct Explorer<'a> {
+    /// Breaks no deadlock by itself.
+    pub(super) server: &'a Arc<Server>,
+    pub(super) target: TargetSpec,
+    pub(super) seed: Seed,
+    /// Whether a violation is shrunk to a witness.
+    pub(super) wants_witness: bool,
+}
+
+/// One search of the plan.
+struct Look {
+    program: Program,
+    how: How,
+    budget: Budget,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Exhaustive,
+    Overlapping,
+    Probabilistic,
+}
+
+impl Explorer<'_> {
+    /// Explores `exhibit`: every program in full, or for a mutant, first those that must catch it
+    /// and then a glance at the others, until it is caught.
+    ///
+    /// # Errors
+    /// A witness that could not be made.
+    pub(super) async fn explore(
+        &self,
+        exhibit: &Exhibit,
+    ) -> Result<(Sighting, Option<Witness>), EnvironmentError> {
+        let start = Instant::now();
+        let mut runs = 0;
+        let mut why = None;
+        for look in plan(exhibit) {
+            let search = self.search(&look);
+            let mut strategy = look.strategy(self.seed);
+            let explored = match search.run(strategy.as_mut(), |_| {}).await {
+                Ok(explored) => explored,
+                Err(EnvironmentError::NoKeys { .. }) => continue,
+                Err(error) => {
+                    let Seen::Inconclusive { why: failed } = Seen::failed(&error) else {
+                        continue;
+                    };
+                    why.get_or_insert(format!("{}: {failed}", look.describe()));
+                    continue;
+                }
+            };
+            runs += explored.found_at.unwrap_or(explored.schedules);
+            if let Some(outcome) = &explored.violation {
+                let seen = Seen::Caught {
+                    by: format!("{}, schedule {}", look.describe(), outcome.schedule),
+                    violated: outcome
+                        .violated()
+                        .map(|finding| finding.name.clone())
+                        .collect(),
+                };
+                let sighting = Sighting::new(seen, runs, start.elapsed());
+                let witness = self.witness(&search, exhibit, outcome).await?;
+                return Ok((sighting, witness));
+            }
+            if let Some(open) = look.left_open(&explored, exhibit) {
+                why.get_or_insert(format!("{}: {open}", look.describe()));
+            }
+        }
+        let seen = why.map_or(Seen::Nothing, |why| Seen::Inconclusive { why });
+        Ok((Sighting::new(seen, runs, start.elapsed()), None))
+    }
+
+    fn search(&self, look: &Look) -> Search {
+        Search {
+            setup: Setup {
+                server: Arc::clone(self.server),
+                target: self.target.clone(),
+                program: look.program.clone(),
+                bounds: Bounds::default(),
+                checks: Vec::new(),
+            },
+            workers: WORKERS,
+            budget: look.budget,
+            keep_going: false,
+        }
+    }
+
+    /// The smallest evidence that was found, if it is wanted. It names the mutant, so that it
+    /// replays on it.
+    async fn witness(
+        &self,
+        search: &Search,
+        exhibit: &Exhibit,
+        outcome: &Outcome,
+    ) -> Result<Option<Witness>, EnvironmentError> {
+        let first = outcome.violated().next();
+        let Some(first) = first.filter(|_| self.wants_witness) else {
+            return Ok(None);
+        };
+        let mut solo = Solo::new(search.setup.clone());
+        let program = &search.setup.program;
+        let shrunk = shrink(&mut solo, program, outcome, &first.name, SHRINKING).await?;
+        solo.close().await?;
+        let target = format!("mutant {}", exhibit.name());
+        Ok(Witness::new(&target, &shrunk.program, &shrunk.outcome))
+    }
+}
+
+/// The searches of `exhibit`, in order.
+fn plan(exhibit: &Exhibit) -> Vec<Look> {
+    if exhibit.kind != Kind::Mutant {
+        return PROGRAMS
+            .iter()
+            .flat_map(|template| in_full(template, Budget::Time(EXHAUSTION)))
+            .collect();
+    }
+    let expected = exhibit
+        .expected
+        .iter()
+        .filter_map(|detector| match detector {
+            Detector::Explorer(name) => program::find(name),
+            _ => None,
+        });
+    let expected: Vec<_> = expected.collect();
+    let is_other = |template: &&Template| expected.iter().all(|known| known.name != template.name);
+    let others = PROGRAMS.iter().filter(is_other);
+    let full = expected
+        .iter()
+        .flat_map(|template| in_full(template, Budget::Time(EXHAUSTION)));
+    let glances = others.map(|template| Look {
+        program: template.program(2),
+        how: How::Exhaustive,
+        budget: Budget::Schedules(GLANCE),
+    });
+    full.chain(glances).collect()
+}
+
+fn in_full(template: &Template, exhaustion: Budget) -> [Look; 3] {
+    let look = |buyers, how, budget| Look {
+        program: template.program(buyers),
+        how,
+        budget,
+    };
+    [
+        look(2, How::Exhaustive, exhaustion),
+        look(2, How::Overlapping, Budget::Schedules(SAMPLE)),
+        look(3, How::Probabilistic, Budget::Schedules(SAMPLE)),
+    ]
+}
+
+impl Look {
+    fn strategy(&self, seed: Seed) -> Box<dyn Strategy> {
+        match self.how {
+            How::Exhaustive => Box::new(Dfs::default()),
+            How::Overlapping => Box::new(Overlap::default()),
+            How::Probabilistic => Box::new(Pct::new(seed, self.program.requests.len(), DEPTH)),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let how = match self.how {
+            How::Exhaustive => "dfs",
+            How::Overlapping => "overlap",
+            How::Probabilistic => "pct",
+        };
+        format!("{} {how}", self.program.name)
+    }
+
+    /// What a search that found nothing did not decide. A sample claims no more than its runs;
+    /// what was to be exhaustive has to be.
+    fn left_open(&self, explored: &Exploration, exhibit: &Exhibit) -> Option<String> {
+        if let Some((why, times)) = explored.lost.iter().next() {
+            return Some(format!("control was lost {times} times: {why}"));
+        }
+        let is_exhaustive = self.how == How::Exhaustive && exhibit.kind != Kind::Mutant;
+        if explored.schedules == 0 || is_exhaustive && explored.verdict() != Verdict::Valid {
+            let incomplete = explored.incomplete.first();
+            return Some(incomplete.map_or(
+                "the budget ended before the search did".into(),
+                Clone::clone,
+            ));
+        }
+        None
+    }
+}

@@ -1,0 +1,60 @@
+//! A scenario under a small load.
+
+use std::time::Instant;
+
+use super::sighting::{Seen, Sighting};
+use crate::scenario;
+use crate::trial::Trial;
+use crate::verdict::Verdict;
+use crate::world::Setting;
+
+/// Runs the scenario called `name` against the target of `setting`. It is caught by the first violated trial;
+/// all trials run before that is known.
+pub(super) async fn load(setting: &Setting<'_>, name: &str) -> Sighting {
+    let start = Instant::now();
+    let Some(scenario) = scenario::find(name) else {
+        let why = format!("there is no scenario {name}");
+        return Sighting::new(Seen::Inconclusive { why }, 0, start.elapsed());
+    };
+    let (seen, runs) = match scenario.run(setting).await {
+        Err(error) => (Seen::failed(&error), 0),
+        Ok(trials) => judge(&trials),
+    };
+    Sighting::new(seen, runs, start.elapsed())
+}
+
+fn judge(trials: &[Trial]) -> (Seen, u64) {
+    let of = |verdict| {
+        trials
+            .iter()
+            .zip(1..)
+            .find(move |(t, _)| t.verdict == Some(verdict))
+    };
+    if let Some((trial, number)) = of(Verdict::Violation) {
+        let violations = trial.violations();
+        let seen = Seen::Caught {
+            by: trial.name.clone(),
+            violated: violations
+                .map(|(finding, _)| finding.name.clone())
+                .collect(),
+        };
+        return (seen, number);
+    }
+    let ran = trials
+        .iter()
+        .filter(|trial| trial.verdict.is_some())
+        .count() as u64;
+    let why = match of(Verdict::Inconclusive) {
+        Some((trial, _)) => format!("{}: {}", trial.name, why_unchecked(trial)),
+        None if ran == 0 => "no trial applies to the target".to_owned(),
+        None => return (Seen::Nothing, ran),
+    };
+    (Seen::Inconclusive { why }, ran)
+}
+
+fn why_unchecked(trial: &Trial) -> String {
+    let reasons = trial
+        .not_verified()
+        .map(|(name, why)| format!("{name}: {why}"));
+    reasons.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,230 @@
+//! The report for people: a matrix, exhibit by detector, and what it means.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::detector::COLUMNS;
+use super::exhibit::Kind;
+use super::report::{Cell, Report, Row, Standing};
+use super::sighting::{Seen, Sighting};
+
+/// The width of a cell.
+const CELL: usize = 13;
+
+/// The report as text.
+pub fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let name_width = report
+        .rows
+        .iter()
+        .map(|row| row.name.len())
+        .max()
+        .unwrap_or(0);
+    let kinds = [
+        (Kind::Baseline, "the service itself"),
+        (Kind::Mutant, "mutants: each must be caught"),
+        (Kind::Lawful, "lawful services: none may be accused"),
+    ];
+    for (kind, title) in kinds {
+        let of_kind = report.rows.iter().filter(|row| row.kind == kind);
+        let rows: Vec<_> = of_kind.collect();
+        if !rows.is_empty() {
+            write_rows(&mut text, title, &rows, name_width);
+        }
+    }
+    write_legend(&mut text, report);
+    write_stress(&mut text, report, name_width);
+    for row in &report.rows {
+        write_notes(&mut text, row);
+    }
+    write_end(&mut text, report);
+    text
+}
+
+/// A string takes all that is written, so the results of writing say nothing.
+fn write_rows(text: &mut String, title: &str, rows: &[&Row], name_width: usize) {
+    let _ = writeln!(text, "{title}");
+    for half in 0..2 {
+        let mut line = format!("  {:name_width$}", "");
+        for column in COLUMNS {
+            let (upper, lower) = halves(column.name());
+            let _ = write!(line, "  {:<CELL$}", if half == 0 { upper } else { lower });
+        }
+        if half == 1 && rows[0].kind == Kind::Mutant {
+            line += "  soonest detection";
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    for row in rows {
+        let mut line = format!("  {:name_width$}", row.name);
+        for column in COLUMNS {
+            let cell = row.cells.iter().find(|cell| cell.detector == column);
+            let shown = cell.map_or("-".into(), |cell| mark(&cell.sighting));
+            let _ = write!(line, "  {shown:<CELL$}");
+        }
+        if let Some(cell) = row.first_detection() {
+            let _ = write!(line, "  {}", detection(cell));
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let _ = writeln!(text);
+}
+
+/// A long name on two lines.
+fn halves(name: &'static str) -> (&'static str, &'static str) {
+    match name.split_once('-') {
+        Some((upper, _)) => name.split_at(upper.len() + 1),
+        None => ("", name),
+    }
+}
+
+fn mark(sighting: &Sighting) -> String {
+    let time = seconds(sighting.elapsed_ms);
+    match sighting.seen {
+        Seen::Caught { .. } => format!("X {} {time}", sighting.runs),
+        Seen::Nothing => format!("· {} {time}", sighting.runs),
+        Seen::Inconclusive { .. } => format!("? {} {time}", sighting.runs),
+    }
+}
+
+fn detection(cell: &Cell) -> String {
+    match &cell.sighting.seen {
+        Seen::Caught { by, violated } => {
+            let first = violated.first().map_or("", String::as_str);
+            format!("{first} ({}: {by})", cell.detector.name())
+        }
+        _ => String::new(),
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    let seconds = Duration::from_millis(ms).as_secs_f64();
+    match seconds {
+        ..10.0 => format!("{seconds:.1}s"),
+        _ => format!("{seconds:.0}s"),
+    }
+}
+
+fn write_legend(text: &mut String, report: &Report) {
+    let units = COLUMNS.map(|column| (column.name(), column.unit()));
+    let of = |unit| {
+        let names = units.iter().filter(|(_, known)| *known == unit);
+        names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let _ = writeln!(
+        text,
+        "X  caught; the number of runs up to the first detection, and the time to it\n\
+         ·  everything that was run holds; how many runs, and how long they took\n\
+         ?  inconclusive: neither caught nor valid\n\
+         runs are trials ({}), cases ({}) or schedules ({});\n\
+         a scenario's trials all run before one is judged, the other two end with the first \
+         detection;\n\
+         a right service meets every fault and program in full, a mutant those that must catch \
+         it, and a sample of the others",
+        of("trial"),
+        of("case"),
+        of("schedule"),
+    );
+    if report
+        .rows
+        .iter()
+        .any(|row| row.cells.len() < COLUMNS.len())
+    {
+        let _ = writeln!(text, "-  not run");
+    }
+}
+
+fn write_stress(text: &mut String, report: &Report, name_width: usize) {
+    let tried = || report.rows.iter().filter(|row| !row.stress.is_empty());
+    let Some(first) = tried().next() else { return };
+    let _ = writeln!(
+        text,
+        "\nhow often plain stress (concurrent-buyers) would have found each:"
+    );
+    let mut line = format!("  {:name_width$}", "");
+    for tries in &first.stress {
+        let _ = write!(line, "  {:>12}", format!("{} buyers", tries.buyers));
+    }
+    let _ = writeln!(text, "{line}");
+    for row in tried() {
+        let mut line = format!("  {:name_width$}", row.name);
+        for tries in &row.stress {
+            let _ = write!(
+                line,
+                "  {:>12}",
+                format!("{} of {}", tries.caught, tries.tries)
+            );
+        }
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+/// What somebody has to look into.
+fn write_notes(text: &mut String, row: &Row) {
+    let headline = match row.standing() {
+        Standing::Survived => Some("survived: no detector caught it"),
+        Standing::Accused => Some("accused, and it is right"),
+        Standing::Undecided => Some("undecided: nothing is claimed"),
+        Standing::Caught | Standing::Acquitted => None,
+    };
+    if let Some(headline) = headline {
+        let _ = writeln!(text, "\n{}: {headline}", row.name);
+        for cell in &row.cells {
+            let why = match &cell.sighting.seen {
+                Seen::Caught { by, violated } => format!("{by}: {}", violated.join(", ")),
+                Seen::Inconclusive { why } => why.clone(),
+                Seen::Nothing => continue,
+            };
+            let _ = writeln!(text, "  {}: {why}", cell.detector.name());
+        }
+    }
+    if row.standing() == Standing::Caught {
+        for cell in row.missed() {
+            let why = cell
+                .sighting
+                .why_inconclusive()
+                .unwrap_or("everything that it ran holds");
+            let _ = writeln!(
+                text,
+                "\n{}: caught, though not by {}: {why}",
+                row.name,
+                cell.detector.name()
+            );
+        }
+    }
+}
+
+fn write_end(text: &mut String, report: &Report) {
+    let count = |standing| {
+        let rows = report.rows.iter().filter(|row| row.standing() == standing);
+        rows.filter(|row| row.kind != Kind::Baseline).count()
+    };
+    let of_kind = |kind| report.rows.iter().filter(|row| row.kind == kind).count();
+    let _ = writeln!(text);
+    match report.has_baseline() {
+        true => {
+            let _ = writeln!(
+                text,
+                "caught:   {} of {} mutants",
+                count(Standing::Caught),
+                of_kind(Kind::Mutant)
+            );
+            let _ = writeln!(
+                text,
+                "accused:  {} of {} lawful services",
+                count(Standing::Accused),
+                of_kind(Kind::Lawful)
+            );
+        }
+        false => {
+            let _ = writeln!(
+                text,
+                "the service itself did not pass, so nothing else was shown"
+            );
+        }
+    }
+    let _ = writeln!(text, "postgres: {}", report.postgres);
+    let _ = writeln!(text, "seed:     {}", report.seed);
+    let _ = writeln!(text, "time:     {}", seconds(report.elapsed_ms));
+    let _ = writeln!(text, "verdict:  {}", report.verdict);
+}

@@ -1,0 +1,64 @@
+//! How often plain load would have found a mutant: the number that says what an explorer is for.
+
+use serde::Serialize;
+
+use super::exhibit::Exhibit;
+use super::loading::load;
+use super::tour::{PATIENCE, Tour};
+use crate::progress::Progress;
+use crate::world::Setting;
+
+/// How many buyers, and how often they try.
+pub const CROWDS: [(usize, u64); 2] = [(200, 20), (2_000, 3)];
+
+/// The stock that they fight for.
+const STOCK: i64 = 100;
+
+/// One crowd's tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tries {
+    /// How many buyers came at once.
+    pub buyers: usize,
+    /// How often they did.
+    pub tries: u64,
+    /// How often `concurrent-buyers` was violated.
+    pub caught: u64,
+}
+
+impl Tour<'_> {
+    /// Runs `concurrent-buyers` on `exhibit` again and again, and counts the violations.
+    pub async fn stress(&self, exhibit: &Exhibit) -> Vec<Tries> {
+        let mut all = Vec::new();
+        for (buyers, tries) in CROWDS {
+            let mut caught = 0;
+            for number in 1..=tries {
+                let name = exhibit.name();
+                self.progress
+                    .say(format!("{name} under {buyers} buyers: {number} of {tries}"));
+                caught += u64::from(self.try_once(exhibit, buyers).await);
+            }
+            all.push(Tries {
+                buyers,
+                tries,
+                caught,
+            });
+        }
+        all
+    }
+
+    async fn try_once(&self, exhibit: &Exhibit, buyers: usize) -> bool {
+        let target = exhibit.target(self.rowlock);
+        let hidden = Progress::hidden();
+        let setting = Setting {
+            server: self.server,
+            target: &target,
+            target_env: Vec::new(),
+            seed: self.seed,
+            buyers,
+            stocks: vec![STOCK],
+            patience: PATIENCE,
+            progress: &hidden,
+        };
+        load(&setting, "concurrent-buyers").await.is_caught()
+    }
+}

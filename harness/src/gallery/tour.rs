@@ -1,0 +1,165 @@
+//! Every exhibit before every detector.
+//!
+//! Two tours go side by side, since most of both is waiting: one with loads and faults, on a
+//! server that breaks deadlocks as every server does, and one with the explorer, on a server
+//! that leaves them to it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::breaking::break_steps;
+use super::detector::{COLUMNS, Column};
+use super::exhibit::{Exhibit, Kind};
+use super::exploring::Explorer;
+use super::loading::load;
+use super::report::{Report, Row, Standing};
+use super::sighting::{Seen, Sighting};
+use crate::explorer::Witness;
+use crate::postgres::Server;
+use crate::progress::Progress;
+use crate::seed::Seed;
+use crate::world::{EnvironmentError, Setting};
+
+/// How many buyers `concurrent-buyers` lets go at once.
+const BUYERS: usize = 200;
+
+/// The stocks that they fight for.
+const STOCKS: [i64; 2] = [1, 100];
+
+/// How long a client waits for an answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one scenario, or the faults, may take with a mutant. Some hang, and so would the tour.
+const BOUND: Duration = Duration::from_secs(90);
+
+/// What every exhibit's target is given. A lock that is never given back is waited for no longer
+/// than the load of the tour can take; no exhibit is given other timeouts than the others.
+const TARGET_ENV: [(&str, &str); 1] = [("LOCK_TIMEOUT_MS", "3000")];
+
+/// What a tour needs.
+#[derive(Debug)]
+pub struct Tour<'a> {
+    /// What must pass before anything is shown.
+    pub baseline: Exhibit,
+    /// The `rowlock` command, for exhibits that are processes.
+    pub rowlock: &'a Path,
+    /// For loads and faults.
+    pub server: &'a Server,
+    /// For the explorer: it must break no deadlock before that is seen.
+    pub exploring: &'a Arc<Server>,
+    /// What all random choices come from.
+    pub seed: Seed,
+    /// Whether the explorer's violations are shrunk to witnesses.
+    pub wants_witnesses: bool,
+    /// Where it says what it is doing.
+    pub progress: &'a Progress,
+}
+
+/// A tour's report, and a witness for each exhibit that the explorer caught, if they are wanted.
+pub type Toured = (Report, BTreeMap<&'static str, Witness>);
+
+impl Tour<'_> {
+    /// Brings the baseline before every detector, and if none accuses it, every exhibit.
+    ///
+    /// # Errors
+    /// What kept a witness from being made. What keeps a detector from concluding is a sighting.
+    pub async fn run(&self, exhibits: &[Exhibit]) -> Result<Toured, EnvironmentError> {
+        let start = Instant::now();
+        let (mut rows, mut witnesses) = self.show(&[self.baseline]).await?;
+        let is_right = rows.iter().all(|row| row.standing() == Standing::Acquitted);
+        if is_right {
+            let (shown, caught) = self.show(exhibits).await?;
+            rows.extend(shown);
+            witnesses = caught;
+        }
+        let report = Report::new(self.seed, self.server.description(), start.elapsed(), rows);
+        Ok((report, witnesses))
+    }
+
+    async fn show(
+        &self,
+        exhibits: &[Exhibit],
+    ) -> Result<(Vec<Row>, BTreeMap<&'static str, Witness>), EnvironmentError> {
+        let loads = async { Ok(self.load_all(exhibits).await) };
+        let (loaded, explored) = futures::try_join!(loads, self.explore_all(exhibits))?;
+        let mut witnesses = BTreeMap::new();
+        let mut rows = Vec::new();
+        for ((exhibit, mut cells), (sighting, witness)) in exhibits.iter().zip(loaded).zip(explored)
+        {
+            cells.push((Column::Explorer, sighting));
+            witnesses.extend(witness.map(|witness| (exhibit.name(), witness)));
+            rows.push(Row::new(exhibit, cells));
+        }
+        Ok((rows, witnesses))
+    }
+
+    async fn explore_all(
+        &self,
+        exhibits: &[Exhibit],
+    ) -> Result<Vec<(Sighting, Option<Witness>)>, EnvironmentError> {
+        let mut all = Vec::new();
+        for exhibit in exhibits {
+            let explorer = Explorer {
+                server: self.exploring,
+                target: exhibit.target(self.rowlock),
+                seed: self.seed,
+                wants_witness: self.wants_witnesses,
+            };
+            all.push(explorer.explore(exhibit).await?);
+        }
+        Ok(all)
+    }
+
+    async fn load_all(&self, exhibits: &[Exhibit]) -> Vec<Vec<(Column, Sighting)>> {
+        let mut all = Vec::new();
+        for (index, exhibit) in exhibits.iter().enumerate() {
+            let mut cells = Vec::new();
+            for column in COLUMNS
+                .into_iter()
+                .filter(|column| *column != Column::Explorer)
+            {
+                let (name, count) = (exhibit.name(), exhibits.len());
+                let what = format!("{} of {count}: {name} before {}", index + 1, column.name());
+                cells.push((column, self.bring(exhibit, column, &what).await));
+            }
+            all.push(cells);
+        }
+        all
+    }
+
+    /// Brings an exhibit before a scenario or the faults.
+    async fn bring(&self, exhibit: &Exhibit, column: Column, what: &str) -> Sighting {
+        self.progress.say(what.to_owned());
+        let target = exhibit.target(self.rowlock);
+        let hidden = Progress::hidden();
+        let setting = Setting {
+            server: self.server,
+            target: &target,
+            target_env: TARGET_ENV
+                .map(|(name, value)| (name.into(), value.into()))
+                .to_vec(),
+            seed: self.seed,
+            buyers: BUYERS,
+            stocks: STOCKS.to_vec(),
+            patience: PATIENCE,
+            progress: &hidden,
+        };
+        let seen = async {
+            match column {
+                Column::Scenario(name) => load(&setting, name).await,
+                Column::Faults | Column::Explorer => break_steps(&setting, exhibit).await,
+            }
+        };
+        if exhibit.kind != Kind::Mutant {
+            return seen.await;
+        }
+        timeout(BOUND, seen).await.unwrap_or_else(|_| {
+            let why = format!("it did not end within {} s", BOUND.as_secs());
+            Sighting::new(Seen::Inconclusive { why }, 0, BOUND)
+        })
+    }
+}

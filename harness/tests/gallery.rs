@@ -1,0 +1,266 @@
+//! The gallery: what must be caught is, by the detector that is named for it; what is right is
+//! not accused; and who would slip through is a violation.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Sandbox, assert_exit, stdout};
+use rowlock::gallery::report::Cell;
+use rowlock::gallery::stress::Tries;
+use rowlock::gallery::{
+    Column, Exhibit, Kind, Report, Row, Seen, Sighting, Standing, Tour, junit, matrix,
+};
+use rowlock::mutants::MUTANTS;
+use rowlock::postgres::{Provider, Server, Settings};
+use rowlock::progress::Progress;
+use rowlock::seed::Seed;
+use rowlock::verdict::Verdict;
+
+/// Where the witnesses of our own mutants are.
+const WITNESSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/witnesses");
+
+/// A tour on servers of its own, since `failure-under-load` restarts one of them.
+async fn tour(baseline: Exhibit, exhibits: &[Exhibit]) -> Report {
+    let settings = Settings {
+        provider: Provider::Local,
+        ..Settings::from_env()
+    };
+    let mut patient = settings.clone();
+    patient
+        .parameters
+        .push(("deadlock_timeout".into(), "1h".into()));
+    let server = Server::start(&settings).await.unwrap();
+    let exploring = Arc::new(Server::start(&patient).await.unwrap());
+    let tour = Tour {
+        baseline,
+        rowlock: Path::new(env!("CARGO_BIN_EXE_rowlock")),
+        server: &server,
+        exploring: &exploring,
+        seed: Seed(5),
+        wants_witnesses: false,
+        progress: &Progress::hidden(),
+    };
+    let (report, _) = tour.run(exhibits).await.unwrap();
+    server.stop().await.unwrap();
+    Arc::into_inner(exploring).unwrap().stop().await.unwrap();
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_detector_catches_its_mutant_and_a_blind_spot_is_a_violation() {
+    let caught = [
+        ("greater-for-at-least", Column::Scenario("balance-edge")),
+        ("swallowed-statement-error", Column::Faults),
+        ("wallet-before-item", Column::Explorer),
+    ];
+    let mut exhibits: Vec<_> = caught
+        .iter()
+        .map(|(name, _)| Exhibit::find(name).unwrap())
+        .collect();
+    exhibits.push(Exhibit::find("conditional-update").unwrap());
+    exhibits.push(Exhibit {
+        kind: Kind::Mutant,
+        ..Exhibit::BASELINE
+    });
+    let report = tour(Exhibit::BASELINE, &exhibits).await;
+    let text = matrix::render(&report);
+    assert!(report.has_baseline(), "{text}");
+    for (row, (name, detector)) in report.rows[1..].iter().zip(caught) {
+        assert_eq!(row.name, name);
+        assert_eq!(row.standing(), Standing::Caught, "{text}");
+        let cell = row.cells.iter().find(|cell| cell.detector == detector);
+        assert!(cell.unwrap().sighting.is_caught(), "{text}");
+    }
+    let standings: Vec<_> = report.rows[4..].iter().map(Row::standing).collect();
+    assert_eq!(
+        standings,
+        [Standing::Acquitted, Standing::Survived],
+        "{text}"
+    );
+    assert_eq!(report.verdict, Verdict::Violation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_shown_where_the_baseline_does_not_pass() {
+    let broken = Exhibit {
+        kind: Kind::Baseline,
+        ..Exhibit::find("unlocked-absolute-write").unwrap()
+    };
+    let report = tour(broken, &Exhibit::all()).await;
+    assert_eq!(report.rows.len(), 1);
+    assert_eq!(report.rows[0].standing(), Standing::Accused);
+    assert_eq!(report.verdict, Verdict::Violation);
+}
+
+#[test]
+fn the_command_reports_a_caught_mutant_and_its_witness_replays_on_it() {
+    let sandbox = Sandbox::new();
+    let name = "unlocked-absolute-write";
+    let arguments = format!("mutants --postgres local --seed 5 --format json --only {name}");
+    let mut rowlock = sandbox.rowlock(&arguments);
+    let (witnesses, xml) = (sandbox.path().join("w"), sandbox.path().join("junit.xml"));
+    rowlock.arg("--witness-dir").arg(&witnesses);
+    rowlock.arg("--junit").arg(&xml);
+    let output = rowlock.output().unwrap();
+    assert_exit(&output, 0);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["verdict"], "valid");
+    assert_eq!(report["rows"][1]["name"], name);
+    assert!(fs::read_to_string(&xml).unwrap().contains(name));
+
+    let mut replay = sandbox.rowlock("replay --postgres local");
+    let output = replay.arg(&witnesses).output().unwrap();
+    assert_exit(&output, 1);
+    let text = stdout(&output);
+    let line = text.lines().find(|line| line.contains(name)).unwrap();
+    assert!(text.contains("violated again"), "{line}");
+    fs::remove_dir_all(witnesses).unwrap();
+    fs::remove_file(xml).unwrap();
+    sandbox.wait_until_clean();
+}
+
+#[test]
+fn every_witness_of_the_examples_is_violated_again_on_the_mutant_that_it_names() {
+    let sandbox = Sandbox::new();
+    let mut replay = sandbox.rowlock("replay --postgres local");
+    let output = replay.arg(WITNESSES).output().unwrap();
+    assert_exit(&output, 1);
+    let text = stdout(&output);
+    let files = fs::read_dir(WITNESSES).unwrap().count();
+    let again = text.matches(": violated again: ").count();
+    assert_eq!(again, files, "{text}");
+    sandbox.wait_until_clean();
+}
+
+#[test]
+fn each_mutant_that_the_explorer_is_to_catch_first_has_a_witness() {
+    for mutant in MUTANTS {
+        if mutant
+            .detectors
+            .first()
+            .is_some_and(|first| Column::of(*first) == Column::Explorer)
+        {
+            let path = Path::new(WITNESSES).join(format!("{}.json", mutant.name));
+            assert!(path.is_file(), "{}", path.display());
+        }
+    }
+}
+
+fn caught(by: &str, violated: &[&str]) -> Seen {
+    Seen::Caught {
+        by: by.into(),
+        violated: violated.iter().map(|name| (*name).into()).collect(),
+    }
+}
+
+fn inconclusive(why: &str) -> Seen {
+    Seen::Inconclusive { why: why.into() }
+}
+
+/// A row whose detectors are concurrent-buyers, the faults and the explorer.
+fn row(name: &str, kind: Kind, expected: Column, seen: [Seen; 3]) -> Row {
+    let columns = [
+        Column::Scenario("concurrent-buyers"),
+        Column::Faults,
+        Column::Explorer,
+    ];
+    let elapsed = [1_234, 12_345, 67];
+    let cells = columns
+        .into_iter()
+        .zip(seen)
+        .zip(elapsed)
+        .map(|((detector, seen), elapsed_ms)| Cell {
+            detector,
+            sighting: Sighting::new(seen, 2, Duration::from_millis(elapsed_ms)),
+        });
+    Row {
+        name: name.into(),
+        kind,
+        expected: vec![expected],
+        cells: cells.collect(),
+        stress: Vec::new(),
+    }
+}
+
+fn report() -> Report {
+    use Seen::Nothing;
+    let lost = caught("one-item dfs, schedule ABBA", &["stock-gone-is-purchases"]);
+    let mut stressed = row(
+        "lost-update",
+        Kind::Mutant,
+        Column::Explorer,
+        [Nothing, inconclusive("the target did not start"), lost],
+    );
+    stressed.stress = vec![Tries {
+        buyers: 200,
+        tries: 20,
+        caught: 3,
+    }];
+    let rows = vec![
+        row(
+            "purchase-service",
+            Kind::Baseline,
+            Column::Faults,
+            [Nothing, Nothing, Nothing],
+        ),
+        stressed,
+        row(
+            "found-elsewhere",
+            Kind::Mutant,
+            Column::Explorer,
+            [caught("200 buyers", &["no-deadlock"]), Nothing, Nothing],
+        ),
+        row(
+            "blind-spot",
+            Kind::Mutant,
+            Column::Faults,
+            [Nothing, Nothing, Nothing],
+        ),
+        row(
+            "slandered",
+            Kind::Lawful,
+            Column::Faults,
+            [
+                Nothing,
+                caught("purchase.1.stall", &["pool-is-whole"]),
+                Nothing,
+            ],
+        ),
+        row(
+            "out-of-control",
+            Kind::Lawful,
+            Column::Faults,
+            [Nothing, Nothing, inconclusive("control was lost")],
+        ),
+    ];
+    let postgres = "local PostgreSQL 15".to_owned();
+    Report::new(Seed(7), postgres, Duration::from_secs(345), rows)
+}
+
+#[test]
+fn the_matrix_says_who_caught_whom_how_soon_and_what_was_missed() {
+    insta::assert_snapshot!(matrix::render(&report()));
+}
+
+#[test]
+fn junit_fails_survivors_and_slander_and_errs_on_the_undecided() {
+    insta::assert_snapshot!(junit::render(&report()).unwrap());
+}
+
+#[test]
+fn an_inconclusive_detector_neither_catches_nor_acquits() {
+    let seen = || [Seen::Nothing, inconclusive("why"), Seen::Nothing];
+    for kind in [Kind::Baseline, Kind::Mutant, Kind::Lawful] {
+        let row = row("somebody", kind, Column::Faults, seen());
+        assert_eq!(row.standing(), Standing::Undecided);
+    }
+}
