@@ -23,6 +23,9 @@ pub mod crowd;
 
 pub mod history;
 pub mod invariant;
+pub mod judgement;
+pub mod linearizability;
+pub mod model;
 pub mod shop;
 
 pub mod progress;

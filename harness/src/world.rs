@@ -9,8 +9,9 @@ use purchase_service::order::{ItemId, UserId};
 
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Operation, Request};
-use crate::invariant::{self, Capabilities, Evidence, Finding};
+use crate::history::{Operation, Refusal, Request};
+use crate::invariant::{Capabilities, Evidence, Finding};
+use crate::judgement::judge;
 use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
 use crate::proxy::{Address, Control, Proxy};
@@ -268,7 +269,7 @@ impl<'a> World<'a> {
         evidence.aftermath.deadlocks = self.inspector.deadlocks().await?;
         self.inspector.close().await;
         self.server.drop_database(&self.database).await?;
-        let mut all = invariant::check(&evidence);
+        let mut all = judge(&evidence);
         all.extend(findings);
         Ok(Trial::new(name, &evidence.history, all))
     }
@@ -291,7 +292,7 @@ pub(crate) fn unique_name() -> String {
     format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Finds out by three purchases, one after another, what the target can do; leaves no row.
+/// Finds out by a few requests, one after another, what the target can do; leaves no row.
 pub(crate) async fn probe(
     inspector: &Inspector,
     target: &Target,
@@ -299,9 +300,11 @@ pub(crate) async fn probe(
     patience: Duration,
 ) -> Result<Capabilities, EnvironmentError> {
     const ID: i64 = 1;
-    inspector
-        .seed(&Shop::default().item(ID, 1, 10).wallet(ID, 10))
-        .await?;
+    const SOLD_OUT: i64 = 2;
+    const PENNILESS: i64 = 2;
+    let shop = Shop::default().item(ID, 1, 10).wallet(ID, 10);
+    let shop = shop.item(SOLD_OUT, 1, 0).wallet(PENNILESS, 0);
+    inspector.seed(&shop).await?;
     let connected = Client::connect(target.address(0), clock, patience).await;
     let mut client = connected.map_err(|source| EnvironmentError::Connect {
         index: 0,
@@ -317,11 +320,10 @@ pub(crate) async fn probe(
     // A target may answer before it commits: what it can do shows once it is at rest.
     inspector.wait_for_rest().await?;
     let purchase_rows = !inspector.purchases().await?.is_empty();
-    for _ in 0..2 {
-        client
-            .purchase(Request::new(ID, ID).with_key("rowlock-probe"))
-            .await;
-    }
+    let keyed = Request::new(ID, ID).with_key("rowlock-probe");
+    let second = client.purchase(keyed.clone()).await;
+    client.purchase(keyed).await;
+    let neither = client.purchase(Request::new(PENNILESS, SOLD_OUT)).await;
     inspector.wait_for_rest().await?;
     let left = inspector.read(false).await?.shop;
     let idempotency_keys = left
@@ -336,5 +338,7 @@ pub(crate) async fn probe(
     Ok(Capabilities {
         purchase_rows,
         idempotency_keys,
+        stock_before_balance: neither.is_refused(&Refusal::OutOfStock),
+        once_per_customer: second.is_refused(&Refusal::Conflict),
     })
 }

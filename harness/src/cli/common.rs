@@ -9,11 +9,10 @@ use anyhow::Context;
 
 use super::stop::{EXIT_INTERRUPTED, stop_signal};
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
-use crate::mutants;
 use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
-use crate::target::{OURS, START_TIMEOUT, TargetSpec};
+use crate::target::TargetSpec;
 use crate::verdict::EXIT_ENVIRONMENT;
 use crate::world::Setting;
 
@@ -54,6 +53,26 @@ impl PostgresArgs {
             durable: self.durable,
             ..Settings::from_env()
         }
+    }
+
+    /// The same for the explorer: PostgreSQL must not break deadlocks before they are seen.
+    pub(super) fn exploring(&self) -> Settings {
+        let mut settings = self.settings();
+        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
+        settings.parameters.push(deadlock_timeout);
+        settings
+    }
+
+    /// The flags that differ from their defaults, ready to paste.
+    pub(super) fn repeat(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.postgres != Provider::Auto {
+            flags.push(format!("--postgres {}", self.postgres));
+        }
+        if self.durable {
+            flags.push("--durable".into());
+        }
+        flags
     }
 }
 
@@ -97,63 +116,17 @@ impl CommonArgs {
 
     /// What is verified.
     pub(super) fn target(&self) -> anyhow::Result<TargetSpec> {
-        let start_timeout = Duration::from_secs(self.start_timeout_s);
-        Ok(self.program()?.with_start_timeout(start_timeout))
-    }
-
-    /// The same in this process where that can be, which is faster and more easily controlled.
-    pub(super) fn in_process(&self) -> anyhow::Result<TargetSpec> {
-        let mutant = self.mutant.as_deref().and_then(mutants::find);
-        if self.service_cmd.is_some() || self.replicas > 1 {
-            return self.target();
-        }
-        match mutant {
-            Some(mutant) if mutant.replicas > 1 => self.target(),
-            Some(mutant) => Ok(TargetSpec::InProcess(mutant.purchaser())),
-            None => Ok(TargetSpec::InProcess(OURS)),
-        }
-    }
-
-    fn program(&self) -> anyhow::Result<TargetSpec> {
-        if let Some(command) = &self.service_cmd {
-            return Ok(TargetSpec::command(command, self.replicas)?);
-        }
-        let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
-        match &self.mutant {
-            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
-            Some(name) => {
-                let mutant = mutants::find(name).context("clap admits known mutants only")?;
-                let replicas = self.replicas.max(mutant.replicas);
-                Ok(TargetSpec::mutant(&rowlock, mutant.purchaser(), replicas))
-            }
-        }
+        self.service.processes()
     }
 
     /// The flags that make the same run again, ready to paste.
     pub(super) fn repeat(&self, seed: Seed) -> String {
         let mut flags = vec![format!("--seed {seed}")];
-        if self.postgres.postgres != Provider::Auto {
-            flags.push(format!("--postgres {}", self.postgres.postgres));
-        }
-        if self.postgres.durable {
-            flags.push("--durable".into());
-        }
-        if self.replicas != 1 {
-            flags.push(format!("--replicas {}", self.replicas));
-        }
+        flags.extend(self.postgres.repeat());
         if self.request_timeout_s != REQUEST_TIMEOUT_S {
             flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
         }
-        if self.start_timeout_s != START_TIMEOUT.as_secs() {
-            flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
-        }
-        if let Some(command) = &self.service_cmd {
-            let quoted = shlex::try_quote(command).unwrap_or_default();
-            flags.push(format!("--service-cmd {quoted}"));
-        }
-        if let Some(mutant) = &self.mutant {
-            flags.push(format!("--mutant {mutant}"));
-        }
+        flags.extend(self.service.repeat());
         flags.join(" ")
     }
 }

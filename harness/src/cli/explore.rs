@@ -8,12 +8,13 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::common::conclude;
+use super::witness::WitnessArgs;
 use super::{CommonArgs, output, positive};
 use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::{Budget, Setup};
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Search, Strategy, coverage};
-use crate::postgres::{Server, Settings};
+use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 
@@ -24,6 +25,8 @@ pub(super) struct ExploreArgs {
     program: String,
     #[command(flatten)]
     common: CommonArgs,
+    #[command(flatten)]
+    witness: WitnessArgs,
     /// How many requests run at once
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = positive())]
     buyers: usize,
@@ -86,8 +89,12 @@ pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
         Ok(explored) => explored,
         Err(code) => return Ok(code),
     };
+    let (explored, evidence) = explored;
     let coverage = coverage::render(&explored);
-    output::write(&format!("{coverage}seed {seed}; again: rowlock {again}\n"))?;
+    let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
+    output::write(&format!(
+        "{coverage}seed {seed}; again: rowlock {again}\n{evidence}"
+    ))?;
     Ok(explored.verdict().exit_code())
 }
 
@@ -95,13 +102,13 @@ async fn search(
     args: &ExploreArgs,
     seed: Seed,
     progress: &Progress,
-) -> anyhow::Result<Exploration> {
-    let target = args.common.in_process()?;
+) -> anyhow::Result<(Exploration, Option<String>)> {
+    let target = args.common.service.in_process()?;
     let Some(template) = program::find(&args.program) else {
         bail!("program {:?} is not known", args.program);
     };
     progress.say("starting PostgreSQL");
-    let server = Arc::new(Server::start(&args.settings()).await?);
+    let server = Arc::new(Server::start(&args.common.postgres.exploring()).await?);
     output::write(&format!(
         "postgres: {}\ntarget:   {}\n",
         server.description(),
@@ -130,12 +137,24 @@ async fn search(
         progress.say(format!("{run} schedules"));
     };
     let explored = search.run(strategy.as_mut(), on_outcome).await?;
+    let evidence = match &explored.violation {
+        Some(outcome) => {
+            progress.say("shrinking the violation");
+            let CommonArgs {
+                postgres, service, ..
+            } = &args.common;
+            let flags = [postgres.repeat(), service.repeat()].concat().join(" ");
+            let write = args.witness.write(&search.setup, outcome, &flags);
+            Some(write.await?)
+        }
+        None => None,
+    };
     drop(search);
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived the search");
     };
     server.stop().await?;
-    Ok(explored)
+    Ok((explored, evidence))
 }
 
 impl ExploreArgs {
@@ -148,14 +167,6 @@ impl ExploreArgs {
             StrategyName::Random => Box::new(Random::new(seed)),
             StrategyName::Overlap => Box::new(Overlap::default()),
         }
-    }
-
-    /// PostgreSQL must not break deadlocks before they are seen.
-    fn settings(&self) -> Settings {
-        let mut settings = self.common.postgres.settings();
-        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
-        settings.parameters.push(deadlock_timeout);
-        settings
     }
 
     /// The flags that make the same search again, ready to paste.

@@ -1,13 +1,17 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod check;
 mod common;
 mod explore;
 mod faults;
 mod output;
+mod replay;
 mod run;
 mod serve;
+mod service;
 mod stop;
 mod target;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,11 +20,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::explorer::program::PROGRAMS;
 use crate::invariant::INVARIANTS;
-use crate::mutants::MUTANTS;
 use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
-use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
 use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
@@ -50,8 +52,12 @@ enum Command {
     Faults(faults::FaultsArgs),
     /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
     Explore(explore::ExploreArgs),
+    /// Run the schedules of witnesses again: exit code 1 where one is violated again
+    Replay(replay::ReplayArgs),
     /// List the scenarios, the programs to explore and the invariants
     List,
+    /// Decide whether recorded histories are linearizable, and name what contradicts it
+    Check(check::CheckArgs),
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
     /// Serve on $PORT with $DATABASE_URL until SIGTERM: what the harness starts as its target
@@ -91,12 +97,8 @@ struct PostgresArgs {
 struct CommonArgs {
     #[command(flatten)]
     postgres: PostgresArgs,
-    /// Verify this program instead of our service: it listens on $PORT and uses $DATABASE_URL
-    #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
-    service_cmd: Option<String>,
-    /// How many processes of the target share the database
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
-    replicas: usize,
+    #[command(flatten)]
+    service: service::ServiceArgs,
     /// Where every random choice comes from; printed with each report
     #[arg(long, value_name = "SEED")]
     seed: Option<Seed>,
@@ -104,19 +106,12 @@ struct CommonArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
-    /// How long the target may take from its start to its first HTTP answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
-          value_parser = clap::value_parser!(u64).range(1..))]
-    start_timeout_s: u64,
     /// How to write the report on standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     /// Also write the report as JUnit XML
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
-    /// Verify one of the deliberately broken services instead of ours
-    #[arg(long, hide = true, value_parser = mutant_names())]
-    mutant: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -130,15 +125,6 @@ struct RunArgs {
     #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
           value_parser = clap::value_parser!(i64).range(0..))]
     stock: Vec<i64>,
-}
-
-fn mutant_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(MUTANTS.iter().map(|mutant| mutant.name))
-}
-
-/// Refuses at once what could not be started later.
-fn command_line(line: &str) -> Result<String, TargetError> {
-    TargetSpec::command(line, 1).map(|_| line.into())
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
@@ -156,7 +142,9 @@ impl Cli {
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
             Command::Explore(args) => explore::explore(args).await,
+            Command::Replay(args) => replay::replay_all(args).await,
             Command::List => list(),
+            Command::Check(args) => Ok(check::check(&args)),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };

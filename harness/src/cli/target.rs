@@ -12,7 +12,7 @@ use crate::mutants;
 #[derive(Debug, Args)]
 pub(super) struct TargetArgs {
     /// Which of the deliberately broken services; ours without
-    #[arg(long, value_parser = super::mutant_names())]
+    #[arg(long, value_parser = super::service::mutant_names())]
     mutant: Option<String>,
 }
 
@@ -22,7 +22,7 @@ pub(super) async fn serve(args: TargetArgs) -> anyhow::Result<ExitCode> {
     let service = match args.mutant {
         None => Service::start(&config).await,
         Some(name) => {
-            let mutant = mutants::find(&name).context("clap admits known mutants only")?;
+            let mutant = mutants::purchaser(&name).context("clap admits known mutants only")?;
             Service::start_with(&config, mutant.build).await
         }
     };

@@ -30,7 +30,18 @@ pub mod signal;
 pub mod coverage;
 pub mod place;
 pub mod search;
+pub mod solo;
 mod worker;
+
+pub mod replay;
+pub mod shrink;
+pub mod witness;
+
+pub mod columns;
+mod explain;
+mod happening;
+mod sql;
+mod story;
 
 pub use check::Check;
 pub use conductor::{Bounds, Conductor};
@@ -38,9 +49,16 @@ pub use footprint::Footprint;
 pub use outcome::{Control, Outcome, Transition};
 pub use place::Place;
 pub use program::Program;
+pub use replay::{Difference, Replayed, replay};
 pub use runner::Runner;
 pub use schedule::{Choice, RequestIndex, Schedule};
 pub use search::{Exploration, Search};
+pub use shrink::{Shrunk, shrink};
 pub use signal::Signal;
+pub use solo::Solo;
 pub use strategy::{Chooser, Next, Point, Strategy};
 pub use transcript::{Event, Transcript};
+pub use witness::{Witness, WitnessError};
+
+#[cfg(test)]
+mod toy;

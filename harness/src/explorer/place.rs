@@ -23,7 +23,8 @@ use super::strategy::{Chooser, Follow};
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
 use crate::history::{Completion, Operation, Refusal, Request, Unknown};
-use crate::invariant::{self, Aftermath, Capabilities, Evidence};
+use crate::invariant::{Aftermath, Capabilities, Evidence};
+use crate::judgement::judge;
 use crate::postgres::{Database, Server};
 use crate::proxy::{Address, Proxy};
 use crate::shop::FinalRows;
@@ -213,7 +214,7 @@ impl Place {
             faults: deadlock.is_some() || control != Control::Kept,
             capabilities: self.capabilities,
         };
-        let mut findings = invariant::check(&evidence);
+        let mut findings = judge(&evidence);
         findings.extend(self.checks.iter().map(|check| check.of(&evidence)));
         Outcome {
             schedule,

@@ -10,7 +10,7 @@ use crate::shop::Shop;
 const PRICE: i64 = 250;
 
 /// Initial rows, and requests that are all sent at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// Its name on the command line.
     pub name: String,

@@ -76,6 +76,14 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// How many steps it delivers up to its first two at once; nothing where it has none.
+    pub fn steps_to_pair(&self) -> Option<usize> {
+        let is_pair = |choice: &Choice| matches!(choice, Choice::Together(..));
+        self.0.iter().position(is_pair).map(|at| at + 2)
+    }
+}
+
 impl fmt::Display for Schedule {
     /// A letter for each choice, such as `AABB`; two together in parentheses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

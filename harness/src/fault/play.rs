@@ -11,7 +11,8 @@ use super::strike::{Strike, Struck, sql};
 use super::{Case, Story};
 use crate::crowd;
 use crate::history::{Operation, Refusal, Request};
-use crate::invariant::{self, Finding, Outcome};
+use crate::invariant::{Finding, Outcome};
+use crate::judgement::judge;
 use crate::proxy::gate::{Event, channel};
 use crate::proxy::{Control, Recording};
 use crate::recovery::sell_again;
@@ -184,7 +185,7 @@ pub(super) async fn play(
     history.extend(operations);
 
     // Before anybody comes again: a retry could mend, or hide, what the fault left.
-    let mut findings = invariant::check(&world.gather(history.clone(), true).await?);
+    let mut findings = judge(&world.gather(history.clone(), true).await?);
     let (sold, operations) = sell_again(world, Request::new(LATECOMER, OTHER_ITEM)).await;
     history.extend(operations);
     findings.push(sold);
@@ -192,7 +193,7 @@ pub(super) async fn play(
     findings.push(judge_retry(case, retry.as_ref()));
     history.extend(retry);
     findings.push(judge_pool(world, control, baseline.pool_size).await?);
-    let after = invariant::check(&world.gather(history.clone(), true).await?);
+    let after = judge(&world.gather(history.clone(), true).await?);
     merge(&mut findings, after);
     findings.push(judge_fault(missed));
 

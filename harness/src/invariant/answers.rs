@@ -116,6 +116,21 @@ pub(super) fn purchase_without_answer(evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
+pub(super) fn sold_twice_to_a_customer(evidence: &Evidence) -> Vec<String> {
+    let rows = evidence.rows.purchases.as_deref().unwrap_or_default();
+    let mut sold = count_rows(rows);
+    for (buyer, effects) in effects(&evidence.history) {
+        let count = sold.entry(buyer).or_default();
+        *count = effects.certain.max(*count);
+    }
+    sold.into_iter()
+        .filter(|(_, count)| *count > 1)
+        .map(|((user_id, item_id), count)| {
+            format!("user {user_id} bought item {item_id} {count} times")
+        })
+        .collect()
+}
+
 pub(super) fn receipts_differ_under_a_key(evidence: &Evidence) -> Vec<String> {
     let mut by_key: BTreeMap<&str, Vec<(&Operation, &Receipt)>> = BTreeMap::new();
     for (operation, receipt) in acknowledged(evidence) {

@@ -22,6 +22,10 @@ pub struct Capabilities {
     pub purchase_rows: bool,
     /// A repeated `Idempotency-Key` makes no second purchase.
     pub idempotency_keys: bool,
+    /// It judges the stock before the balance, as the sequential model does.
+    pub stock_before_balance: bool,
+    /// It refuses to sell an item to the same customer twice.
+    pub once_per_customer: bool,
 }
 
 /// What the database held once the target had answered everything.
@@ -184,6 +188,14 @@ pub const INVARIANTS: &[Invariant] = &[
     },
 ];
 
+/// A rule that only some shops have; of the others it is not asked.
+pub const ONCE_PER_CUSTOMER: Invariant = Invariant {
+    name: "once-per-customer",
+    statement: "nobody has bought an item twice in a shop that sells it once to each customer",
+    needs: Needs::Nothing,
+    violations: answers::sold_twice_to_a_customer,
+};
+
 /// How one check of a trial came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -256,10 +268,16 @@ impl Invariant {
     }
 }
 
-/// Checks every invariant against `evidence`, in the order of [`INVARIANTS`].
+/// Checks every invariant against `evidence`, in the order of [`INVARIANTS`], and then
+/// [`ONCE_PER_CUSTOMER`] where the shop has that rule.
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
+    let rule = evidence
+        .capabilities
+        .once_per_customer
+        .then_some(&ONCE_PER_CUSTOMER);
     INVARIANTS
         .iter()
+        .chain(rule)
         .map(|invariant| invariant.check(evidence))
         .collect()
 }

@@ -56,6 +56,8 @@ fn evidence() -> Evidence {
         capabilities: Capabilities {
             purchase_rows: true,
             idempotency_keys: true,
+            once_per_customer: false,
+            stock_before_balance: true,
         },
     }
 }
@@ -215,4 +217,34 @@ fn what_needs_an_unbroken_trial_does_not_apply_to_a_broken_one_and_is_named() {
         not_applicable(&evidence),
         ["every-request-answered", "no-server-error"]
     );
+}
+
+#[test]
+fn a_second_purchase_breaks_the_rule_of_a_shop_that_has_it_and_of_no_other() {
+    let mut evidence = evidence();
+    let is_asked = |evidence: &Evidence| {
+        let mut findings = check(evidence).into_iter();
+        findings.any(|finding| finding.name == ONCE_PER_CUSTOMER.name)
+    };
+    assert!(!is_asked(&evidence));
+    evidence.capabilities.once_per_customer = true;
+    assert!(is_asked(&evidence));
+    evidence.purchases().clear();
+    evidence.history.clear();
+    evidence.purchases().push(purchase(1, 1, 1, 10, None));
+    assert!(!violated(&evidence).contains(ONCE_PER_CUSTOMER.name));
+    evidence.purchases().push(purchase(2, 1, 1, 10, None));
+    assert!(violated(&evidence).contains(ONCE_PER_CUSTOMER.name));
+}
+
+#[test]
+fn a_second_receipt_breaks_it_too_where_no_purchases_are_kept() {
+    let mut evidence = evidence();
+    evidence.forget_purchases();
+    evidence.capabilities.once_per_customer = true;
+    evidence.history.clear();
+    evidence.ask(1, 1, bought(1, 10, 90));
+    assert!(!violated(&evidence).contains(ONCE_PER_CUSTOMER.name));
+    evidence.ask(1, 1, bought(2, 10, 80));
+    assert!(violated(&evidence).contains(ONCE_PER_CUSTOMER.name));
 }

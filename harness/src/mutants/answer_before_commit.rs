@@ -10,7 +10,8 @@ pub(super) const MUTANT: Mutant = Mutant {
     name: "answer-before-commit",
     bug: "the answer leaves before COMMIT is sent",
     harm: "buyers hold receipts for purchases that do not exist, whenever the commit fails",
-    seen_in: "commits in clean-up that runs after the response, as in FastAPI's dependencies with yield, some versions of which exit after the response was sent",
+    seen_in: "commits in clean-up that runs after the response, as in FastAPI's dependencies \
+          with yield, some versions of which exit after the response was sent",
     replicas: 1,
     detectors: &[Detector::Fault("drop-before")],
     build: |pool| deciding(pool, decide),

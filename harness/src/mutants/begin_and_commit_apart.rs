@@ -10,13 +10,16 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "begin-and-commit-apart",
-    bug: "BEGIN, the statements and COMMIT go to the pool one by one, and to different connections as soon as it has several",
-    harm: "purchases run in other buyers' transactions or in none, locks stay held, and acknowledged purchases are rolled back",
-    seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of it",
+    bug: "BEGIN, the statements and COMMIT go to the pool one by one, and to different \
+          connections as soon as it has several",
+    harm: "purchases run in other buyers' transactions or in none, locks stay held, and \
+          acknowledged purchases are rolled back",
+    seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of \
+          it",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("concurrent-buyers"),
         Detector::Explorer("one-item"),
+        Detector::Scenario("concurrent-buyers"),
     ],
     build: |pool| deciding(pool, decide),
 };

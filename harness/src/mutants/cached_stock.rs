@@ -12,8 +12,10 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "cached-stock",
-    bug: "whether the item is in stock is judged from a cache in the process, which hears of a sale after its commit, and never of another replica's",
-    harm: "buyers pass the check on units that are gone, and where no constraint stops them the shop sells what it has not got",
+    bug: "whether the item is in stock is judged from a cache in the process, which hears of a \
+          sale after its commit, and never of another replica's",
+    harm: "buyers pass the check on units that are gone, and where no constraint stops them the \
+          shop sells what it has not got",
     seen_in: "flash sales with the stock in Redis or in memory before the database",
     replicas: 1,
     detectors: &[

@@ -12,9 +12,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "cancelled-begin",
-    bug: "a client that hangs up cancels begin() halfway, and its connection goes back to the pool inside a transaction",
-    harm: "the next buyer's purchase runs in that transaction, and what was acknowledged is lost or its locks are never given back",
-    seen_in: "sqlx up to 0.9.0 (launchbadge/sqlx issues 4385 and 4393) under every server that drops a handler's future when the client leaves, as hyper does",
+    bug: "a client that hangs up cancels begin() halfway, and its connection goes back to the \
+          pool inside a transaction",
+    harm: "the next buyer's purchase runs in that transaction, and what was acknowledged is lost \
+          or its locks are never given back",
+    seen_in: "sqlx up to 0.9.0 (launchbadge/sqlx issues 4385 and 4393) under every server that \
+          drops a handler's future when the client leaves, as hyper does",
     replicas: 1,
     detectors: &[Detector::Fault("client-abort")],
     build: |pool| {

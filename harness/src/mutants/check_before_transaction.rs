@@ -8,9 +8,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "check-before-transaction",
-    bug: "stock and balance are checked before the transaction begins, and not again under its locks",
-    harm: "buyers who passed the check together all buy, one after another, and the last ones from an empty shelf",
-    seen_in: "validation in the controller, transaction in the service layer: the scope-based anomalies of Warszawski and Bailis, ACIDRain (SIGMOD 2017)",
+    bug: "stock and balance are checked before the transaction begins, and not again under its \
+          locks",
+    harm: "buyers who passed the check together all buy, one after another, and the last ones \
+          from an empty shelf",
+    seen_in: "validation in the controller, transaction in the service layer: the scope-based \
+          anomalies of Warszawski and Bailis, ACIDRain (SIGMOD 2017)",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

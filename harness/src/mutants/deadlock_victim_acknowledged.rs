@@ -11,7 +11,8 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "deadlock-victim-acknowledged",
-    bug: "a deadlock is taken for a second click of which the first has succeeded, and is answered 200",
+    bug: "a deadlock is taken for a second click of which the first has succeeded, and is \
+          answered 200",
     harm: "a buyer holds a receipt for a purchase that was rolled back",
     seen_in: "handlers that take every conflict in the database for \"already done\"",
     replicas: 1,

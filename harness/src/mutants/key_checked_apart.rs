@@ -8,7 +8,8 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "key-checked-apart",
-    bug: "the Idempotency-Key is looked up in a transaction of its own, before the purchase's, and nothing makes it unique",
+    bug: "the Idempotency-Key is looked up in a transaction of its own, before the purchase's, \
+          and nothing makes it unique",
     harm: "a double click under one key charges twice",
     seen_in: "middleware that looks the key up in a cache or a table, and then calls the handler",
     replicas: 1,

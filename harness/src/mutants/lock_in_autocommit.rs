@@ -8,9 +8,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "lock-in-autocommit",
-    bug: "FOR UPDATE runs in autocommit, so its lock ends with the statement, before anything is written",
-    harm: "two buyers who lock one after another both write what they computed, and one decrement is lost",
-    seen_in: "JDBC, whose connections begin in auto-commit mode, and every code base where the transaction's bounds were moved",
+    bug: "FOR UPDATE runs in autocommit, so its lock ends with the statement, before anything is \
+          written",
+    harm: "two buyers who lock one after another both write what they computed, and one \
+          decrement is lost",
+    seen_in: "JDBC, whose connections begin in auto-commit mode, and every code base where the \
+          transaction's bounds were moved",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

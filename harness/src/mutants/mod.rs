@@ -49,6 +49,7 @@ use std::sync::Arc;
 use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
+use self::lawful::Lawful;
 use crate::target::BuildPurchaser;
 
 /// A service with one deliberate bug.
@@ -77,7 +78,7 @@ pub enum Detector {
     Scenario(&'static str),
     /// The fault of this name, at some step of a request.
     Fault(&'static str),
-    /// The explorer, on the program of this name.
+    /// The explorer, on the program of this name for two buyers.
     Explorer(&'static str),
 }
 
@@ -134,4 +135,16 @@ pub const MUTANTS: &[Mutant] = &[
 /// The mutant called `name`.
 pub fn find(name: &str) -> Option<&'static Mutant> {
     MUTANTS.iter().find(|mutant| mutant.name == name)
+}
+
+/// The names of all mutants and lawful services.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let lawful = lawful::LAWFUL.iter().map(|lawful| lawful.name);
+    MUTANTS.iter().map(|mutant| mutant.name).chain(lawful)
+}
+
+/// The purchaser called `name`, of a mutant or of a lawful service.
+pub fn purchaser(name: &str) -> Option<BuildPurchaser> {
+    let mutant = find(name).map(Mutant::purchaser);
+    mutant.or_else(|| lawful::find(name).map(Lawful::purchaser))
 }

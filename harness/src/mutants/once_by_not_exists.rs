@@ -1,51 +1,62 @@
 //! Once per customer, by `INSERT … WHERE NOT EXISTS`.
 
-use futures::future::FutureExt;
-use purchase_service::order::{Money, PurchaseId, Refusal};
+use purchase_service::order::{Money, PurchaseId};
 use purchase_service::purchaser::PurchaseError;
-use sqlx::{PgConnection, query_scalar};
+use sqlx::{PgConnection, PgPool, query_as};
 
-use super::decider::{Decision, Sale, Stop, judging};
-use super::sql::{Item, charge_covered, read_item, read_wallet, receipt, take_unit_in_stock};
+use super::decider::{Decision, Sale, Stop, deciding};
+use super::sql::{Item, read_item, read_wallet, receipt};
 use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "once-by-not-exists",
-    bug: "a customer may buy an item once, which is left to INSERT … WHERE NOT EXISTS: two of them at the same moment both see nothing",
+    bug: "a customer may buy an item once, which is left to INSERT … WHERE NOT EXISTS: two of \
+          them at the same moment both see nothing",
     harm: "a double click gets two of what is limited to one per customer",
-    seen_in: "find-or-create in every ORM, of which Rails' documentation says that it is not atomic; uniqueness validations in Bailis et al., Feral Concurrency Control (SIGMOD 2015)",
+    seen_in: "find-or-create in every ORM, of which Rails' documentation says that it is not \
+          atomic; uniqueness validations in Bailis et al., Feral Concurrency Control (SIGMOD 2015)",
     replicas: 1,
     detectors: &[Detector::Explorer("double-click")],
-    build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
+    build: |pool| deciding(pool, decide),
 };
 
-async fn judge(connection: &mut PgConnection, sale: &Sale) -> Decision {
-    let item = Item::in_stock(read_item(connection, sale.item_id).await?)?;
-    item.pay(read_wallet(connection, sale.user_id).await?)?;
-    let Some(purchase_id) = insert_first(connection, sale, item.price).await? else {
-        let reason = "the customer has bought this item before";
-        return Err(Stop::Failed(PurchaseError::Conflict(reason.into())));
-    };
-    let taken = take_unit_in_stock(connection, sale.item_id).await?;
-    let price = taken.ok_or(Refusal::OutOfStock)?;
-    let charged = charge_covered(connection, sale.user_id, price).await?;
-    let balance_left = charged.ok_or(Refusal::InsufficientBalance)?;
-    Ok(receipt(sale, purchase_id, price, balance_left))
+async fn decide(pool: PgPool, sale: Sale) -> Decision {
+    let mut connection = pool.acquire().await?;
+    if let Some((purchase_id, price, balance_left)) = buy_first(&mut connection, &sale).await? {
+        return Ok(receipt(&sale, purchase_id, price, balance_left));
+    }
+    let item = Item::in_stock(read_item(&mut connection, sale.item_id).await?)?;
+    item.pay(read_wallet(&mut connection, sale.user_id).await?)?;
+    let reason = "the customer has bought this item before";
+    Err(Stop::Failed(PurchaseError::Conflict(reason.into())))
 }
 
-async fn insert_first(
+/// Whoever waits for the rows judges stock and balance anew, but looks for other purchases with
+/// the snapshot from before the wait: that makes it wrong although it is one statement.
+async fn buy_first(
     connection: &mut PgConnection,
     sale: &Sale,
-    price: Money,
-) -> sqlx::Result<Option<PurchaseId>> {
-    query_scalar(
-        "insert into purchase (user_id, item_id, price) select $1, $2, $3
-          where not exists (select from purchase where user_id = $1 and item_id = $2)
-         returning id",
+) -> sqlx::Result<Option<(PurchaseId, Money, Money)>> {
+    query_as(
+        "with shelf as (
+             select price from item where id = $2 and stock > 0 for update
+         ), purse as (
+             select price from shelf, wallet
+              where user_id = $1 and balance >= price for update of wallet
+         ), bought as (
+             insert into purchase (user_id, item_id, price) select $1, $2, price from purse
+              where not exists (select from purchase where user_id = $1 and item_id = $2)
+             returning id, price
+         ), taken as (
+             update item set stock = stock - 1 from bought where item.id = $2
+         ), charged as (
+             update wallet set balance = balance - bought.price from bought
+              where user_id = $1 returning balance
+         )
+         select bought.id, bought.price, charged.balance from bought, charged",
     )
     .bind(sale.user_id)
     .bind(sale.item_id)
-    .bind(price)
     .fetch_optional(connection)
     .await
 }

@@ -11,9 +11,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "process-mutex",
-    bug: "purchases exclude each other by a mutex in the process, which a second replica knows nothing of",
-    harm: "right on every developer's machine; with the second replica the last unit is sold twice",
-    seen_in: "`synchronized`, `lock` or an async mutex around the sale, in services that were later scaled out",
+    bug: "purchases exclude each other by a mutex in the process, which a second replica knows \
+          nothing of",
+    harm: "right on every developer's machine; with the second replica the last unit is sold \
+          twice",
+    seen_in: "`synchronized`, `lock` or an async mutex around the sale, in services that were \
+          later scaled out",
     replicas: 2,
     detectors: &[
         Detector::Explorer("one-item"),

@@ -9,9 +9,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-debits",
-    bug: "the wallet is charged before the stock is judged, and the transaction commits whatever came of it",
+    bug: "the wallet is charged before the stock is judged, and the transaction commits whatever \
+          came of it",
     harm: "whoever is told \"sold out\" has paid",
-    seen_in: "a COMMIT in a finally block, or frameworks that roll back on exceptions only and are given a refusal as a value",
+    seen_in: "a COMMIT in a finally block, or frameworks that roll back on exceptions only and \
+          are given a refusal as a value",
     replicas: 1,
     detectors: &[
         Detector::Scenario("balance-edge"),

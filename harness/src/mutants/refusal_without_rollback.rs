@@ -9,8 +9,10 @@ use super::{Detector, Mutant};
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-without-rollback",
     bug: "a refused purchase gives its connection back to the pool inside the transaction",
-    harm: "one \"sold out\" and the item stays locked by a session that nobody uses; whoever gets that connection next buys in the dead buyer's transaction",
-    seen_in: "BEGIN and COMMIT sent by hand with a return between them; PostgreSQL has idle_in_transaction_session_timeout against it",
+    harm: "one \"sold out\" and the item stays locked by a session that nobody uses; whoever \
+          gets that connection next buys in the dead buyer's transaction",
+    seen_in: "BEGIN and COMMIT sent by hand with a return between them; PostgreSQL has \
+          idle_in_transaction_session_timeout against it",
     replicas: 1,
     detectors: &[
         Detector::Scenario("concurrent-buyers"),

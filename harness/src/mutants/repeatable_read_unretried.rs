@@ -9,9 +9,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "repeatable-read-unretried",
-    bug: "the purchase runs under REPEATABLE READ, and its serialization failure (40001) is answered 500 instead of being tried again",
+    bug: "the purchase runs under REPEATABLE READ, and its serialization failure (40001) is \
+          answered 500 instead of being tried again",
     harm: "in a rush most buyers see a server error while units are left",
-    seen_in: "isolation levels raised as a quick fix; PostgreSQL's manual says that applications at this level must be prepared to retry",
+    seen_in: "isolation levels raised as a quick fix; PostgreSQL's manual says that applications \
+          at this level must be prepared to retry",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

@@ -10,9 +10,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "retry-in-aborted-transaction",
-    bug: "a lock that is not free is tried again in the same transaction, which PostgreSQL has aborted (25P02)",
+    bug: "a lock that is not free is tried again in the same transaction, which PostgreSQL has \
+          aborted (25P02)",
     harm: "whoever does not come first sees a server error",
-    seen_in: "a catch inside the transaction block, which Django's documentation of atomic() warns of",
+    seen_in: "a catch inside the transaction block, which Django's documentation of atomic() \
+          warns of",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

@@ -9,9 +9,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "retry-of-lost-commit",
-    bug: "a COMMIT whose answer was lost is taken for a failed one, and the purchase is made again without its key",
+    bug: "a COMMIT whose answer was lost is taken for a failed one, and the purchase is made \
+          again without its key",
     harm: "one click charges twice and takes two units",
-    seen_in: "retry middleware around a whole transaction; what idempotency keys of payment APIs such as Stripe's are there for",
+    seen_in: "retry middleware around a whole transaction; what idempotency keys of payment APIs \
+          such as Stripe's are there for",
     replicas: 1,
     detectors: &[Detector::Fault("drop-after")],
     build: |pool| deciding(pool, decide),

@@ -8,9 +8,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "session-advisory-lock",
-    bug: "the item is guarded by an advisory lock of the session, which a refused purchase does not give back",
+    bug: "the item is guarded by an advisory lock of the session, which a refused purchase does \
+          not give back",
     harm: "one \"sold out\" and nobody can buy the item until that pooled connection is closed",
-    seen_in: "pg_advisory_lock under a connection pool: PostgreSQL holds it until it is released or the session ends, and pgbouncer's features page excludes it from transaction pooling",
+    seen_in: "pg_advisory_lock under a connection pool: PostgreSQL holds it until it is released \
+          or the session ends, and pgbouncer's features page excludes it from transaction pooling",
     replicas: 1,
     detectors: &[
         Detector::Scenario("concurrent-buyers"),

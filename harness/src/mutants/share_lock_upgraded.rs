@@ -9,9 +9,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "share-lock-upgraded",
-    bug: "the item is locked FOR SHARE and then updated, for which each buyer must wait until the others let go",
+    bug: "the item is locked FOR SHARE and then updated, for which each buyer must wait until \
+          the others let go",
     harm: "any two buyers of one item are a deadlock: one of them fails, a second later",
-    seen_in: "the counter of MySQL's manual on locking reads, which it gives as an example of what FOR SHARE is not good for",
+    seen_in: "the counter of MySQL's manual on locking reads, which it gives as an example of \
+          what FOR SHARE is not good for",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

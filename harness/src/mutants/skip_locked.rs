@@ -10,12 +10,14 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "skip-locked",
-    bug: "the item is locked with SKIP LOCKED, and an item that another buyer has locked is answered as sold out",
+    bug: "the item is locked with SKIP LOCKED, and an item that another buyer has locked is \
+          answered as sold out",
     harm: "buyers are sent away while the shelf is full",
-    seen_in: "queue code reused for a shared row; PostgreSQL's manual calls the view that SKIP LOCKED gives inconsistent and unsuitable for general purpose work",
+    seen_in: "queue code reused for a shared row; PostgreSQL's manual calls the view that SKIP \
+          LOCKED gives inconsistent and unsuitable for general purpose work",
     replicas: 1,
     detectors: &[
-        Detector::Explorer("one-item"),
+        Detector::Explorer("double-click"),
         Detector::Scenario("concurrent-buyers"),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),

@@ -161,33 +161,6 @@ pub(super) async fn take_unit(connection: &mut PgConnection, item_id: ItemId) ->
     Ok(())
 }
 
-/// Takes a unit if one is left by then, and says what it costs. It checks and locks at once.
-pub(super) async fn take_unit_in_stock(
-    connection: &mut PgConnection,
-    item_id: ItemId,
-) -> sqlx::Result<Option<Money>> {
-    query_scalar("update item set stock = stock - 1 where id = $1 and stock > 0 returning price")
-        .bind(item_id)
-        .fetch_optional(connection)
-        .await
-}
-
-/// Takes the price if the balance covers it by then, and says what is left.
-pub(super) async fn charge_covered(
-    connection: &mut PgConnection,
-    user_id: UserId,
-    price: Money,
-) -> sqlx::Result<Option<Money>> {
-    query_scalar(
-        "update wallet set balance = balance - $2
-          where user_id = $1 and balance >= $2 returning balance",
-    )
-    .bind(user_id)
-    .bind(price)
-    .fetch_optional(connection)
-    .await
-}
-
 /// Overwrites the balance.
 pub(super) async fn set_balance(
     connection: &mut PgConnection,

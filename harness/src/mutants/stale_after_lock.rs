@@ -9,9 +9,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "stale-after-lock",
-    bug: "the item is read, then locked, and what was read before the lock is checked and written back",
-    harm: "whoever waited for the lock sells a unit that was sold meanwhile, and one decrement is lost",
-    seen_in: "ORM objects that were loaded before they were locked; ActiveRecord's lock! reloads the record for that reason",
+    bug: "the item is read, then locked, and what was read before the lock is checked and \
+          written back",
+    harm: "whoever waited for the lock sells a unit that was sold meanwhile, and one decrement \
+          is lost",
+    seen_in: "ORM objects that were loaded before they were locked; ActiveRecord's lock! reloads \
+          the record for that reason",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

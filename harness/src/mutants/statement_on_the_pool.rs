@@ -8,9 +8,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "statement-on-the-pool",
-    bug: "the deduction runs on the pool instead of the transaction, and commits at once on a connection of its own",
-    harm: "a purchase that rolls back keeps the buyer's money, and a full pool stands still, each transaction waiting for a second connection",
-    seen_in: "one `pool` where `tx` was meant; Go's and node-postgres's documentation of transactions both warn of it",
+    bug: "the deduction runs on the pool instead of the transaction, and commits at once on a \
+          connection of its own",
+    harm: "a purchase that rolls back keeps the buyer's money, and a full pool stands still, \
+          each transaction waiting for a second connection",
+    seen_in: "one `pool` where `tx` was meant; Go's and node-postgres's documentation of \
+          transactions both warn of it",
     replicas: 1,
     detectors: &[
         Detector::Scenario("failure-under-load"),

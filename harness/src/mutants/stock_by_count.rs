@@ -9,9 +9,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "stock-by-count",
-    bug: "what is left is the item's allotment less count(*) of its purchases, which under READ COMMITTED does not see those that are not committed yet",
+    bug: "what is left is the item's allotment less count(*) of its purchases, which under READ \
+          COMMITTED does not see those that are not committed yet",
     harm: "buyers who count at the same moment all get the last unit",
-    seen_in: "limits of coupons, seats and bookings; A5B, write skew, of Berenson et al., A Critique of ANSI SQL Isolation Levels (1995)",
+    seen_in: "limits of coupons, seats and bookings; A5B, write skew, of Berenson et al., A \
+          Critique of ANSI SQL Isolation Levels (1995)",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

@@ -12,9 +12,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "swallowed-statement-error",
-    bug: "a statement's error is swallowed, and COMMIT is taken for done although PostgreSQL answers it with ROLLBACK",
+    bug: "a statement's error is swallowed, and COMMIT is taken for done although PostgreSQL \
+          answers it with ROLLBACK",
     harm: "the buyer is told of a purchase of which nothing is left",
-    seen_in: "catch-and-log around a statement inside a transaction, which Django's documentation of atomic() warns of; pgjdbc has raiseExceptionOnSilentRollback for it",
+    seen_in: "catch-and-log around a statement inside a transaction, which Django's \
+          documentation of atomic() warns of; pgjdbc has raiseExceptionOnSilentRollback for it",
     replicas: 1,
     detectors: &[
         Detector::Scenario("failure-under-load"),

@@ -9,9 +9,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "two-transactions",
-    bug: "the wallet is charged in one transaction and the stock decremented in another, with a refund where the second refuses",
+    bug: "the wallet is charged in one transaction and the stock decremented in another, with a \
+          refund where the second refuses",
     harm: "whatever ends the service between the two keeps the buyer's money and sells nothing",
-    seen_in: "a wallet and a stock module that each commit for themselves, such as Spring methods with REQUIRES_NEW",
+    seen_in: "a wallet and a stock module that each commit for themselves, such as Spring \
+          methods with REQUIRES_NEW",
     replicas: 1,
     detectors: &[
         Detector::Scenario("failure-under-load"),

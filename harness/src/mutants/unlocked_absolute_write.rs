@@ -9,9 +9,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-absolute-write",
-    bug: "stock and balance are read without a lock, and what was computed from them is written back",
-    harm: "two buyers who read the same stock both sell the last unit, and one of the two decrements is lost",
-    seen_in: "the save() of most ORMs, for which Django's documentation recommends F() expressions; the textbook's lost update",
+    bug: "stock and balance are read without a lock, and what was computed from them is written \
+          back",
+    harm: "two buyers who read the same stock both sell the last unit, and one of the two \
+          decrements is lost",
+    seen_in: "the save() of most ORMs, for which Django's documentation recommends F() \
+          expressions; the textbook's lost update",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

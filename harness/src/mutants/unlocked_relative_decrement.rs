@@ -9,9 +9,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-relative-decrement",
-    bug: "the stock is checked without a lock, and then decremented by the database whatever it is by then",
-    harm: "the stock falls below 0, or where a constraint forbids that, buyers get a server error instead of \"sold out\"",
-    seen_in: "the inventory checks of the shop systems in Warszawski and Bailis, ACIDRain (SIGMOD 2017)",
+    bug: "the stock is checked without a lock, and then decremented by the database whatever it \
+          is by then",
+    harm: "the stock falls below 0, or where a constraint forbids that, buyers get a server \
+          error instead of \"sold out\"",
+    seen_in: "the inventory checks of the shop systems in Warszawski and Bailis, ACIDRain \
+          (SIGMOD 2017)",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

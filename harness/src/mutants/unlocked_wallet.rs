@@ -9,7 +9,8 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-wallet",
-    bug: "the wallet is read without a lock, and the computed balance is written back, since the item's lock seems to be enough",
+    bug: "the wallet is read without a lock, and the computed balance is written back, since the \
+          item's lock seems to be enough",
     harm: "whoever buys two items at once pays for one of them",
     seen_in: "Flexcoin, closed in March 2014 after simultaneous transfers overdrew accounts",
     replicas: 1,

@@ -10,9 +10,11 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "version-without-row-count",
-    bug: "the stock is written only if the item's version is still the one that was read, and whether it was written is not looked at",
+    bug: "the stock is written only if the item's version is still the one that was read, and \
+          whether it was written is not looked at",
     harm: "the second of two buyers gets a unit that was never taken from the stock",
-    seen_in: "version columns kept by hand; ORMs such as Hibernate raise an exception where the row count is 0",
+    seen_in: "version columns kept by hand; ORMs such as Hibernate raise an exception where the \
+          row count is 0",
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),

@@ -9,9 +9,12 @@ use super::{Detector, Mutant};
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "wallet-before-item",
-    bug: "purchases with an Idempotency-Key lock the wallet before the item, all others the item before the wallet",
-    harm: "two clicks of one buyer wait for each other until PostgreSQL breaks the deadlock after a second, while everybody else waits for the item",
-    seen_in: "a second code path that grew beside the first; what PostgreSQL's manual, on deadlocks, tells to avoid by a consistent order",
+    bug: "purchases with an Idempotency-Key lock the wallet before the item, all others the item \
+          before the wallet",
+    harm: "two clicks of one buyer wait for each other until PostgreSQL breaks the deadlock \
+          after a second, while everybody else waits for the item",
+    seen_in: "a second code path that grew beside the first; what PostgreSQL's manual, on \
+          deadlocks, tells to avoid by a consistent order",
     replicas: 1,
     detectors: &[Detector::Explorer("double-click-half-keyed")],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),

@@ -87,6 +87,11 @@ impl Passage {
         !self.server_ended
     }
 
+    /// Whether there are bytes that the server is to have.
+    pub(super) fn has_news_for_server(&self) -> bool {
+        !self.to_server.is_empty()
+    }
+
     /// Whether the server has or is about to have all that the client will ever send.
     pub(super) fn has_sent_all(&self) -> bool {
         self.client_ended && self.waiting.is_empty()

@@ -51,18 +51,21 @@ impl Pump {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+            self.passage.obey(command);
+        }
         loop {
-            let mut has_moved = false;
-            while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
-                self.passage.obey(command);
-                has_moved = true;
+            while self.poll_from_client(cx) {}
+            let mut server_sent = false;
+            while self.poll_from_server(cx) {
+                server_sent = true;
             }
-            has_moved |= self.poll_from_client(cx);
-            has_moved |= self.poll_from_server(cx);
             if self.passage.is_over() {
                 return Poll::Ready(());
             }
-            if !has_moved {
+            // A reply may have set free what the client sent before; else each side has been
+            // polled until it had nothing, which is all that a wake-up needs.
+            if !(server_sent && self.passage.has_news_for_server()) {
                 return Poll::Pending;
             }
         }

@@ -1,21 +1,32 @@
-//! Worlds around one purchaser, for tests of mutants and of lawful services.
+//! Worlds around one purchaser, and races that are made rather than hoped for.
 
-use std::time::Duration;
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rowlock::fault::Fault;
+use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::history::{Completion, Operation, Request};
+use rowlock::mutants;
 use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::shop::Shop;
 use rowlock::target::{BuildPurchaser, TargetSpec};
 use rowlock::trial::Trial;
+use rowlock::verdict::Verdict;
 use rowlock::world::{Setting, World};
+use sqlx::{AssertSqlSafe, PgPool};
+
+/// How long a condition may take to come true.
+const BOUND: Duration = Duration::from_secs(20);
 
 /// A setting that lives as long as its test.
-pub(crate) async fn setting(build: BuildPurchaser) -> Setting<'static> {
+pub(crate) async fn setting(target: TargetSpec) -> Setting<'static> {
     Setting {
         server: postgres::shared_local().await,
-        target: Box::leak(Box::new(TargetSpec::InProcess(build))),
+        target: Box::leak(Box::new(target)),
         target_env: Vec::new(),
         seed: Seed(5),
         buyers: 200,
@@ -25,16 +36,52 @@ pub(crate) async fn setting(build: BuildPurchaser) -> Setting<'static> {
     }
 }
 
-pub(crate) async fn open(setting: &Setting<'static>, shop: Shop) -> World<'static> {
-    World::open(setting, shop).await.unwrap()
+/// A shop in which every answer is to be had, and what a right shop answers, one after another.
+/// No customer buys an item twice.
+fn plain_day() -> (Shop, Vec<(Request, &'static str)>) {
+    let shop = Shop::default()
+        .item(11, 10, 2)
+        .item(12, 1_000, 5)
+        .item(13, 0, 1)
+        .wallet(11, 100)
+        .wallet(12, 15)
+        .wallet(13, 10)
+        .wallet(14, 10);
+    let answers = vec![
+        (Request::new(12, 11), "ok"),
+        (Request::new(12, 12), "insufficient_balance"),
+        (Request::new(11, 19), "unknown_item"),
+        (Request::new(19, 11), "unknown_user"),
+        (Request::new(13, 11), "ok"),
+        (Request::new(14, 11), "out_of_stock"),
+        (Request::new(14, 13), "ok"),
+        (Request::new(11, 13), "out_of_stock"),
+    ];
+    (shop, answers)
 }
 
-pub(crate) async fn close(world: World<'_>, history: Vec<Operation>, faults: bool) -> Trial {
-    world.close("test", history, faults, vec![]).await.unwrap()
+/// Whether all answers of a plain day and all invariants are right; if not, what is wrong.
+pub(crate) async fn day_is_right(build: BuildPurchaser) -> Result<(), String> {
+    let setting = setting(TargetSpec::InProcess(build)).await;
+    let (shop, day) = plain_day();
+    let world = World::open(&setting, shop).await.unwrap();
+    let (requests, expected): (Vec<_>, Vec<_>) = day.into_iter().unzip();
+    let history = in_turn(&world, requests).await;
+    let answers: Vec<_> = history.iter().map(label).collect();
+    let trial = world
+        .close("a plain day", history, false, vec![])
+        .await
+        .unwrap();
+    if answers != expected {
+        return Err(format!("expected {expected:?}, got {answers:?}"));
+    }
+    match trial.verdict {
+        Some(Verdict::Valid) => Ok(()),
+        _ => Err(format!("{:#?}", trial.violations().collect::<Vec<_>>())),
+    }
 }
 
-/// Sends the requests one after another on one connection.
-pub(crate) async fn in_turn(world: &World<'_>, requests: Vec<Request>) -> Vec<Operation> {
+async fn in_turn(world: &World<'_>, requests: Vec<Request>) -> Vec<Operation> {
     let mut client = world.connect(0).await.unwrap();
     let mut history = Vec::new();
     for request in requests {
@@ -44,12 +91,116 @@ pub(crate) async fn in_turn(world: &World<'_>, requests: Vec<Request>) -> Vec<Op
 }
 
 /// `ok`, the refusal's code, or what is unknown.
-pub(crate) fn label(operation: &Operation) -> String {
-    let word = |value: serde_json::Value| value.as_str().map(str::to_owned);
-    match &operation.completion {
-        Completion::Ok(_) => Some("ok".into()),
-        Completion::Fail(refusal) => word(serde_json::to_value(refusal).unwrap()),
-        Completion::Info(unknown) => word(serde_json::to_value(unknown).unwrap()),
+fn label(operation: &Operation) -> String {
+    let word = match &operation.completion {
+        Completion::Ok(_) => return "ok".into(),
+        Completion::Fail(refusal) => serde_json::to_value(refusal).unwrap(),
+        Completion::Info(unknown) => serde_json::to_value(unknown).unwrap(),
+    };
+    word.as_str()
+        .map_or_else(|| operation.describe(), str::to_owned)
+}
+
+/// The names of all violated checks.
+pub(crate) fn violated(trials: &[Trial]) -> Vec<String> {
+    let findings = trials.iter().flat_map(Trial::violations);
+    findings.map(|(finding, _)| finding.name.clone()).collect()
+}
+
+/// Every step of every story, broken by `fault`.
+pub(crate) async fn campaign(build: BuildPurchaser, fault: Fault) -> Campaign {
+    let setting = setting(TargetSpec::InProcess(build)).await;
+    let plan = Plan {
+        faults: vec![fault],
+        only: Vec::new(),
+    };
+    campaign::run(&setting, &plan).await.unwrap()
+}
+
+/// Requests that meet behind a lock of the test's own.
+pub(crate) struct Race {
+    pub(crate) shop: Shop,
+    /// The statement that holds the rows.
+    pub(crate) hold: String,
+    /// Sent first, one after another; each comes to wait for the rows before the next is sent.
+    pub(crate) first: Vec<Request>,
+    /// Sent then, and answered before the rows are let go.
+    pub(crate) meanwhile: Vec<Request>,
+}
+
+/// Holds an item.
+pub(crate) fn hold_item(item_id: i64) -> String {
+    format!("select from item where id = {item_id} for update")
+}
+
+/// Holds wallets.
+pub(crate) fn hold_wallets(user_ids: &[i64]) -> String {
+    format!("select from wallet where user_id = any(array{user_ids:?}::bigint[]) for update")
+}
+
+impl Race {
+    /// Runs the race on the mutant called `name`, with as many replicas as it needs: `invariant`
+    /// is violated.
+    pub(crate) async fn assert_violates(&self, name: &str, invariant: &str) {
+        let mutant = mutants::find(name).unwrap();
+        let target = match mutant.replicas {
+            1 => TargetSpec::InProcess(mutant.purchaser()),
+            replicas => {
+                let rowlock = Path::new(env!("CARGO_BIN_EXE_rowlock"));
+                TargetSpec::mutant(rowlock, mutant.purchaser(), replicas)
+            }
+        };
+        let setting = setting(target).await;
+        let world = World::open(&setting, self.shop.clone()).await.unwrap();
+        let history = self.run(&world).await;
+        let answers: Vec<_> = history.iter().map(Operation::describe).collect();
+        let trial = world.close("a race", history, false, vec![]).await.unwrap();
+        let violated: Vec<_> = violated(&[trial]);
+        assert!(
+            violated.iter().any(|name| name == invariant),
+            "{name}: {violated:?} {answers:#?}"
+        );
     }
-    .unwrap_or_else(|| operation.describe())
+
+    async fn run(&self, world: &World<'_>) -> Vec<Operation> {
+        let pool = world.inspector().pool();
+        let mut hold = pool.begin().await.unwrap();
+        sqlx::query(AssertSqlSafe(self.hold.clone()))
+            .execute(&mut *hold)
+            .await
+            .unwrap();
+        let mut waiting = Vec::new();
+        for request in self.first.clone() {
+            let mut client = world.connect(waiting.len()).await.unwrap();
+            waiting.push(tokio::spawn(async move { client.purchase(request).await }));
+            wait_for_waiters(pool, waiting.len()).await;
+        }
+        let mut history = in_turn(world, self.meanwhile.clone()).await;
+        hold.rollback().await.unwrap();
+        for operation in waiting {
+            history.push(operation.await.unwrap());
+        }
+        history
+    }
+}
+
+async fn wait_for_waiters(pool: &PgPool, count: usize) {
+    let deadline = Instant::now() + BOUND;
+    loop {
+        let waiters: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        if waiters >= i64::try_from(count).unwrap() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{waiters} of {count} wait for the lock"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -234,6 +234,13 @@ class Shop:
             if connection is None:
                 connection = await connect()
             return await use(connection)
+        except psycopg.Error:
+            # Not to be trusted again: psycopg's transaction(), whose BEGIN has failed, believes
+            # itself to be inside one ever after, and no purchase on it would succeed.
+            if connection is not None:
+                await connection.close()
+                connection = None
+            raise
         finally:
             self.slots.put_nowait(connection)
 

@@ -11,7 +11,8 @@ use super::Lawful;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "advisory-lock",
-    why: "whoever buys an item, or from a wallet, holds its advisory lock until the transaction ends, item before wallet",
+    why: "whoever buys an item, or from a wallet, holds its advisory lock until the transaction \
+          ends, item before wallet",
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -1,12 +1,10 @@
 //! The check and the write are one statement.
 
-use purchase_service::order::Refusal;
-use sqlx::{PgConnection, PgPool};
+use purchase_service::order::{ItemId, Money, Refusal, UserId};
+use sqlx::{PgConnection, PgPool, query_scalar};
 
 use super::super::decider::{Decision, Sale, deciding, end};
-use super::super::sql::{
-    charge_covered, find_repeat, read_item, read_wallet, take_unit_in_stock, write_purchase,
-};
+use super::super::sql::{find_repeat, read_item, read_wallet, write_purchase};
 use super::Lawful;
 
 pub(super) const LAWFUL: Lawful = Lawful {
@@ -41,4 +39,31 @@ async fn judge(connection: &mut PgConnection, sale: &Sale) -> Decision {
     };
     let key = sale.key.as_ref();
     Ok(write_purchase(connection, sale, key, price, balance_left).await?)
+}
+
+/// Takes a unit if one is left by then, and says what it costs.
+async fn take_unit_in_stock(
+    connection: &mut PgConnection,
+    item_id: ItemId,
+) -> sqlx::Result<Option<Money>> {
+    query_scalar("update item set stock = stock - 1 where id = $1 and stock > 0 returning price")
+        .bind(item_id)
+        .fetch_optional(connection)
+        .await
+}
+
+/// Takes the price if the balance covers it by then, and says what is left.
+async fn charge_covered(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    price: Money,
+) -> sqlx::Result<Option<Money>> {
+    query_scalar(
+        "update wallet set balance = balance - $2
+          where user_id = $1 and balance >= $2 returning balance",
+    )
+    .bind(user_id)
+    .bind(price)
+    .fetch_optional(connection)
+    .await
 }

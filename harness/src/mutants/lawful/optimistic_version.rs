@@ -11,7 +11,8 @@ use super::retry::retry;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "optimistic-version",
-    why: "a row is written only if its version is still the one that was judged, and a write that met no row starts the purchase anew",
+    why: "a row is written only if its version is still the one that was judged, and a write \
+          that met no row starts the purchase anew",
     build: |pool| {
         deciding_after(pool, SCHEMA, |pool, sale| {
             retry(move || attempt(pool.clone(), sale.clone()))

@@ -11,7 +11,8 @@ use super::retry::retry;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "serializable",
-    why: "PostgreSQL lets commit only what some order one after another could have done, and the rest is tried again",
+    why: "PostgreSQL lets commit only what some order one after another could have done, and the \
+          rest is tried again",
     build: |pool| {
         deciding(pool, |pool, sale| {
             retry(move || attempt(pool.clone(), sale.clone()))

@@ -1,0 +1,162 @@
+//! `rowlock replay`: witnesses run again, as evidence and as regression tests.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::common::{conclude, wants_colour};
+use super::service::ServiceArgs;
+use super::{PostgresArgs, output, positive};
+use crate::explorer::search::Setup;
+use crate::explorer::{
+    Bounds, Outcome, Program, Replayed, Solo, Witness, columns, replay, witness,
+};
+use crate::postgres::Server;
+use crate::progress::Progress;
+use crate::verdict::Verdict;
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Witness files, or directories of which every *.json is replayed
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// How often each is replayed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    times: usize,
+    #[command(flatten)]
+    postgres: PostgresArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Exit codes: 1 violated again; 0 not; 3 the statements no longer match, or control was lost.
+pub(super) async fn replay_all(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let progress = Progress::on_terminal();
+    let again = args.repeat();
+    match conclude(measure(&args, &progress), &progress, &again).await? {
+        Ok(verdict) => Ok(verdict.exit_code()),
+        Err(code) => Ok(code),
+    }
+}
+
+async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdict> {
+    let files = witness::files(&args.paths)?;
+    let target = args.service.in_process()?;
+    progress.say("starting PostgreSQL");
+    let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
+    output::write(&format!(
+        "postgres: {}\ntarget:   {}\n\n",
+        server.description(),
+        target.describe()
+    ))?;
+    let mut solo = Solo::new(Setup {
+        server: Arc::clone(&server),
+        target,
+        program: Program::default(),
+        bounds: Bounds::default(),
+        checks: Vec::new(),
+    });
+    // A whole directory gets a line each; one file is shown.
+    let is_shown = args.paths.len() == 1 && args.paths[0].is_file();
+    let mut verdicts = Vec::new();
+    for path in &files {
+        progress.say(format!("replaying {}", path.display()));
+        verdicts.push(args.replay_file(&mut solo, path, is_shown).await?);
+    }
+    solo.close().await?;
+    let Some(server) = Arc::into_inner(server) else {
+        bail!("a run outlived its replay");
+    };
+    server.stop().await?;
+    Ok(Verdict::compose(verdicts))
+}
+
+impl ReplayArgs {
+    /// Replays one witness as often as wanted, and prints what became of it.
+    async fn replay_file(
+        &self,
+        solo: &mut Solo,
+        path: &Path,
+        is_shown: bool,
+    ) -> anyhow::Result<Verdict> {
+        let witness = match Witness::read(path) {
+            Ok(witness) => witness,
+            Err(error) => {
+                output::write(&format!("{:#}\n", anyhow::Error::new(error)))?;
+                return Ok(Verdict::Inconclusive);
+            }
+        };
+        let mut verdicts = Vec::new();
+        let mut worst: Option<(Replayed, _)> = None;
+        for _ in 0..self.times {
+            let (replayed, outcome) = replay(solo, &witness).await?;
+            verdicts.push(replayed.verdict());
+            let is_worse = |(known, _): &(Replayed, _)| known.verdict() < replayed.verdict();
+            if worst.as_ref().is_none_or(is_worse) {
+                worst = Some((replayed, outcome));
+            }
+        }
+        let Some((worst, outcome)) = worst else {
+            bail!("--times is at least 1");
+        };
+        let count = |verdict| verdicts.iter().filter(|other| **other == verdict).count();
+        let counted = match self.times {
+            1 => String::new(),
+            times => format!(
+                " ({} of {times} violated, {} held, {} inconclusive)",
+                count(Verdict::Violation),
+                count(Verdict::Valid),
+                count(Verdict::Inconclusive)
+            ),
+        };
+        let text = match is_shown {
+            true => self.shown(path, &witness, &worst, &outcome, &counted),
+            false => format!("{}: {worst}{counted}\n", path.display()),
+        };
+        output::write(&text)?;
+        Ok(Verdict::compose(verdicts))
+    }
+
+    /// What ran, if it was a violation, and what became of it.
+    fn shown(
+        &self,
+        path: &Path,
+        witness: &Witness,
+        replayed: &Replayed,
+        outcome: &Outcome,
+        counted: &str,
+    ) -> String {
+        let ran = Witness::new(&witness.target, &witness.program, outcome);
+        let ran = ran.map(|ran| columns::render(&ran, wants_colour()) + "\n");
+        let replay_line = match replayed.verdict() {
+            Verdict::Valid => String::new(),
+            _ => columns::replay_line(path, &self.flags()),
+        };
+        format!(
+            "{}{replayed:#}{counted}\n{replay_line}",
+            ran.unwrap_or_default()
+        )
+    }
+
+    /// The flags that name the same server and target, ready to paste.
+    fn flags(&self) -> String {
+        let flags = self.postgres.repeat().into_iter();
+        let flags: Vec<_> = flags.chain(self.service.repeat()).collect();
+        flags.join(" ")
+    }
+
+    fn repeat(&self) -> String {
+        let paths = self.paths.iter().map(|path| path.display().to_string());
+        let paths = paths.map(|path| match shlex::try_quote(&path) {
+            Ok(quoted) => quoted.into_owned(),
+            Err(_) => path.clone(),
+        });
+        let words = ["replay".to_owned()].into_iter().chain(paths);
+        let times = (self.times != 1).then(|| format!("--times {}", self.times));
+        let words: Vec<_> = words.chain(times).chain([self.flags()]).collect();
+        words.join(" ").trim_end().to_owned()
+    }
+}

@@ -1,0 +1,88 @@
+//! One place for one run after another: for shrinking and for replay.
+//!
+//! The one idea: whoever asks for a run gets it on warm connections and under control from its
+//! start; where the run before left something under way, that means another place.
+
+use super::outcome::{Control, Outcome};
+use super::place::Place;
+use super::program::Program;
+use super::runner::Runner;
+use super::search::Setup;
+use super::strategy::Chooser;
+use crate::world::EnvironmentError;
+
+/// Runs programs one at a time, on a place that is opened when it is needed.
+#[derive(Debug)]
+pub struct Solo {
+    setup: Setup,
+    place: Option<Place>,
+    /// The program for which the place is warm.
+    warm: Option<Program>,
+}
+
+impl Solo {
+    /// Opens nothing yet. The program of `setup` does not matter.
+    pub fn new(setup: Setup) -> Solo {
+        Solo {
+            setup,
+            place: None,
+            warm: None,
+        }
+    }
+
+    /// Takes the place away.
+    ///
+    /// # Errors
+    /// The database could not be dropped.
+    pub async fn close(self) -> Result<(), EnvironmentError> {
+        match self.place {
+            Some(place) => place.close().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn open(&mut self, program: &Program) -> Result<Place, EnvironmentError> {
+        let mut place = match self.place.take() {
+            Some(place) => place,
+            None => {
+                self.warm = None;
+                let Setup {
+                    server,
+                    target,
+                    bounds,
+                    checks,
+                    ..
+                } = &self.setup;
+                Place::open(server.clone(), target, *bounds, checks.clone()).await?
+            }
+        };
+        if self.warm.as_ref() != Some(program) {
+            place.warm_up(program).await?;
+            self.warm = Some(program.clone());
+        }
+        Ok(place)
+    }
+}
+
+impl Runner for Solo {
+    async fn run(
+        &mut self,
+        program: &Program,
+        chooser: &mut dyn Chooser,
+    ) -> Result<Outcome, EnvironmentError> {
+        let mut place = self.open(program).await?;
+        let outcome = place.run(program, chooser).await?;
+        match is_at_rest(&outcome) {
+            true => self.place = Some(place),
+            false => place.close().await?,
+        }
+        Ok(outcome)
+    }
+}
+
+/// Whether nothing is under way any more, and no transaction open, that the next run would meet.
+fn is_at_rest(outcome: &Outcome) -> bool {
+    let mut violated = outcome.violated();
+    let is_open = violated.any(|finding| finding.name == "no-open-transaction");
+    outcome.control == Control::Kept && !is_open
+}

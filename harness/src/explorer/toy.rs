@@ -1,0 +1,508 @@
+//! A target and a PostgreSQL in memory, small enough to be seen through: for the tests of what
+//! is built on [`Runner`].
+//!
+//! Rows are locked by writes and by SELECT … FOR UPDATE, waiters are served in their order, reads
+//! see what is committed. The SQL in the transcript is what a service like that would send.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use purchase_service::order::{ItemId, Money, PurchaseId};
+
+use super::footprint::Footprint;
+use super::outcome::{Control, Outcome, Transition};
+use super::program::Program;
+use super::runner::Runner;
+use super::schedule::{Choice, RequestIndex, Schedule};
+use super::strategy::{Chooser, Point};
+use super::transcript::{Event, Transcript};
+use crate::history::{Completion, Operation, Receipt, Refusal, Request};
+use crate::invariant::{Aftermath, Capabilities, Evidence, check};
+use crate::proxy::{ErrorResponse, Reply, ReplyEnd, Statement, StatementResult, TransactionState};
+use crate::shop::{FinalRows, Purchase, Shop};
+use crate::world::EnvironmentError;
+
+/// The service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Toy {
+    /// Reads, checks, writes back what it computed, and locks nothing.
+    Unlocked,
+    /// Locks the row, but decides by what it read before.
+    Stale,
+    /// Locks first.
+    Right,
+    /// Locks its item and then the other one.
+    Greedy,
+    /// One statement that inserts unless the purchase is there already, and then the stock.
+    Once,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Read,
+    ReadForUpdate,
+    Lock,
+    LockOther,
+    Write,
+    Decrement,
+    Charge,
+    Insert,
+    InsertOnce,
+    Commit,
+    Rollback,
+}
+
+impl Toy {
+    fn acts(self) -> VecDeque<Act> {
+        use Act::*;
+        let acts: &[Act] = match self {
+            Toy::Unlocked => &[Read, Charge, Write, Insert, Commit],
+            Toy::Stale => &[Read, Lock, Charge, Write, Insert, Commit],
+            Toy::Right => &[ReadForUpdate, Charge, Write, Insert, Commit],
+            Toy::Greedy => &[ReadForUpdate, LockOther, Charge, Write, Insert, Commit],
+            Toy::Once => &[InsertOnce, Decrement, Charge],
+        };
+        acts.iter().copied().collect()
+    }
+}
+
+/// Runs programs on a [`Toy`], and counts the runs.
+#[derive(Debug)]
+pub(super) struct ToyRunner {
+    pub(super) toy: Toy,
+    pub(super) runs: usize,
+    /// Loses control in every run from this one on.
+    pub(super) loses_control_from: usize,
+}
+
+impl ToyRunner {
+    pub(super) fn new(toy: Toy) -> Self {
+        ToyRunner {
+            toy,
+            runs: 0,
+            loses_control_from: usize::MAX,
+        }
+    }
+
+    /// Runs the schedule written as letters; what is missing at its end is calm.
+    pub(super) async fn run_letters(&mut self, program: &Program, letters: &str) -> Outcome {
+        let mut follow = super::strategy::Follow(schedule(letters));
+        self.run(program, &mut follow).await.expect("a toy starts")
+    }
+}
+
+/// `AB(AB)` as a schedule.
+pub(super) fn schedule(letters: &str) -> Schedule {
+    let mut choices = Vec::new();
+    let mut letters = letters.bytes();
+    let request = |letter: u8| RequestIndex(usize::from(letter - b'A'));
+    while let Some(letter) = letters.next() {
+        choices.push(match letter {
+            b'(' => {
+                let pair = [letters.next(), letters.next(), letters.next()];
+                let [Some(first), Some(second), Some(b')')] = pair else {
+                    panic!("a pair is two letters in parentheses");
+                };
+                Choice::Together(request(first), request(second))
+            }
+            letter => Choice::Deliver(request(letter)),
+        });
+    }
+    Schedule(choices)
+}
+
+impl Runner for ToyRunner {
+    async fn run(
+        &mut self,
+        program: &Program,
+        chooser: &mut dyn Chooser,
+    ) -> Result<Outcome, EnvironmentError> {
+        let mut play = Play::new(self.toy, program);
+        while play.go_on(chooser) {}
+        if self.runs >= self.loses_control_from {
+            play.control = Control::Lost("the toy was told to".into());
+        }
+        self.runs += 1;
+        Ok(play.into_outcome(program))
+    }
+}
+
+#[derive(Debug)]
+struct Buyer {
+    request: Request,
+    acts: VecDeque<Act>,
+    read: i64,
+    completion: Option<Completion>,
+    /// Waits for this item's row with this act.
+    waits: Option<(ItemId, Act)>,
+    written: BTreeMap<ItemId, i64>,
+    purchase_id: Option<PurchaseId>,
+}
+
+#[derive(Debug)]
+struct Play {
+    buyers: Vec<Buyer>,
+    shop: Shop,
+    purchases: Vec<Purchase>,
+    holders: BTreeMap<ItemId, usize>,
+    queue: Vec<usize>,
+    events: Vec<Event>,
+    schedule: Schedule,
+    transitions: Vec<Transition>,
+    control: Control,
+    deadlocks: i64,
+}
+
+impl Play {
+    fn new(toy: Toy, program: &Program) -> Play {
+        let buyer = |request: &Request| Buyer {
+            request: request.clone(),
+            acts: toy.acts(),
+            read: 0,
+            completion: None,
+            waits: None,
+            written: BTreeMap::new(),
+            purchase_id: None,
+        };
+        let mut events = Vec::new();
+        for request in (0..program.requests.len()).map(RequestIndex) {
+            events.push(Event::Invoked { request });
+            if toy != Toy::Once {
+                let statements = vec![statement("BEGIN", &[])];
+                events.push(Event::Passed {
+                    request,
+                    statements,
+                });
+            }
+        }
+        Play {
+            buyers: program.requests.iter().map(buyer).collect(),
+            shop: program.initial.clone(),
+            purchases: Vec::new(),
+            holders: BTreeMap::new(),
+            queue: Vec::new(),
+            events,
+            schedule: Schedule::default(),
+            transitions: Vec::new(),
+            control: Control::Kept,
+            deadlocks: 0,
+        }
+    }
+
+    /// Makes one choice; says whether there may be another.
+    fn go_on(&mut self, chooser: &mut dyn Chooser) -> bool {
+        let is_ready = |buyer: &Buyer| buyer.completion.is_none() && buyer.waits.is_none();
+        let ready = (0..self.buyers.len()).filter(|index| is_ready(&self.buyers[*index]));
+        let enabled: Vec<_> = ready
+            .map(|index| (RequestIndex(index), Footprint::Everything))
+            .collect();
+        if enabled.is_empty() {
+            return self.break_deadlock();
+        }
+        let point = Point {
+            before: &self.schedule.0,
+            transitions: &self.transitions,
+            enabled: &enabled,
+        };
+        let mut choice = chooser.choose(&point);
+        if !choice.requests().all(|request| point.can(request)) {
+            let why = format!("{choice} was chosen and has no step to deliver");
+            self.control = Control::Lost(why);
+            choice = Choice::Deliver(point.calmest());
+        }
+        self.schedule.0.push(choice);
+        let acts: Vec<_> = choice
+            .requests()
+            .map(|request| {
+                let act = self.buyers[request.0].acts.pop_front();
+                (request.0, act.expect("who is not answered has more to do"))
+            })
+            .collect();
+        let is_there = |play: &Play, index: usize| play.finds_purchase(index);
+        let seen: Vec<_> = acts
+            .iter()
+            .map(|(index, _)| is_there(self, *index))
+            .collect();
+        for (index, act) in &acts {
+            let statements = vec![self.sql(*index, *act)];
+            let request = RequestIndex(*index);
+            self.events.push(Event::Delivered {
+                request,
+                statements,
+            });
+        }
+        for ((index, act), seen) in acts.into_iter().zip(seen) {
+            self.act(index, act, seen);
+        }
+        true
+    }
+
+    fn finds_purchase(&self, index: usize) -> bool {
+        let order = self.buyers[index].request.order;
+        let is_same = |purchase: &Purchase| {
+            (purchase.user_id, purchase.item_id) == (order.user_id, order.item_id)
+        };
+        self.purchases.iter().any(is_same)
+    }
+
+    fn act(&mut self, index: usize, act: Act, is_there: bool) {
+        let order = self.buyers[index].request.order;
+        let other = ItemId(3 - order.item_id.0);
+        let row = match act {
+            Act::ReadForUpdate | Act::Lock | Act::Write => Some(order.item_id),
+            Act::LockOther => Some(other),
+            _ => None,
+        };
+        if let Some(row) = row {
+            match self.holders.get(&row) {
+                Some(holder) if *holder != index => {
+                    let by = vec![RequestIndex(*holder)];
+                    self.buyers[index].waits = Some((row, act));
+                    self.queue.push(index);
+                    let request = RequestIndex(index);
+                    return self.events.push(Event::Waits { request, by });
+                }
+                _ => drop(self.holders.insert(row, index)),
+            }
+        }
+        let result = self.apply(index, act, is_there);
+        self.reply(
+            index,
+            act,
+            Reply {
+                results: vec![result],
+                error: None,
+                end: ReplyEnd::Ready(TransactionState::Open),
+            },
+        );
+    }
+
+    fn apply(&mut self, index: usize, act: Act, is_there: bool) -> StatementResult {
+        let order = self.buyers[index].request.order;
+        let price = Money(self.shop.price(order.item_id));
+        match act {
+            Act::Read | Act::ReadForUpdate => {
+                let stock = self.shop.items[&order.item_id].stock;
+                self.buyers[index].read = stock;
+                if stock < 1 {
+                    self.buyers[index].acts = VecDeque::from([Act::Rollback]);
+                }
+                rows(&[("price", price.0), ("stock", stock)])
+            }
+            Act::Lock => rows(&[("?column?", 1)]),
+            Act::LockOther => rows(&[("id", 3 - order.item_id.0)]),
+            Act::Write => {
+                let left = self.buyers[index].read - 1;
+                self.buyers[index].written.insert(order.item_id, left);
+                tag("UPDATE 1")
+            }
+            Act::Decrement => {
+                let item = self.shop.items.get_mut(&order.item_id);
+                item.expect("it is for sale").stock -= 1;
+                tag("UPDATE 1")
+            }
+            Act::Charge => {
+                let balance = self.shop.wallets.get_mut(&order.user_id);
+                balance.expect("every buyer has a wallet").0 -= price.0;
+                tag("UPDATE 1")
+            }
+            Act::InsertOnce if is_there => {
+                let first = self.purchases.first().map(|purchase| purchase.purchase_id);
+                self.buyers[index].purchase_id = first;
+                self.buyers[index].acts.clear();
+                tag("INSERT 0 0")
+            }
+            Act::Insert | Act::InsertOnce => {
+                let purchase_id = PurchaseId(1 + self.purchases.len() as i64);
+                self.buyers[index].purchase_id = Some(purchase_id);
+                self.purchases.push(Purchase {
+                    purchase_id,
+                    user_id: order.user_id,
+                    item_id: order.item_id,
+                    price,
+                    idempotency_key: self.buyers[index].request.key.clone(),
+                });
+                match act {
+                    Act::Insert => rows(&[("id", purchase_id.0)]),
+                    _ => tag("INSERT 0 1"),
+                }
+            }
+            Act::Commit => tag("COMMIT"),
+            Act::Rollback => tag("ROLLBACK"),
+        }
+    }
+
+    fn reply(&mut self, index: usize, act: Act, reply: Reply) {
+        let request = RequestIndex(index);
+        let failed = reply.error.is_some();
+        self.events.push(Event::Replied { request, reply });
+        let is_over = failed || self.buyers[index].acts.is_empty();
+        if !is_over {
+            return;
+        }
+        let buyer = &mut self.buyers[index];
+        buyer.completion = Some(match act {
+            _ if failed => Completion::Fail(Refusal::Conflict),
+            Act::Rollback => Completion::Fail(Refusal::OutOfStock),
+            _ => Completion::Ok(Receipt {
+                purchase_id: buyer.purchase_id,
+                ..Receipt::default()
+            }),
+        });
+        let written = std::mem::take(&mut buyer.written);
+        self.events.push(Event::Answered { request });
+        for (item_id, stock) in written.into_iter().filter(|_| !failed) {
+            let item = self.shop.items.get_mut(&item_id);
+            item.expect("it is for sale").stock = stock;
+        }
+        self.holders.retain(|_, holder| *holder != index);
+        for waiter in std::mem::take(&mut self.queue) {
+            if let Some((_, act)) = self.buyers[waiter].waits.take() {
+                self.act(waiter, act, false);
+            }
+        }
+    }
+
+    fn break_deadlock(&mut self) -> bool {
+        let Some(victim) = self.queue.pop() else {
+            return false;
+        };
+        let cycle = self.queue.iter().copied().chain([victim]);
+        let cycle = cycle.map(RequestIndex).collect();
+        self.deadlocks += 1;
+        self.events.push(Event::Deadlocked { cycle });
+        self.buyers[victim].waits = None;
+        let error = ErrorResponse {
+            sqlstate: "57014".into(),
+            severity: "ERROR".into(),
+            message: "canceling statement due to user request".into(),
+        };
+        self.reply(
+            victim,
+            Act::Rollback,
+            Reply {
+                results: Vec::new(),
+                error: Some(error),
+                end: ReplyEnd::Ready(TransactionState::Failed),
+            },
+        );
+        true
+    }
+
+    fn sql(&self, index: usize, act: Act) -> Statement {
+        let order = self.buyers[index].request.order;
+        let item = order.item_id.to_string();
+        let user = order.user_id.to_string();
+        let price = self.shop.price(order.item_id).to_string();
+        let read = (self.buyers[index].read - 1).to_string();
+        match act {
+            Act::Read => statement("select price, stock from item where id = $1", &[&item]),
+            Act::ReadForUpdate => statement(
+                "select price, stock from item where id = $1 for update",
+                &[&item],
+            ),
+            Act::Lock => statement("select 1 from item where id = $1 for update", &[&item]),
+            Act::LockOther => {
+                let other = (3 - order.item_id.0).to_string();
+                statement("select id from item where id = $1 for update", &[&other])
+            }
+            Act::Write => statement("update item set stock = $2 where id = $1", &[&item, &read]),
+            Act::Decrement => {
+                statement("update item set stock = stock - 1 where id = $1", &[&item])
+            }
+            Act::Charge => statement(
+                "update wallet set balance = balance - $2 where user_id = $1",
+                &[&user, &price],
+            ),
+            Act::Insert => statement(
+                "insert into purchase (user_id, item_id, price)\n     values ($1, $2, $3) returning id",
+                &[&user, &item, &price],
+            ),
+            Act::InsertOnce => statement(
+                "insert into purchase (user_id, item_id, price) select $1, $2, $3\n where not exists \
+                 (select from purchase where user_id = $1 and item_id = $2)",
+                &[&user, &item, &price],
+            ),
+            Act::Commit => statement("COMMIT", &[]),
+            Act::Rollback => statement("ROLLBACK", &[]),
+        }
+    }
+
+    fn into_outcome(self, program: &Program) -> Outcome {
+        let operation = |buyer: Buyer| {
+            let completion = buyer.completion.expect("all are answered");
+            Operation {
+                request: buyer.request,
+                intended_ns: 0,
+                invoked_ns: 0,
+                completed_ns: 1,
+                status: Some(match &completion {
+                    Completion::Ok(_) => 200,
+                    Completion::Fail(Refusal::Conflict) => 409,
+                    _ => 400,
+                }),
+                completion,
+            }
+        };
+        let history: Vec<_> = self.buyers.into_iter().map(operation).collect();
+        let rows = FinalRows {
+            shop: self.shop,
+            purchases: Some(self.purchases),
+        };
+        let findings = check(&Evidence {
+            initial: program.initial.clone(),
+            history: history.clone(),
+            rows: rows.clone(),
+            aftermath: Aftermath {
+                deadlocks: self.deadlocks,
+                ..Aftermath::default()
+            },
+            faults: false,
+            capabilities: Capabilities {
+                purchase_rows: true,
+                idempotency_keys: true,
+                once_per_customer: false,
+                stock_before_balance: true,
+            },
+        });
+        Outcome {
+            schedule: self.schedule,
+            transcript: Transcript {
+                events: self.events,
+            },
+            history,
+            rows,
+            findings,
+            control: self.control,
+            uncontrolled: BTreeMap::new(),
+            transitions: self.transitions,
+        }
+    }
+}
+
+fn statement(sql: &str, parameters: &[&str]) -> Statement {
+    Statement {
+        sql: sql.into(),
+        parameters: parameters.iter().map(|text| Some((*text).into())).collect(),
+    }
+}
+
+fn rows(values: &[(&str, i64)]) -> StatementResult {
+    StatementResult {
+        columns: values.iter().map(|(name, _)| (*name).into()).collect(),
+        rows: 1,
+        first_rows: vec![
+            values
+                .iter()
+                .map(|(_, value)| Some(value.to_string()))
+                .collect(),
+        ],
+        tag: Some("SELECT 1".into()),
+    }
+}
+
+fn tag(tag: &str) -> StatementResult {
+    StatementResult {
+        tag: Some(tag.into()),
+        ..StatementResult::default()
+    }
+}

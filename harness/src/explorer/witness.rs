@@ -1,0 +1,307 @@
+//! Witnesses: the smallest evidence of a violation, in a file that fails again on every machine.
+//!
+//! The one idea: nothing of the machine is in it, no time, no process id, no connection, so the
+//! same violation found twice is the same file. The schedule is what replays; all the rest says
+//! what is to be expected, and is for people. It neither runs nor judges anything.
+
+mod error;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+pub use error::WitnessError;
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Outcome;
+use super::program::Program;
+use super::schedule::{RequestIndex, Schedule};
+use super::sql;
+use super::transcript::{Event, Transcript};
+use crate::history::Operation;
+use crate::invariant;
+use crate::seed::fnv1a;
+use crate::shop::FinalRows;
+
+/// The version of the files that are written, and the only one that is read.
+pub const FORMAT: u32 = 1;
+
+/// The evidence of one violation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The service that was caught, in words.
+    pub target: String,
+    /// What was violated, in the order of the reports; at least one.
+    pub violated: Vec<Violated>,
+    /// Initial rows and requests.
+    pub program: Program,
+    /// The choices that lead there.
+    pub schedule: Schedule,
+    /// Every step with its result, as it ran.
+    pub transcript: Transcript,
+    /// What each request was answered. Times are places in the transcript.
+    pub answers: Vec<Operation>,
+    /// The rows that were left.
+    pub rows: FinalRows,
+}
+
+/// One violated invariant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Violated {
+    /// The invariant's name.
+    pub name: String,
+    /// What should hold.
+    pub statement: String,
+    /// Where it does not, a sentence each.
+    pub places: Vec<String>,
+}
+
+impl Witness {
+    /// The evidence in `outcome`; nothing where no invariant is violated.
+    pub fn new(target: &str, program: &Program, outcome: &Outcome) -> Option<Witness> {
+        let violated: Vec<_> = outcome.violated().filter_map(Violated::of).collect();
+        (!violated.is_empty()).then(|| Witness {
+            format: FORMAT,
+            target: target.to_owned(),
+            violated,
+            program: program.clone(),
+            schedule: outcome.schedule.clone(),
+            transcript: outcome.transcript.clone(),
+            answers: outcome.history.clone(),
+            rows: outcome.rows.clone(),
+        })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`WitnessError`], with the file and the place in it.
+    pub fn read(path: &Path) -> Result<Witness, WitnessError> {
+        let text = std::fs::read_to_string(path).map_err(|source| WitnessError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Witness::parse(&text, path)
+    }
+
+    /// Reads the text of the file `path`.
+    ///
+    /// # Errors
+    /// [`WitnessError`], with the file and the place in it.
+    pub fn parse(text: &str, path: &Path) -> Result<Witness, WitnessError> {
+        /// What every version has.
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: u64,
+        }
+        let path = path.to_owned();
+        let versioned: Result<Versioned, _> = serde_json::from_str(text);
+        match versioned {
+            Err(source) => return Err(WitnessError::Malformed { path, source }),
+            Ok(Versioned { format: found }) if found != u64::from(FORMAT) => {
+                return Err(WitnessError::UnknownFormat { path, found });
+            }
+            Ok(_) => {}
+        }
+        let witness: Witness = match serde_json::from_str(text) {
+            Ok(witness) => witness,
+            Err(source) => return Err(WitnessError::Malformed { path, source }),
+        };
+        match witness.contradiction() {
+            Some(what) => Err(WitnessError::Contradiction { path, what }),
+            None => Ok(witness),
+        }
+    }
+
+    /// The text of the file.
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("a witness has string keys only");
+        json.push('\n');
+        json
+    }
+
+    /// Writes the file into `directory`, which is made where it is missing, and says its path.
+    ///
+    /// The same violation by the same statements in the same order has the same name, and
+    /// replaces the file that is there.
+    ///
+    /// # Errors
+    /// [`WitnessError::Write`].
+    pub fn write(&self, directory: &Path) -> Result<PathBuf, WitnessError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| WitnessError::Write { path, source }
+        };
+        std::fs::create_dir_all(directory).map_err(failed(directory))?;
+        let path = self.path_in(directory);
+        std::fs::write(&path, self.to_json()).map_err(failed(&path))?;
+        Ok(path)
+    }
+
+    /// The shortest name that no other witness in `directory` has.
+    fn path_in(&self, directory: &Path) -> PathBuf {
+        let hash = format!("{:016x}", self.identity());
+        let path = |digits: usize| {
+            let name = format!("{}-{}.json", self.program.name, &hash[..digits]);
+            directory.join(name)
+        };
+        let is_free = |path: &PathBuf| match Witness::read(path) {
+            Ok(other) => other.identity() == self.identity(),
+            Err(_) => !path.exists(),
+        };
+        let free = [4, 6, 8, 12].map(path).into_iter().find(is_free);
+        free.unwrap_or_else(|| path(hash.len()))
+    }
+
+    /// What makes it this witness: program, schedule, statements and what they violate; not the
+    /// values that the statements brought.
+    fn identity(&self) -> u64 {
+        let names: Vec<_> = self
+            .violated
+            .iter()
+            .map(|violated| &violated.name)
+            .collect();
+        let steps: Vec<_> = steps(&self.transcript).collect();
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|step| (step.request, step.shape()))
+            .collect();
+        let identity = (&self.program, &self.schedule, names, steps);
+        let json = serde_json::to_vec(&identity).expect("a witness has string keys only");
+        fnv1a(&json)
+    }
+
+    /// What cannot be in a witness that was written by this program.
+    fn contradiction(&self) -> Option<String> {
+        let requests = self.program.requests.len();
+        if requests == 0 {
+            return Some("it has no requests".into());
+        }
+        if self.answers.len() != requests {
+            let answers = self.answers.len();
+            return Some(format!("it has {requests} requests and {answers} answers"));
+        }
+        let chosen = self.schedule.0.iter().flat_map(|choice| choice.requests());
+        let ran = self.transcript.events.iter().flat_map(requests_of);
+        if let Some(request) = chosen.chain(ran).find(|request| request.0 >= requests) {
+            let number = request.0;
+            return Some(format!(
+                "it names request {number} from 0, and has {requests} requests"
+            ));
+        }
+        self.misnamed()
+    }
+
+    fn misnamed(&self) -> Option<String> {
+        if self.violated.is_empty() {
+            return Some("it names no violated invariant".into());
+        }
+        let names: BTreeSet<_> = self
+            .violated
+            .iter()
+            .map(|violated| &violated.name)
+            .collect();
+        (names.len() < self.violated.len()).then(|| "it names an invariant twice".into())
+    }
+}
+
+impl Violated {
+    /// What `finding` found, if it is a violation.
+    pub fn of(finding: &invariant::Finding) -> Option<Violated> {
+        match &finding.outcome {
+            invariant::Outcome::Violated(places) => Some(Violated {
+                name: finding.name.clone(),
+                statement: finding.statement.clone(),
+                places: places.clone(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The files that `paths` name: a file itself, and of a directory every `*.json`, by name.
+///
+/// # Errors
+/// A directory that cannot be read, or that has no such file; a path where nothing is.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, WitnessError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let failed = |source| WitnessError::Read {
+            path: path.clone(),
+            source,
+        };
+        if !path.metadata().map_err(failed)?.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut found = Vec::new();
+        for entry in path.read_dir().map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            return Err(WitnessError::Nothing { path: path.clone() });
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// A delivered step of a transcript.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DeliveredStep<'a> {
+    pub(super) request: RequestIndex,
+    pub(super) statements: &'a [crate::proxy::Statement],
+}
+
+impl DeliveredStep<'_> {
+    /// What two runs of the same code share of it.
+    pub(super) fn shape(&self) -> String {
+        let shapes: Vec<_> = self
+            .statements
+            .iter()
+            .map(|one| sql::shape(&one.sql))
+            .collect();
+        shapes.join("; ")
+    }
+
+    /// The step for people.
+    pub(super) fn text(&self) -> String {
+        let texts: Vec<_> = self.statements.iter().map(sql::filled).collect();
+        texts.join("; ")
+    }
+}
+
+/// The delivered steps, in order.
+pub(super) fn steps(transcript: &Transcript) -> impl Iterator<Item = DeliveredStep<'_>> {
+    transcript.events.iter().filter_map(|event| match event {
+        Event::Delivered {
+            request,
+            statements,
+        } => Some(DeliveredStep {
+            request: *request,
+            statements,
+        }),
+        _ => None,
+    })
+}
+
+fn requests_of(event: &Event) -> Vec<RequestIndex> {
+    match event {
+        Event::Deadlocked { cycle } => cycle.clone(),
+        Event::Waits { request, by } => by.iter().copied().chain([*request]).collect(),
+        other => other.request().into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! What is right in another way than ours is not accused, whatever is done to it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod mutants_support;
+
+use mutants_support::{day_is_right, setting};
+use rowlock::mutants::lawful::LAWFUL;
+use rowlock::postgres::{Provider, Server, Settings};
+use rowlock::scenario;
+use rowlock::target::TargetSpec;
+use rowlock::verdict::Verdict;
+use rowlock::world::Setting;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lawful_service_is_right_on_a_plain_day() {
+    for lawful in LAWFUL {
+        let right = day_is_right(lawful.purchaser()).await;
+        assert_eq!(right, Ok(()), "{}", lawful.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_buyers_accuse_no_lawful_service() {
+    assert_none_accused("concurrent-buyers").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn double_clicks_accuse_no_lawful_service() {
+    assert_none_accused("double-click").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn balances_at_the_edge_accuse_no_lawful_service() {
+    assert_none_accused("balance-edge").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_under_load_accuse_no_lawful_service() {
+    // A server of its own, since it is restarted.
+    let settings = Settings {
+        provider: Provider::Local,
+        ..Settings::from_env()
+    };
+    let server = Server::start(&settings).await.unwrap();
+    for lawful in LAWFUL {
+        let setting = setting(TargetSpec::InProcess(lawful.purchaser())).await;
+        let setting = Setting {
+            server: &server,
+            ..setting
+        };
+        assert_valid(&setting, "failure-under-load").await;
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_at_any_step_accuses_no_lawful_service() {
+    assert_none_accused("mid-transaction-failure").await;
+}
+
+async fn assert_none_accused(scenario: &str) {
+    for lawful in LAWFUL {
+        let setting = setting(TargetSpec::InProcess(lawful.purchaser())).await;
+        assert_valid(&setting, scenario).await;
+    }
+}
+
+async fn assert_valid(setting: &Setting<'_>, scenario: &str) {
+    let trials = scenario::find(scenario)
+        .unwrap()
+        .run(setting)
+        .await
+        .unwrap();
+    for trial in trials {
+        let name = setting.target.describe();
+        let violations: Vec<_> = trial.violations().collect();
+        assert!(
+            violations.is_empty(),
+            "{name}, {}: {violations:#?}",
+            trial.name
+        );
+        // None of them does without purchase rows or keys, so every trial applies.
+        assert_eq!(trial.verdict, Some(Verdict::Valid), "{name}: {trial:#?}");
+    }
+}

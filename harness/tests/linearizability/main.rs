@@ -1,0 +1,100 @@
+//! The checker against the definition, on thousands of small random histories.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod brute_force;
+mod directed;
+mod large;
+mod random;
+mod sale;
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use rowlock::linearizability::{Budget, Conclusion, Contradiction, Fact, Recording, check};
+use rowlock::seed::Seed;
+
+/// `ROWLOCK_SEED`, or a new one; printed, so that a failure can be repeated.
+fn seed() -> Seed {
+    let seed = match std::env::var("ROWLOCK_SEED") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => Seed::from_entropy(),
+    };
+    println!("ROWLOCK_SEED={seed}");
+    seed
+}
+
+fn runner(cases: u32) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed().0.to_le_bytes());
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+#[test]
+fn it_decides_as_the_definition_does() {
+    const CASES: u32 = 20_000;
+    let (right, wrong) = (Cell::new(0), Cell::new(0));
+    let decided = |recording: Recording| {
+        let expected = brute_force::is_linearizable(&recording);
+        let count = if expected { &right } else { &wrong };
+        count.set(count.get() + 1);
+        match check(&recording, Budget::default()) {
+            Conclusion::Linearizable(order) => {
+                prop_assert!(expected, "accepted in the order {order:?}");
+                prop_assert!(brute_force::confirms(&recording, &order), "{order:?}");
+            }
+            Conclusion::Contradicted(contradiction) => {
+                prop_assert!(!expected, "{contradiction:?}");
+            }
+            Conclusion::Inconclusive => prop_assert!(false, "gave up"),
+        }
+        Ok(())
+    };
+    runner(CASES).run(&random::recordings(6), decided).unwrap();
+    println!("{} linearizable, {} not", right.get(), wrong.get());
+    // Shrinking does not come here, so the counts are those of the cases.
+    assert!(right.get() > CASES / 5, "{} right ones", right.get());
+    assert!(wrong.get() > CASES / 5, "{} wrong ones", wrong.get());
+}
+
+#[test]
+fn a_contradiction_contradicts_itself_and_is_the_smallest() {
+    let found = Cell::new(0);
+    let shrunk = |recording: Recording| {
+        let Conclusion::Contradicted(contradiction) = check(&recording, Budget::default()) else {
+            return Ok(());
+        };
+        found.set(found.get() + 1);
+        let Contradiction {
+            facts, is_smallest, ..
+        } = &contradiction;
+        let reduced = brute_force::reduce(&recording, facts);
+        prop_assert!(!brute_force::is_linearizable(&reduced), "{contradiction:?}");
+        prop_assert!(is_smallest, "{contradiction:?}");
+        for spared in facts {
+            let rest: Vec<Fact> = facts
+                .iter()
+                .copied()
+                .filter(|fact| fact != spared)
+                .collect();
+            let reduced = brute_force::reduce(&recording, &rest);
+            prop_assert!(
+                brute_force::is_linearizable(&reduced),
+                "{contradiction:?} needs no {spared:?}"
+            );
+        }
+        Ok(())
+    };
+    runner(4_000).run(&random::recordings(5), shrunk).unwrap();
+    println!("{} contradictions", found.get());
+    assert!(found.get() > 600, "{} contradictions", found.get());
+}
