@@ -95,11 +95,11 @@ impl Access {
 
 impl Mode {
     fn depends_on(self, other: Mode) -> bool {
-        use Mode::{Lock, Read, Release, Share};
+        use Mode::{Lock, Read, Share};
         !matches!(
             (self, other),
             (Read, Read | Share | Lock) | (Share | Lock, Read) | (Share, Share)
-        ) || matches!((self, other), (Release, _) | (_, Release))
+        )
     }
 }
 

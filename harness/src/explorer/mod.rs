@@ -16,6 +16,7 @@ pub mod strategy;
 pub mod catalog;
 pub mod footprint;
 pub mod footprints;
+mod syntax;
 
 pub mod check;
 pub mod runner;
