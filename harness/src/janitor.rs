@@ -49,7 +49,7 @@ some_live() {
 
 for entry in $watched; do kill "-${entry#*:}" "-${entry%%:*}"; done
 looks=0
-while some_live && [ $looks -lt 300 ]; do looks=$((looks + 1)); pause; done
+while some_live && [ $looks -lt 100 ]; do looks=$((looks + 1)); pause; done
 for entry in $watched; do kill -KILL "-${entry%%:*}"; done
 
 looks=0
