@@ -58,7 +58,7 @@ while [ $# -gt 0 ] && ! rm -rf -- "$@" && [ $looks -lt 100 ]; do looks=$((looks 
 
 /// The child process that cleans up; dropping this starts the clean-up and waits for its end.
 ///
-/// The end is bounded: about ten seconds for the groups to obey their signal before they are
+/// The end is bounded: some seconds for the groups to obey their signal before they are
 /// killed, two for the paths to go.
 #[derive(Debug)]
 pub struct Janitor {
