@@ -36,8 +36,12 @@ fn explore(shop: &str, buyers: usize, pool: usize, code: i32) -> Option<String> 
     let pool = format!("POOL_SIZE={pool}");
     let service = shlex::try_join(["env", "WORKERS=2", &pool, &python, shop]).unwrap();
     let arguments = format!("explore one-item --postgres local --buyers {buyers}");
+    // Of its own: what a violation writes down is no remains of the command.
+    let witnesses = tempfile::tempdir().unwrap();
     let mut rowlock = sandbox.rowlock(&arguments);
-    let output = rowlock.args(["--service-cmd", &service]).output().unwrap();
+    rowlock.args(["--service-cmd", &service]);
+    rowlock.arg("--witness-dir").arg(witnesses.path());
+    let output = rowlock.output().unwrap();
     assert_exit(&output, code);
     sandbox.wait_until_clean();
     Some(stdout(&output))
