@@ -24,8 +24,11 @@ use crate::world::EnvironmentError;
 /// The most schedules of a program under each strategy that is not exhaustive.
 const SAMPLE: u64 = 60;
 
-/// The most schedules of a program, for a mutant that is not expected to be caught by it.
-const GLANCE: u64 = 30;
+/// The time for a program by which a mutant is not expected to be caught.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// After this time no further program is tried on a mutant.
+const BOUND: Duration = Duration::from_secs(20);
 
 /// For every interleaving of two requests there is this much time.
 const EXHAUSTION: Duration = Duration::from_secs(60);
@@ -78,6 +81,9 @@ impl Explorer<'_> {
         let mut runs = 0;
         let mut why = None;
         for look in plan(exhibit) {
+            if exhibit.kind == Kind::Mutant && start.elapsed() > BOUND {
+                break;
+            }
             let search = self.search(&look);
             let mut strategy = look.strategy(self.seed);
             let explored = match search.run(strategy.as_mut(), |_| {}).await {
@@ -172,7 +178,7 @@ fn plan(exhibit: &Exhibit) -> Vec<Look> {
     let glances = others.map(|template| Look {
         program: template.program(2),
         how: How::Exhaustive,
-        budget: Budget::Schedules(GLANCE),
+        budget: Budget::Time(GLANCE),
     });
     full.chain(glances).collect()
 }

@@ -33,12 +33,16 @@ const STOCKS: [i64; 2] = [1, 100];
 /// How long a client waits for an answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long one scenario, or the faults, may take with a mutant. Some hang, and so would the tour.
-const BOUND: Duration = Duration::from_secs(90);
+/// How long a scenario, or the faults, may take with a mutant that they must catch. Some mutants
+/// hang, and so would the tour.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// The same for a mutant that others must catch.
+const GLANCE: Duration = Duration::from_secs(20);
 
 /// What every exhibit's target is given. A lock that is never given back is waited for no longer
-/// than the load of the tour can take; no exhibit is given other timeouts than the others.
-const TARGET_ENV: [(&str, &str); 1] = [("LOCK_TIMEOUT_MS", "3000")];
+/// than the small load of the tour could take; no exhibit has other timeouts than the others.
+const TARGET_ENV: [(&str, &str); 1] = [("LOCK_TIMEOUT_MS", "1000")];
 
 /// What a tour needs.
 #[derive(Debug)]
@@ -102,16 +106,25 @@ impl Tour<'_> {
         exhibits: &[Exhibit],
     ) -> Result<Vec<(Sighting, Option<Witness>)>, EnvironmentError> {
         let mut all = Vec::new();
-        for exhibit in exhibits {
+        for (index, exhibit) in exhibits.iter().enumerate() {
+            self.say(exhibits, index, Column::Explorer);
             let explorer = Explorer {
                 server: self.exploring,
                 target: exhibit.target(self.rowlock),
                 seed: self.seed,
                 wants_witness: self.wants_witnesses,
             };
-            all.push(explorer.explore(exhibit).await?);
+            let (sighting, witness) = explorer.explore(exhibit).await?;
+            tracing::debug!(exhibit = exhibit.name(), ?sighting, "before the explorer");
+            all.push((sighting, witness));
         }
         Ok(all)
+    }
+
+    fn say(&self, exhibits: &[Exhibit], index: usize, column: Column) {
+        let (name, count) = (exhibits[index].name(), exhibits.len());
+        let what = format!("{} of {count}: {name} before {}", index + 1, column.name());
+        self.progress.say(what);
     }
 
     async fn load_all(&self, exhibits: &[Exhibit]) -> Vec<Vec<(Column, Sighting)>> {
@@ -122,9 +135,10 @@ impl Tour<'_> {
                 .into_iter()
                 .filter(|column| *column != Column::Explorer)
             {
-                let (name, count) = (exhibit.name(), exhibits.len());
-                let what = format!("{} of {count}: {name} before {}", index + 1, column.name());
-                cells.push((column, self.bring(exhibit, column, &what).await));
+                self.say(exhibits, index, column);
+                let sighting = self.bring(exhibit, column).await;
+                tracing::debug!(exhibit = exhibit.name(), ?column, ?sighting, "brought");
+                cells.push((column, sighting));
             }
             all.push(cells);
         }
@@ -132,8 +146,7 @@ impl Tour<'_> {
     }
 
     /// Brings an exhibit before a scenario or the faults.
-    async fn bring(&self, exhibit: &Exhibit, column: Column, what: &str) -> Sighting {
-        self.progress.say(what.to_owned());
+    async fn bring(&self, exhibit: &Exhibit, column: Column) -> Sighting {
         let target = exhibit.target(self.rowlock);
         let hidden = Progress::hidden();
         let setting = Setting {
@@ -157,9 +170,14 @@ impl Tour<'_> {
         if exhibit.kind != Kind::Mutant {
             return seen.await;
         }
-        timeout(BOUND, seen).await.unwrap_or_else(|_| {
-            let why = format!("it did not end within {} s", BOUND.as_secs());
-            Sighting::new(Seen::Inconclusive { why }, 0, BOUND)
+        let mut expected = exhibit.expected.iter();
+        let bound = match expected.any(|detector| Column::of(*detector) == column) {
+            true => BOUND,
+            false => GLANCE,
+        };
+        timeout(bound, seen).await.unwrap_or_else(|_| {
+            let why = format!("it did not end within {} s", bound.as_secs());
+            Sighting::new(Seen::Inconclusive { why }, 0, bound)
         })
     }
 }
