@@ -25,16 +25,18 @@ fn python() -> Option<String> {
     None
 }
 
-/// Explores a shop in Python with two processes of `pool` connections each.
-fn explore(shop: &str, buyers: usize, pool: usize, code: i32) -> Option<String> {
+const TWO_PROCESSES: [&str; 2] = ["WORKERS=2", "POOL_SIZE=4"];
+
+/// Explores a shop in Python, in as many processes with as many connections each as `size` says.
+fn explore(shop: &str, buyers: usize, size: [&str; 2], code: i32) -> Option<String> {
     let python = python()?;
     let sandbox = Sandbox::new();
     let shop = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/targets")
         .join(shop);
     let shop = shop.to_str().unwrap();
-    let pool = format!("POOL_SIZE={pool}");
-    let service = shlex::try_join(["env", "WORKERS=2", &pool, &python, shop]).unwrap();
+    let [workers, pool] = size;
+    let service = shlex::try_join(["env", workers, pool, &python, shop]).unwrap();
     let arguments = format!("explore one-item --postgres local --buyers {buyers}");
     // Of its own: what a violation writes down is no remains of the command.
     let witnesses = tempfile::tempdir().unwrap();
@@ -49,28 +51,28 @@ fn explore(shop: &str, buyers: usize, pool: usize, code: i32) -> Option<String> 
 
 #[test]
 fn a_right_shop_in_python_is_valid_in_every_interleaving() {
-    if let Some(report) = explore("shop_right.py", 2, 4, 0) {
+    if let Some(report) = explore("shop_right.py", 2, TWO_PROCESSES, 0) {
         assert!(report.contains("valid\n  8 schedules"), "{report}");
     }
 }
 
 #[test]
 fn a_read_without_a_lock_in_python_is_found() {
-    if let Some(report) = explore("shop_unlocked.py", 2, 4, 1) {
+    if let Some(report) = explore("shop_unlocked.py", 2, TWO_PROCESSES, 1) {
         assert!(report.contains("stock-gone-is-purchases"), "{report}");
     }
 }
 
 #[test]
 fn a_value_read_before_its_lock_in_python_is_found_among_three_buyers() {
-    if let Some(report) = explore("shop_stale.py", 3, 4, 1) {
+    if let Some(report) = explore("shop_stale.py", 3, TWO_PROCESSES, 1) {
         assert!(report.contains("stock-gone-is-purchases"), "{report}");
     }
 }
 
 #[test]
 fn a_pool_of_one_connection_is_waited_for_inside_the_application() {
-    if let Some(report) = explore("shop_right.py", 3, 1, 0) {
+    if let Some(report) = explore("shop_right.py", 3, ["WORKERS=1", "POOL_SIZE=1"], 0) {
         assert!(report.contains("waited inside the application"), "{report}");
     }
 }

@@ -10,9 +10,11 @@ use tokio::time::timeout;
 use super::run::Run;
 use super::{Failure, Lost, OVERTAKEN};
 use crate::explorer::cast::Stage;
+use crate::explorer::footprint::Footprint;
 use crate::explorer::monitor::Blockers;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::transcript::Event;
+use crate::proxy::{Reply, TransactionState};
 
 impl<A: Send + 'static> Run<'_, A> {
     /// Waits until every delivered step is answered or waits for a lock.
@@ -24,18 +26,27 @@ impl<A: Send + 'static> Run<'_, A> {
         let deadline = Instant::now() + self.conductor.bounds.patience;
         let mut pause = Duration::ZERO;
         let mut last: Option<Blockers> = None;
+        let has_vanished = !self.vanishing.is_empty();
         for pid in std::mem::take(&mut self.vanishing) {
             if !self.conductor.monitor.wait_for_end(pid).await? {
                 return Err(format!("session {pid} outlived its client").into());
             }
         }
-        // Nobody else is in the way of a first statement: give it the time of a round trip.
-        if self.waits.is_empty() && !self.may_wait() {
-            while self.has_unanswered() {
+        let fresh = self.fresh();
+        // Nobody is in its way: give it the time of a round trip.
+        if !self.may_wait(&fresh) {
+            while fresh
+                .iter()
+                .any(|request| !self.replies.contains_key(request))
+            {
                 match timeout(SHORT, self.conductor.signals.recv()).await {
                     Ok(Some(signal)) => self.take(signal)?,
                     _ => break,
                 }
+            }
+            // Whoever waits goes on waiting if nothing was released.
+            if !has_vanished && self.have_kept_their_locks(&fresh) {
+                return Ok(());
             }
         }
         loop {
@@ -77,16 +88,42 @@ impl<A: Send + 'static> Run<'_, A> {
         }
     }
 
-    /// Whether a delivered step touches what another request's open transaction has locked. It
-    /// decides only when PostgreSQL is asked, not what is believed.
-    fn may_wait(&self) -> bool {
-        let actors = self.conductor.cast.actors.iter().enumerate();
-        let delivered = actors.filter(|(_, actor)| matches!(actor.stage, Stage::Delivered(_)));
-        delivered.map(|(index, _)| RequestIndex(index)).any(|one| {
-            let mine = self.touched.get(&one);
-            let mut others = self.touched.iter().filter(|(other, _)| **other != one);
-            mine.is_some_and(|mine| others.any(|(_, theirs)| mine.depends_on(&theirs.released())))
+    /// The requests whose steps were delivered just now.
+    fn fresh(&self) -> Vec<RequestIndex> {
+        let is_delivered = |stage: &Stage| matches!(stage, Stage::Delivered(_));
+        let mut fresh = self.conductor.cast.all(is_delivered);
+        fresh.retain(|request| !self.waits.contains_key(request));
+        fresh
+    }
+
+    fn delivered_footprint(&mut self, request: RequestIndex) -> Footprint {
+        match &self.conductor.cast.actors[request.0].stage {
+            Stage::Delivered(step) => self.conductor.footprints.of(step),
+            _ => Footprint::NOTHING,
+        }
+    }
+
+    /// Whether one of these steps touches what another's open transaction has locked. It decides
+    /// only how soon PostgreSQL is asked, not what is believed.
+    fn may_wait(&mut self, fresh: &[RequestIndex]) -> bool {
+        fresh.iter().any(|request| {
+            let mine = self.delivered_footprint(*request);
+            let mut others = self.touched.iter().filter(|(other, _)| *other != request);
+            others.any(|(_, theirs)| mine.depends_on(&theirs.released()))
         })
+    }
+
+    /// Whether these steps are answered, and none can have released a lock: a transaction keeps
+    /// its locks to its end, but for what only functions and savepoints can do.
+    fn have_kept_their_locks(&mut self, fresh: &[RequestIndex]) -> bool {
+        let keeps =
+            |reply: &Reply| reply.error.is_none() && reply.state() == Some(TransactionState::Open);
+        fresh
+            .iter()
+            .all(|request| self.replies.get(request).is_some_and(keeps))
+            && fresh
+                .iter()
+                .all(|request| self.delivered_footprint(*request) != Footprint::Everything)
     }
 
     /// Whether all of `pids` wait, and for requests that cannot move by themselves.
@@ -163,9 +200,5 @@ impl<A: Send + 'static> Run<'_, A> {
             })
             .filter(|(request, _)| !self.replies.contains_key(request))
             .collect()
-    }
-
-    fn has_unanswered(&self) -> bool {
-        !self.unanswered().is_empty()
     }
 }

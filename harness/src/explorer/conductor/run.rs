@@ -29,7 +29,7 @@ pub(super) struct Run<'c, A> {
     pub(super) waits: BTreeMap<RequestIndex, Vec<RequestIndex>>,
     /// Those who began to wait, in the order in which they did.
     pub(super) queue: Vec<RequestIndex>,
-    /// What each request's open transaction has touched.
+    /// What the answered steps of each request's open transaction have touched.
     pub(super) touched: BTreeMap<RequestIndex, Footprint>,
     /// Requests that were woken since the last choice.
     pub(super) moved: Vec<RequestIndex>,
@@ -155,9 +155,6 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             request,
             statements: step.statements.clone(),
         });
-        let touched = self.conductor.footprints.of(&step);
-        let entry = self.touched.entry(request).or_insert(Footprint::NOTHING);
-        *entry = entry.union(&touched);
         self.conductor.spent.steps += 1;
         // A session that is closed meanwhile says so itself.
         self.conductor
@@ -228,7 +225,11 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             let stage = std::mem::replace(&mut self.cast().actor(request).stage, Stage::Running);
             if let Stage::Delivered(step) = stage {
                 self.cast().stand(step.id.session, reply.state());
-                if !self.cast().is_in_transaction(request) {
+                if self.cast().is_in_transaction(request) {
+                    let touched = self.conductor.footprints.of(&step);
+                    let entry = self.touched.entry(request).or_insert(Footprint::NOTHING);
+                    *entry = entry.union(&touched);
+                } else {
                     self.touched.remove(&request);
                 }
                 self.note(Event::Replied { request, reply });
