@@ -16,6 +16,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "find-or-create in every ORM, of which Rails' documentation says that it is not \
           atomic; uniqueness validations in Bailis et al., Feral Concurrency Control (SIGMOD 2015)",
     replicas: 1,
+    // By overlap: no order of whole statements shows it.
     detectors: &[Detector::Explorer("double-click")],
     build: |pool| deciding(pool, decide),
 };
