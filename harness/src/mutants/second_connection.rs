@@ -17,10 +17,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a repository call that opens its own connection; HikariCP's page \"About Pool \
           Sizing\" gives the pool size that avoids the lock-up",
     replicas: 1,
-    detectors: &[
-        Detector::Scenario("concurrent-buyers"),
-        Detector::Explorer("one-item"),
-    ],
+    detectors: &[Detector::Scenario("concurrent-buyers")],
     build: |pool| deciding(small(&pool), decide),
 };
 
