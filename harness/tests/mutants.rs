@@ -9,6 +9,7 @@
 mod mutants_support;
 
 use mutants_support::{Race, campaign, day_is_right, hold_item, hold_wallets, setting, violated};
+use rowlock::explorer::program;
 use rowlock::fault::{self, Fault, SqlState};
 use rowlock::history::Request;
 use rowlock::mutants::{self, Detector, MUTANTS};
@@ -268,7 +269,7 @@ fn every_mutant_has_a_name_of_its_own_and_detectors_that_exist() {
                 Detector::Fault(name) => fault::gentle_faults()
                     .iter()
                     .any(|fault| fault.column() == *name),
-                Detector::Explorer(program) => !program.is_empty(),
+                Detector::Explorer(name) => program::find(name).is_some(),
             };
             assert!(exists, "{}: {detector:?}", mutant.name);
         }
