@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::detector::Column;
 use crate::mutants::lawful::{LAWFUL, Lawful};
 use crate::mutants::{self, Detector, MUTANTS, Mutant};
 use crate::target::{BuildPurchaser, OURS, TargetSpec};
@@ -52,6 +53,12 @@ impl Exhibit {
     pub fn find(name: &str) -> Option<Exhibit> {
         let mutant = mutants::find(name).map(Exhibit::from);
         mutant.or_else(|| mutants::lawful::find(name).map(Exhibit::from))
+    }
+
+    /// Whether `column` must catch it.
+    pub fn expects(&self, column: Column) -> bool {
+        let mut expected = self.expected.iter();
+        expected.any(|detector| Column::of(*detector) == column)
     }
 
     /// Its name.

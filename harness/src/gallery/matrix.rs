@@ -130,7 +130,10 @@ fn write_legend(text: &mut String, report: &Report) {
         .iter()
         .any(|row| row.cells.len() < COLUMNS.len())
     {
-        let _ = writeln!(text, "-  not run");
+        let _ = writeln!(
+            text,
+            "-  not run: the mutant hung before another detector, and is not waited for again"
+        );
     }
 }
 

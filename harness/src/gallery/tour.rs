@@ -35,14 +35,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a scenario, or the faults, may take with a mutant that they must catch. Some mutants
 /// hang, and so would the tour.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(40);
 
-/// The same for a mutant that others must catch.
-const GLANCE: Duration = Duration::from_secs(20);
+/// The same for a mutant that others must catch. One that hangs then is not waited for again.
+const GLANCE: Duration = Duration::from_secs(10);
 
-/// What every exhibit's target is given. A lock that is never given back is waited for no longer
-/// than the small load of the tour could take; no exhibit has other timeouts than the others.
-const TARGET_ENV: [(&str, &str); 1] = [("LOCK_TIMEOUT_MS", "1000")];
+/// What every exhibit's target is given. A lock or a connection that is never given back is
+/// waited for no longer than the small load of the tour could take; no exhibit has other
+/// timeouts than the others.
+const TARGET_ENV: [(&str, &str); 2] = [("LOCK_TIMEOUT_MS", "1000"), ("ACQUIRE_TIMEOUT_MS", "5000")];
 
 /// What a tour needs.
 #[derive(Debug)]
@@ -131,22 +132,27 @@ impl Tour<'_> {
         let mut all = Vec::new();
         for (index, exhibit) in exhibits.iter().enumerate() {
             let mut cells = Vec::new();
-            for column in COLUMNS
+            let columns = COLUMNS
                 .into_iter()
-                .filter(|column| *column != Column::Explorer)
-            {
+                .filter(|column| *column != Column::Explorer);
+            let (first, then): (Vec<_>, Vec<_>) = columns.partition(|it| exhibit.expects(*it));
+            for column in first.into_iter().chain(then) {
                 self.say(exhibits, index, column);
-                let sighting = self.bring(exhibit, column).await;
+                let (sighting, hung) = self.bring(exhibit, column).await;
                 tracing::debug!(exhibit = exhibit.name(), ?column, ?sighting, "brought");
                 cells.push((column, sighting));
+                if hung && !exhibit.expects(column) {
+                    break;
+                }
             }
+            cells.sort_by_key(|(column, _)| COLUMNS.iter().position(|known| known == column));
             all.push(cells);
         }
         all
     }
 
-    /// Brings an exhibit before a scenario or the faults.
-    async fn bring(&self, exhibit: &Exhibit, column: Column) -> Sighting {
+    /// Brings an exhibit before a scenario or the faults; says too whether it hung.
+    async fn bring(&self, exhibit: &Exhibit, column: Column) -> (Sighting, bool) {
         let target = exhibit.target(self.rowlock);
         let hidden = Progress::hidden();
         let setting = Setting {
@@ -168,16 +174,18 @@ impl Tour<'_> {
             }
         };
         if exhibit.kind != Kind::Mutant {
-            return seen.await;
+            return (seen.await, false);
         }
-        let mut expected = exhibit.expected.iter();
-        let bound = match expected.any(|detector| Column::of(*detector) == column) {
+        let bound = match exhibit.expects(column) {
             true => BOUND,
             false => GLANCE,
         };
-        timeout(bound, seen).await.unwrap_or_else(|_| {
-            let why = format!("it did not end within {} s", bound.as_secs());
-            Sighting::new(Seen::Inconclusive { why }, 0, bound)
-        })
+        match timeout(bound, seen).await {
+            Ok(sighting) => (sighting, false),
+            Err(_) => {
+                let why = format!("it did not end within {} s", bound.as_secs());
+                (Sighting::new(Seen::Inconclusive { why }, 0, bound), true)
+            }
+        }
     }
 }

@@ -16,8 +16,8 @@ pub(super) const MUTANT: Mutant = Mutant {
           transactions both warn of it",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("failure-under-load"),
         Detector::Fault("error"),
+        Detector::Explorer("one-wallet-two-items"),
     ],
     build: |pool| deciding(pool, decide),
 };
