@@ -119,6 +119,11 @@ impl Trial {
         }
     }
 
+    /// A trial in which a customer buys an item again, of a target that does not sell it again.
+    pub fn once_per_customer(name: &str) -> Trial {
+        Trial::not_applicable(name, "the target sells an item once to each customer")
+    }
+
     /// The checks that did not apply or could not be made, with the reason.
     pub fn not_verified(&self) -> impl Iterator<Item = (&str, &str)> {
         self.findings

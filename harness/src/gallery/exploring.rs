@@ -12,7 +12,7 @@ use crate::explorer::program::{PROGRAMS, Program, Template};
 use crate::explorer::search::{Budget, Setup};
 use crate::explorer::strategies::{Dfs, Overlap, Pct};
 use crate::explorer::{
-    Bounds, Exploration, Outcome, Search, Solo, Strategy, Witness, program, shrink,
+    Bounds, Exploration, Outcome, Search, Solo, Strategy, Witness, program, replay, shrink,
 };
 use crate::mutants::Detector;
 use crate::postgres::Server;
@@ -133,7 +133,7 @@ impl Explorer<'_> {
         }
     }
 
-    /// The smallest evidence that was found, if it is wanted. It names the mutant, so that it
+    /// The smallest evidence that was found and replays, if it is wanted. It names the mutant, so that it
     /// replays on it.
     async fn witness(
         &self,
@@ -150,7 +150,20 @@ impl Explorer<'_> {
         let shrunk = shrink(&mut solo, program, outcome, &first.name, SHRINKING).await?;
         solo.close().await?;
         let target = format!("mutant {}", exhibit.name());
-        Ok(Witness::new(&target, &shrunk.program, &shrunk.outcome))
+        // What was shrunk may have hung on the state of a connection, which a schedule does not
+        // know; the violation as it was found is then the better evidence.
+        for (program, outcome) in [(&shrunk.program, &shrunk.outcome), (program, outcome)] {
+            let Some(witness) = Witness::new(&target, program, outcome) else {
+                continue;
+            };
+            let mut solo = Solo::new(search.setup.clone());
+            let (replayed, _) = replay(&mut solo, &witness).await?;
+            solo.close().await?;
+            if replayed.verdict() == Verdict::Violation {
+                return Ok(Some(witness));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -23,6 +23,10 @@ async fn trial(
 ) -> Result<Trial, EnvironmentError> {
     setting.progress.say(format!("balance-edge ({name})"));
     let world = World::open(setting, rows(&cases)).await?;
+    if world.capabilities().once_per_customer {
+        world.abandon().await?;
+        return Ok(Trial::once_per_customer(name));
+    }
     let (history, findings) = play_all(&world, &cases).await?;
     world.close(name, history, false, findings).await
 }
