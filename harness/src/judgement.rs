@@ -7,6 +7,9 @@ use crate::linearizability::{self, Budget, Conclusion, Contradiction, Fact, Reco
 /// How long the model may think about one trial: a second or so.
 const BUDGET: Budget = Budget::steps(20_000_000);
 
+/// How many of the operations that contradict each other are shown.
+const SHOWN: usize = 4;
+
 /// Checks everything that can be said of `evidence`.
 pub fn judge(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = invariant::check(evidence);
@@ -68,9 +71,14 @@ fn describe(contradiction: &Contradiction, history: &[Operation]) -> String {
         }
         Fact::Stock(_) | Fact::Balance(_) => None,
     });
-    let operations: Vec<_> = operations.collect();
-    match operations.is_empty() {
-        true => contradiction.reason.clone(),
-        false => format!("{} ({})", contradiction.reason, operations.join("; ")),
+    let mut operations: Vec<_> = operations.collect();
+    if operations.is_empty() {
+        return contradiction.reason.clone();
     }
+    if operations.len() > SHOWN {
+        let more = operations.len() - SHOWN;
+        operations.truncate(SHOWN);
+        operations.push(format!("and {more} more"));
+    }
+    format!("{} ({})", contradiction.reason, operations.join("; "))
 }
