@@ -180,7 +180,7 @@ fn a_directory_gets_a_line_for_each_file_and_the_worst_exit_code() {
     assert_eq!(
         lines[2],
         format!(
-            "{}: violated again: stock-gone-is-purchases, stock-gone-is-answers",
+            "{}: violated again: stock-gone-is-purchases, stock-gone-is-answers, linearizable",
             explored.witness.display()
         )
     );
