@@ -1,4 +1,4 @@
-//! What to try next where a choice is to be made: rules 3 and 4 of the search.
+//! What to try next where a choice is to be made: rules 3 to 5 of the search.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -29,7 +29,7 @@ impl Position<'_> {
         for index in &self.open {
             let op = &self.part.ops[*index];
             let may_buy = !op.is_certain() && self.state.can_buy(self.part, op);
-            if may_buy && wanted.include(self.part, op) {
+            if may_buy && wanted.include(self.part, op) && self.leaves_enough(op) {
                 first_by_class.entry(self.class(op)).or_insert(*index);
             }
         }
@@ -37,6 +37,23 @@ impl Position<'_> {
         choices.sort_unstable_by_key(|op| Reverse(*op));
         choices.extend(purchases);
         choices
+    }
+
+    /// Rule 5: whether an unknown purchase leaves what the certain ones to come need.
+    fn leaves_enough(&self, op: &Op) -> bool {
+        let item = &self.tally.items[op.item];
+        let wallet = &self.tally.wallets[op.user];
+        let units = usize::try_from(self.state.stock[op.item]).unwrap_or(usize::MAX);
+        let balance = self.state.balance[op.user] - self.part.price(op);
+        let is_possible = |index: &usize| {
+            let receipt = &self.part.ops[*index];
+            let is_told = self.is_done(*index) || receipt.key.is_some();
+            let leaves = balance - self.part.price(receipt);
+            is_told || receipt.left().is_none_or(|left| left <= leaves)
+        };
+        units > item.own
+            && i128::from(balance) >= wallet.own_cost
+            && self.part.wallets[op.user].receipts.iter().all(is_possible)
     }
 
     /// Rule 3: operations of one class can trade places.
@@ -50,7 +67,9 @@ impl Position<'_> {
                 .count()
                 > 1
         };
+        let is_free = self.part.price(op) == 0;
         let is_alone = match op.claim {
+            Claim::Unknown if is_free => true,
             Claim::Unknown => {
                 let least = i128::from(self.state.balance[op.user]) - wallet.unknown_cost;
                 wallet.certain == 0
@@ -61,7 +80,7 @@ impl Position<'_> {
             _ => wallet.operations == 1,
         };
         if is_alone && !op.key.is_some_and(is_shared) {
-            let ends = purse.floor.is_some();
+            let ends = purse.floor.is_some() && !is_free;
             return Class::Alone {
                 item: op.item,
                 ends,

@@ -75,6 +75,10 @@ pub(super) struct Goods {
     pub(super) row: Option<(i64, i64)>,
     /// The final stock, if it is checked: no purchase can go below it.
     pub(super) floor: Option<i64>,
+    /// The refusals that say that it was in stock.
+    pub(super) watchers: Vec<usize>,
+    /// When the last purchase began that certainly takes a unit of its own.
+    pub(super) last_begins_ns: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -85,6 +89,8 @@ pub(super) struct Purse {
     pub(super) floor: Option<i64>,
     /// Whether a receipt under a shared key tells when one of its purchases was made.
     pub(super) is_delicate: bool,
+    /// The receipts that state its balance.
+    pub(super) receipts: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -153,19 +159,41 @@ impl Part {
             ops,
         };
         part.by_deadline.sort_by_key(|op| part.ops[*op].deadline_ns);
-        for (index, op) in part.ops.iter().enumerate() {
-            op.key
-                .into_iter()
-                .for_each(|key| part.keys[key].push(index));
-        }
-        for bearers in part.keys.iter().filter(|bearers| bearers.len() > 1) {
-            if bearers.iter().any(|op| part.ops[*op].left().is_some()) {
-                bearers
-                    .iter()
-                    .for_each(|op| part.wallets[part.ops[*op].user].is_delicate = true);
+        part.index();
+        part
+    }
+
+    /// Notes at items, wallets and keys what concerns them.
+    fn index(&mut self) {
+        for (index, op) in self.ops.iter().enumerate() {
+            if let Some(key) = op.key {
+                self.keys[key].push(index);
+            }
+            if op.needs_stock() {
+                self.items[op.item].watchers.push(index);
+            }
+            if op.left().is_some() {
+                self.wallets[op.user].receipts.push(index);
             }
         }
-        part
+        for op in &self.ops {
+            if self.is_own_purchase(op) {
+                self.items[op.item].last_begins_ns = Some(op.invoked_ns);
+            }
+        }
+        for bearers in self.keys.iter().filter(|bearers| bearers.len() > 1) {
+            if bearers.iter().any(|op| self.ops[*op].left().is_some()) {
+                for op in bearers {
+                    self.wallets[self.ops[*op].user].is_delicate = true;
+                }
+            }
+        }
+    }
+
+    /// Whether the operation is acknowledged, and no other one can mean its purchase.
+    pub(super) fn is_own_purchase(&self, op: &Op) -> bool {
+        let is_alone = |key: usize| self.keys[key].len() == 1;
+        matches!(op.claim, Claim::Bought { .. }) && op.key.is_none_or(is_alone)
     }
 
     /// What a unit of `op`'s item costs; 0 where there is no such item.
@@ -180,6 +208,8 @@ fn goods(recording: &Recording, id: ItemId, is_known: impl Fn(Fact) -> bool) -> 
     Goods {
         row: row.map(|item| (item.price.0, item.stock)),
         floor: floor.filter(|_| is_known(Fact::Stock(id))),
+        watchers: Vec::new(),
+        last_begins_ns: None,
     }
 }
 
@@ -189,6 +219,7 @@ fn purse(recording: &Recording, id: UserId, is_known: impl Fn(Fact) -> bool) -> 
         balance: recording.initial.wallets.get(&id).map(|money| money.0),
         floor: floor.filter(|_| is_known(Fact::Balance(id))),
         is_delicate: false,
+        receipts: Vec::new(),
     }
 }
 

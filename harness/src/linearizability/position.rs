@@ -173,12 +173,31 @@ impl<'a> Position<'a> {
         let item = &self.tally.items[op.item];
         let wallet = &self.tally.wallets[op.user];
         let units = usize::try_from(self.state.stock[op.item]).unwrap_or(usize::MAX);
-        let stock_is_free = item.watchers == 0 || units > item.buyers;
+        let stock_is_free =
+            item.watchers == 0 || units > item.buyers || self.another_takes_the_last_unit(op);
         let states = usize::from(op.left().is_some());
         let balance_is_free = self.part.price(op) == 0
             || wallet.stated == states
             || (states == 1 && wallet.stated_free == 0);
         stock_is_free && balance_is_free && self.key_is_free(op)
+    }
+
+    /// Whether each refusal that may come before `op` and says that the item was in stock is
+    /// over before another purchase begins, so that there is a unit for that one, too.
+    fn another_takes_the_last_unit(&self, op: &Op) -> bool {
+        let goods = &self.part.items[op.item];
+        let is_before = |index: &&usize| {
+            !self.is_done(**index) && self.part.ops[**index].invoked_ns <= op.deadline_ns
+        };
+        let watchers = goods.watchers.iter().filter(is_before);
+        let over_ns = watchers
+            .map(|index| self.part.ops[*index].deadline_ns)
+            .max();
+        over_ns.is_none_or(|over_ns| {
+            goods
+                .last_begins_ns
+                .is_some_and(|begins_ns| begins_ns > over_ns)
+        })
     }
 
     fn key_is_free(&self, op: &Op) -> bool {

@@ -1,4 +1,4 @@
-//! The search for an order of one part: Wing and Gong's, with Lowe's memory, and four rules
+//! The search for an order of one part: Wing and Gong's, with Lowe's memory, and five rules
 //! that leave little to search.
 //!
 //! An order is built from its front. Only an *open* operation can come next: one that did not
@@ -22,8 +22,9 @@
 //! still finds stock and balance, since in the completion they sufficed for it and later for
 //! `x`. `out_of_stock` for this item is not in `Y`, for `x` bought later. What could notice:
 //! - a refusal in `Y` that says that the item was *in stock* (a poor or unknown buyer), if `x`
-//!   now takes the last unit before it. So: no such refusal is to come, or the stock exceeds all
-//!   purchases to come.
+//!   now takes the last unit before it. So: no such refusal is to come; or the stock exceeds all
+//!   purchases to come; or each such refusal that did not begin after the end of `x` is over
+//!   before another certain purchase begins, which leaves a unit for that one, too.
 //! - a receipt in `Y` of the same wallet that states the balance left. So: the item is free, or
 //!   no other receipt of the wallet to come states one; or `x` itself states it, and is right
 //!   now: then no purchase that costs anything is in `Y`, or `x` would not be right after it,
@@ -39,7 +40,8 @@
 //! that anything can notice are the same, and the one moved back stays before its deadline,
 //! since it takes the place of one that was due sooner. Unknown ones are never due. (A wallet
 //! with unknown purchases only counts as not looked at if it can pay for all of them and its
-//! final balance is unchecked, or checked and such that all of them happened.)
+//! final balance is unchecked, or checked and such that all of them happened. Unknown purchases
+//! of a free item trade places whatever their wallets are for: they do nothing to them.)
 //!
 //! **4. An unknown purchase waits until it is wanted.** In a completion, let `a` be the last
 //! unknown one before the first certain operation `z` that `z` does not want; move it behind `z`.
@@ -52,6 +54,11 @@
 //! a *delicate* wallet are always wanted. Repeat until only wanted ones are left before `z`,
 //! which is open: so it suffices to try those that an open operation wants. Behind the last
 //! certain operation only final rows want anything (`ending`).
+//!
+//! **5. An unknown purchase leaves what is promised.** Each acknowledgement to come that means a
+//! purchase of its own takes a unit and its price, and a receipt without a key that states a
+//! balance finds, whatever is bought before, no more than there is now. An unknown purchase
+//! after which there were not enough for these is in no completion.
 //!
 //! **What this comes to where thousands of buyers want one item**, each with a wallet of its own
 //! and one request: rule 2 orders every acknowledged purchase as soon as it opens, rule 1 every

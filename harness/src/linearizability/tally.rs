@@ -10,6 +10,8 @@ pub(super) struct ItemTally {
     pub(super) watchers: usize,
     /// Operations that may still buy it.
     pub(super) buyers: usize,
+    /// Those of them that certainly buy a unit of their own.
+    pub(super) own: usize,
 }
 
 /// What is left of a wallet's operations.
@@ -23,6 +25,8 @@ pub(super) struct WalletTally {
     pub(super) stated_free: usize,
     /// What the purchases of unknown outcome would cost together.
     pub(super) unknown_cost: i128,
+    /// What those cost that are certainly purchases of their own.
+    pub(super) own_cost: i128,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,10 @@ impl Tally {
         count(&mut wallet.certain, is_certain);
         count(&mut wallet.stated, states);
         count(&mut wallet.stated_free, if price == 0 { states } else { 0 });
+        if part.is_own_purchase(op) {
+            count(&mut item.own, 1);
+            wallet.own_cost += sign * i128::from(price);
+        }
         if !op.is_certain() {
             wallet.unknown_cost += sign * i128::from(price);
         }

@@ -19,7 +19,7 @@ use crate::model;
 const ATTEMPT: Budget = Budget::steps(500_000);
 
 /// Steps that all attempts together may take.
-const STEPS: u64 = 50_000_000;
+const STEPS: u64 = 20_000_000;
 
 /// What it costs to build a part, in steps for each of its facts.
 const BUILD: u64 = 8;

