@@ -119,7 +119,7 @@ fn with_shop(sandbox: &Sandbox, arguments: &str, shop: &str) -> Option<Output> {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/targets")
         .join(shop);
-    let service = shlex::try_join(["env", "WORKERS=2", &python, shop.to_str().unwrap()]).unwrap();
+    let service = shlex::try_join(["env", "WORKERS=1", &python, shop.to_str().unwrap()]).unwrap();
     let mut rowlock = sandbox.rowlock(arguments);
     rowlock.args(["--postgres", "local", "--service-cmd", &service]);
     Some(rowlock.output().unwrap())
