@@ -35,7 +35,6 @@ fn search(server: &Arc<Server>, target: TargetSpec, name: &str, buyers: usize) -
             target,
             program: program::find(name).unwrap().program(buyers),
             bounds: Bounds::default(),
-            checks: Vec::new(),
         },
         workers: 2,
         budget: Budget::Unlimited,

@@ -120,7 +120,6 @@ async fn search(
             target,
             program: template.program(args.buyers),
             bounds: Bounds::default(),
-            checks: Vec::new(),
         },
         workers: args.workers,
         budget: args.budget.unwrap_or(match args.strategy {

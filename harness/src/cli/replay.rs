@@ -117,7 +117,6 @@ impl<'a> Stage<'a> {
             target,
             program: Program::default(),
             bounds: Bounds::default(),
-            checks: Vec::new(),
         };
         let (_, solo) = self.set.get_or_insert_with(|| (name, Solo::new(setup)));
         Ok(solo)

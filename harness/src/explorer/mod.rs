@@ -18,7 +18,6 @@ pub mod footprint;
 pub mod footprints;
 mod syntax;
 
-pub mod check;
 pub mod runner;
 
 mod cast;
@@ -43,7 +42,6 @@ mod happening;
 mod sql;
 mod story;
 
-pub use check::Check;
 pub use conductor::{Bounds, Conductor};
 pub use footprint::Footprint;
 pub use outcome::{Control, Outcome, Transition};

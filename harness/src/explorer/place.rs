@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::check::Check;
 use super::conductor::{Bounds, Conducted, Conductor, OVERTAKEN, Spent};
 use super::footprints::Footprints;
 use super::monitor::Monitor;
@@ -56,7 +55,6 @@ pub struct Place {
     conductor: Conductor<Answered>,
     rows: Rows,
     clients: Vec<Option<Client>>,
-    checks: Vec<Check>,
     spent: PlaceSpent,
     overtaken_in_a_row: u32,
 }
@@ -93,7 +91,6 @@ impl Place {
         server: Arc<Server>,
         spec: &TargetSpec,
         bounds: Bounds,
-        checks: Vec<Check>,
     ) -> Result<Place, EnvironmentError> {
         let database = server.create_database(&unique_name()).await?;
         let inspector = Inspector::open(database.options()).await?;
@@ -117,7 +114,6 @@ impl Place {
             capabilities,
             conductor,
             clients: Vec::new(),
-            checks,
             spent: PlaceSpent::default(),
             overtaken_in_a_row: 0,
         })
@@ -214,8 +210,7 @@ impl Place {
             faults: deadlock.is_some() || control != Control::Kept,
             capabilities: self.capabilities,
         };
-        let mut findings = judge(&evidence);
-        findings.extend(self.checks.iter().map(|check| check.of(&evidence)));
+        let findings = judge(&evidence);
         Outcome {
             schedule,
             transcript,

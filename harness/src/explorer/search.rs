@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::check::Check;
 use super::conductor::{Bounds, Spent};
 use super::outcome::{Control, Outcome};
 use super::place::PlaceSpent;
@@ -39,8 +38,6 @@ pub struct Setup {
     pub program: Program,
     /// How long the conductor waits.
     pub bounds: Bounds,
-    /// Checks besides the invariants.
-    pub checks: Vec<Check>,
 }
 
 /// When a search ends that has found nothing and is not exhausted.

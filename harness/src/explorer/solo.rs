@@ -50,10 +50,9 @@ impl Solo {
                     server,
                     target,
                     bounds,
-                    checks,
                     ..
                 } = &self.setup;
-                Place::open(server.clone(), target, *bounds, checks.clone()).await?
+                Place::open(server.clone(), target, *bounds).await?
             }
         };
         if self.warm.as_ref() != Some(program) {

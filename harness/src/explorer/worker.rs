@@ -121,8 +121,7 @@ async fn work(
 
 async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
     let server = setup.server.clone();
-    let checks = setup.checks.clone();
-    let mut place = Place::open(server, &setup.target, setup.bounds, checks).await?;
+    let mut place = Place::open(server, &setup.target, setup.bounds).await?;
     if setup.program.repeats_keys() && !place.capabilities().idempotency_keys {
         let program = setup.program.name.clone();
         place.close().await?;

@@ -125,7 +125,6 @@ impl Explorer<'_> {
                 target: self.target.clone(),
                 program: look.program.clone(),
                 bounds: Bounds::default(),
-                checks: Vec::new(),
             },
             workers: WORKERS,
             budget: look.budget,
