@@ -4,15 +4,21 @@
 //! the machine does falls on both, and only the median of the rounds' ratios is judged. The proxy
 //! has a thread of its own here, as beside a target. The target's side is TCP, like the direct
 //! connection; the server's side is its Unix socket, as wherever a server has one, and the ratio
-//! with its port instead is shown beside. Not by criterion: what is measured is a rate under load,
+//! with its port instead is shown beside. So is the ratio of a forwarder that copies bytes and
+//! looks at none: what any process in between costs on this machine, and the bound of what a proxy
+//! can reach on it. Not by criterion: what is measured is a rate under load,
 //! not the time of a call. `BENCH_SECONDS` and `BENCH_ROUNDS` set the length of each run and how
 //! many there are; PG_BIN says where pgbench is, if not in PATH.
 
 use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::proxy::{Address, Control, Proxy, Recording};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -56,8 +62,10 @@ fn main() -> Result<ExitCode> {
 
     let (_proxy, control) = proxy_on_its_own_thread(&runtime, Address::of(&database.options()))?;
     let by_socket = Address::of(&database.options());
+    let (_forwarder, forwarder) = forwarder_on_its_own_thread(&runtime, &by_socket)?;
     let by_port = Address::of_url(&database.url())?;
     let through = database.url_through(control.address());
+    let forwarded = database.url_through(forwarder);
     let mut all_reached = true;
     for workload in &WORKLOADS {
         let mut rounds_seen = Vec::new();
@@ -70,9 +78,10 @@ fn main() -> Result<ExitCode> {
             control.set_upstream(by_port.clone());
             let proxied_by_port = rate(&through, workload, seconds)?;
             control.set_upstream(by_socket.clone());
+            let copied = rate(&forwarded, workload, seconds)?;
             // Between two direct runs, so that a drift of the machine's speed cancels out.
             let direct = (direct + rate(&database.url(), workload, seconds)?) / 2.0;
-            let ratios = [proxied, traced, proxied_by_port].map(|rate| rate / direct);
+            let ratios = [proxied, traced, proxied_by_port, copied].map(|rate| rate / direct);
             rounds_seen.push((direct, ratios));
         }
         let direct = median(rounds_seen.iter().map(|(direct, _)| *direct));
@@ -82,7 +91,7 @@ fn main() -> Result<ExitCode> {
         all_reached &= is_reached || is_trial;
         println!(
             "{:<12} direct {direct:>8.0}/s  proxied {ratio:.3} of it ({:.3} to {:.3}; at least \
-             {:.1}: {})  with a trace {:.3}  by the server's port {:.3}",
+             {:.1}: {})  with a trace {:.3}  by the server's port {:.3}  only copying {:.3}",
             workload.name,
             ratios(0).fold(f64::INFINITY, f64::min),
             ratios(0).fold(0.0, f64::max),
@@ -90,6 +99,7 @@ fn main() -> Result<ExitCode> {
             if is_reached { "reached" } else { "missed" },
             median(ratios(1)),
             median(ratios(2)),
+            median(ratios(3)),
         );
     }
     Ok(if all_reached {
@@ -99,26 +109,64 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-/// The proxy lives as long as the sender that is returned.
-fn proxy_on_its_own_thread(
+/// What lives on a thread of its own until this is dropped.
+type Alive = tokio::sync::oneshot::Sender<()>;
+
+fn proxy_on_its_own_thread(runtime: &Runtime, upstream: Address) -> Result<(Alive, Control)> {
+    on_its_own_thread(runtime, async move {
+        let proxy = Proxy::start(upstream).await?;
+        let control = proxy.control().clone();
+        Ok((proxy, control))
+    })
+}
+
+/// Copies bytes between the target's side and the server's Unix socket, and nothing else.
+fn forwarder_on_its_own_thread(
     runtime: &Runtime,
-    upstream: Address,
-) -> Result<(tokio::sync::oneshot::Sender<()>, Control)> {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let (started, start) = tokio::sync::oneshot::channel();
+    server: &Address,
+) -> Result<(Alive, SocketAddr)> {
+    let Address::Unix(socket) = server.clone() else {
+        return Err(format!("{server} is no Unix socket").into());
+    };
+    on_its_own_thread(runtime, async move {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let forward = async move |mut client: TcpStream, socket: PathBuf| {
+            client.set_nodelay(true)?;
+            let mut server = UnixStream::connect(socket).await?;
+            copy_bidirectional(&mut client, &mut server).await
+        };
+        let listening = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                // pgbench says itself what it missed.
+                tokio::spawn(forward(client, socket.clone()));
+            }
+        });
+        Ok((listening, address))
+    })
+}
+
+/// Runs `start` on a thread of its own, and gives what it says; what it made lives there.
+fn on_its_own_thread<T: Send + 'static, U: Send + 'static>(
+    runtime: &Runtime,
+    start: impl Future<Output = std::io::Result<(T, U)>> + Send + 'static,
+) -> Result<(Alive, U)> {
+    let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+    let (started, has_started) = tokio::sync::oneshot::channel();
     let own = Builder::new_current_thread().enable_all().build()?;
     std::thread::spawn(move || {
         own.block_on(async {
-            let proxy = Proxy::start(upstream).await;
-            let control = proxy.as_ref().map(|proxy| proxy.control().clone());
-            let control = control.map_err(|error| error.to_string());
-            if started.send(control).is_ok() {
+            let (_made, said) = match start.await {
+                Ok((made, said)) => (Some(made), Ok(said)),
+                Err(error) => (None, Err(error)),
+            };
+            if started.send(said).is_ok() {
                 // An error is the sender's end, which is what is waited for.
-                let _ = stopped.await;
+                let _ = ended.await;
             }
         });
     });
-    Ok((stop, runtime.block_on(start)??))
+    Ok((alive, runtime.block_on(has_started)??))
 }
 
 fn rate(url: &str, workload: &Workload, seconds: u32) -> Result<f64> {

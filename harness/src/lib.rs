@@ -15,6 +15,7 @@ pub mod world;
 
 pub mod database;
 pub mod janitor;
+mod port;
 pub mod postgres;
 pub mod target;
 

@@ -5,11 +5,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,6 +20,7 @@ use super::binaries::Binaries;
 use super::program::{PAUSE, Program};
 use super::{ServerError, Settings, StartError, StopMode, children};
 use crate::janitor::Janitor;
+use crate::port::Port;
 
 /// Generous: a cold disk, a busy machine and recovery after a crash all fit in.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -33,7 +32,7 @@ pub(super) struct Local {
     account: Option<Account>,
     directory: PathBuf,
     parameters: Vec<String>,
-    port: u16,
+    port: Port,
     // In this order: the server ends before the janitor takes its directory.
     postmaster: Mutex<Option<Program>>,
     janitor: Arc<Janitor>,
@@ -53,7 +52,7 @@ impl Local {
             account,
             directory,
             parameters: settings.server_arguments(),
-            port: 0,
+            port: reserve()?,
             postmaster: Mutex::new(None),
             janitor: Arc::new(janitor),
         };
@@ -65,13 +64,13 @@ impl Local {
     pub(super) fn access(&self) -> Access {
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
-            .port(self.port)
+            .port(self.port.number())
             .socket(&self.directory)
             .username("postgres")
             .database("postgres")
             .ssl_mode(PgSslMode::Disable);
         Access {
-            url: format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
+            url: format!("postgres://postgres@{}/postgres", self.port.address()),
             options,
         }
     }
@@ -165,11 +164,12 @@ impl Local {
 
     async fn start_on_free_port(&mut self) -> Result<(), StartError> {
         for _ in 0..10 {
-            self.port = free_port()?;
-            let mut postmaster = self.postmaster.lock().await;
-            match self.launch(&mut postmaster).await {
+            let launched = self.launch(&mut *self.postmaster.lock().await).await;
+            match launched {
                 // Somebody took the port between our look and the server's.
-                Err(StartError::NotReady { log, .. }) if log.contains("could not bind") => {}
+                Err(StartError::NotReady { log, .. }) if log.contains("could not bind") => {
+                    self.port = reserve()?;
+                }
                 other => return other,
             }
         }
@@ -185,7 +185,7 @@ impl Local {
             .arg(self.directory.join("data"))
             .args([
                 "-p",
-                &self.port.to_string(),
+                &self.port.number().to_string(),
                 "-c",
                 "listen_addresses=127.0.0.1",
                 "-k",
@@ -263,20 +263,8 @@ fn kill_all(postmaster: &mut Program) -> io::Result<()> {
     Ok(())
 }
 
-/// A free port below the range from which systems take those of outgoing connections: otherwise a
-/// client's connection could take it while the server restarts.
-fn free_port() -> Result<u16, StartError> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Different processes begin at different ports; no randomness is needed for that.
-    let first = std::process::id().wrapping_mul(61) % 10_000;
-    for _ in 0..10_000 {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 20_000 + u16::try_from((first + step) % 10_000).unwrap_or(0);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(StartError::Directory(io::ErrorKind::AddrInUse.into()))
+fn reserve() -> Result<Port, StartError> {
+    Port::reserve().map_err(StartError::Directory)
 }
 
 fn is_passing(error: &StartError) -> bool {

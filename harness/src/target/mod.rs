@@ -8,7 +8,7 @@ mod in_process;
 mod process_tree;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ pub use in_process::{BuildPurchaser, OURS};
 pub use process_tree::ProcessTree;
 
 use crate::client::{Client, Clock};
+use crate::port::Port;
 
 /// How long a target may take from its start to its first HTTP answer, unless told otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -161,7 +162,8 @@ pub struct Target {
 #[derive(Debug)]
 enum Running {
     InProcess(InProcess),
-    Trees(Vec<ProcessTree>),
+    /// Each with the port that is its own until it has ended.
+    Trees(Vec<(ProcessTree, Port)>),
 }
 
 impl Target {
@@ -193,10 +195,13 @@ impl Target {
                 let mut addresses = Vec::new();
                 let mut trees = Vec::new();
                 for _ in 0..*replicas {
-                    let (address, tree) =
-                        start_program(program, args, name, url, env, *start_timeout).await?;
+                    let port = Port::reserve().map_err(TargetError::Port)?;
+                    let address = port.address();
+                    let tree =
+                        start_program(program, args, name, address, url, env, *start_timeout)
+                            .await?;
                     addresses.push(address);
-                    trees.push(tree);
+                    trees.push((tree, port));
                 }
                 Ok(Target {
                     addresses,
@@ -216,7 +221,8 @@ impl Target {
         match self.running {
             Running::InProcess(service) => service.stop().await,
             Running::Trees(trees) => {
-                futures::future::join_all(trees.into_iter().map(ProcessTree::stop)).await;
+                let stops = trees.into_iter().map(async |(tree, _port)| tree.stop().await);
+                futures::future::join_all(stops).await;
             }
         }
     }
@@ -226,23 +232,22 @@ async fn start_program(
     program: &Path,
     args: &[String],
     name: &str,
+    address: SocketAddr,
     url: &str,
     env: &[(String, String)],
     start_timeout: Duration,
-) -> Result<(SocketAddr, ProcessTree), TargetError> {
-    let port = free_port().map_err(TargetError::Port)?;
+) -> Result<ProcessTree, TargetError> {
     let mut command = Command::new(program);
     command
         .args(args)
         .envs(env.iter().map(|(name, value)| (name, value)))
         .env("DATABASE_URL", url)
         .env("HOST", "127.0.0.1")
-        .env("PORT", port.to_string());
+        .env("PORT", address.port().to_string());
     let mut tree = ProcessTree::spawn(command).map_err(|source| TargetError::Spawn {
         program: program.into(),
         source,
     })?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let deadline = Instant::now() + start_timeout;
     while !answers(address).await {
         if let Some(status) = tree.exit_status() {
@@ -262,7 +267,7 @@ async fn start_program(
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    Ok((address, tree))
+    Ok(tree)
 }
 
 /// Whether any HTTP answer but a server error comes from `/healthz`; a target need not know it,
@@ -276,25 +281,4 @@ async fn answers(address: SocketAddr) -> bool {
             .is_ok_and(|answer| answer.status < 500 || answer.status == 501),
         Err(_) => false,
     }
-}
-
-/// A port below the ephemeral range, which ten thousand outgoing connections cannot take
-/// between this look and the target's own bind.
-fn free_port() -> io::Result<u16> {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    const FIRST: u16 = 15_000;
-    const COUNT: u16 = 15_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-
-    // Processes start at different places, so that they seldom look at the same port at once.
-    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or(0);
-    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
-    for _ in 0..COUNT {
-        let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, FIRST + offset)) {
-            Ok(_) => return Ok(FIRST + offset),
-            Err(error) => refused = error,
-        }
-    }
-    Err(refused)
 }
