@@ -121,10 +121,7 @@ fn proxy_on_its_own_thread(runtime: &Runtime, upstream: Address) -> Result<(Aliv
 }
 
 /// Copies bytes between the target's side and the server's Unix socket, and nothing else.
-fn forwarder_on_its_own_thread(
-    runtime: &Runtime,
-    server: &Address,
-) -> Result<(Alive, SocketAddr)> {
+fn forwarder_on_its_own_thread(runtime: &Runtime, server: &Address) -> Result<(Alive, SocketAddr)> {
     let Address::Unix(socket) = server.clone() else {
         return Err(format!("{server} is no Unix socket").into());
     };

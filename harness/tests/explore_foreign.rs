@@ -69,3 +69,10 @@ fn a_value_read_before_its_lock_in_python_is_found_among_three_buyers() {
         assert!(report.contains("stock-gone-is-purchases"), "{report}");
     }
 }
+
+#[test]
+fn a_pool_of_one_connection_is_waited_for_inside_the_application() {
+    if let Some(report) = explore("shop_right.py", 3, ["WORKERS=1", "POOL_SIZE=1"], 0) {
+        assert!(report.contains("waited inside the application"), "{report}");
+    }
+}

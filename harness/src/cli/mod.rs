@@ -139,11 +139,12 @@ fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
 
 impl Cli {
     /// What is logged unless RUST_LOG says otherwise. What a target in this process complains
-    /// about is for the verdict to say; a process that is the service speaks for itself.
+    /// about, the service or a mutant, is for the verdict to say; a process that is the service
+    /// speaks for itself.
     pub fn log_filter(&self) -> &'static str {
         match self.command {
             Command::Serve(_) | Command::Target(_) => "warn,sqlx=error,sqlx_core=error",
-            _ => "warn,sqlx=error,sqlx_core=error,purchase_service=off",
+            _ => "warn,sqlx=error,sqlx_core=error,purchase_service=off,rowlock::mutants=off",
         }
     }
 

@@ -103,7 +103,9 @@ impl Place {
         inspector.close().await;
         let mut monitor = Monitor::open(database.options()).await?;
         let footprints = Footprints::new(monitor.catalog().await?);
-        let mut conductor = Conductor::new(proxy.control().clone(), monitor, footprints, bounds);
+        let control = proxy.control().clone();
+        let is_busy = target.activity();
+        let mut conductor = Conductor::new(control, monitor, footprints, bounds, is_busy);
         conductor.listen(LISTEN).await;
         Ok(Place {
             rows: Rows::open(database.options()).await?,

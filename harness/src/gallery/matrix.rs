@@ -7,6 +7,7 @@ use super::detector::COLUMNS;
 use super::exhibit::Kind;
 use super::report::{Cell, Report, Row, Standing};
 use super::sighting::{Seen, Sighting};
+use super::stress::BOUND;
 
 /// The width of a cell.
 const CELL: usize = 13;
@@ -142,7 +143,9 @@ fn write_stress(text: &mut String, report: &Report, name_width: usize) {
     let Some(first) = tried().next() else { return };
     let _ = writeln!(
         text,
-        "\nhow often plain stress (concurrent-buyers) would have found each:"
+        "\nhow often plain stress (concurrent-buyers, with all its invariants) would have found \
+         each;\na try that does not end within {} s counts as one that found it:",
+        BOUND.as_secs()
     );
     let mut line = format!("  {:name_width$}", "");
     for tries in &first.stress {

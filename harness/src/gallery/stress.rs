@@ -1,6 +1,9 @@
 //! How often plain load would have found a mutant: the number that says what an explorer is for.
 
+use std::time::Duration;
+
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::exhibit::Exhibit;
 use super::loading::load;
@@ -14,6 +17,10 @@ pub const CROWDS: [(usize, u64); 2] = [(200, 20), (2_000, 3)];
 /// The stock that they fight for.
 const STOCK: i64 = 100;
 
+/// How long a try may take. Purchases take milliseconds: whoever loads a shop that has not answered
+/// for so long has noticed that it hangs.
+pub(super) const BOUND: Duration = Duration::from_secs(10);
+
 /// One crowd's tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Tries {
@@ -21,12 +28,13 @@ pub struct Tries {
     pub buyers: usize,
     /// How often they did.
     pub tries: u64,
-    /// How often `concurrent-buyers` was violated.
+    /// How often `concurrent-buyers` was violated, or did not end.
     pub caught: u64,
 }
 
 impl Tour<'_> {
-    /// Runs `concurrent-buyers` on `exhibit` again and again, and counts the violations.
+    /// Runs `concurrent-buyers` on `exhibit` again and again, and counts the violations
+    /// and the hangs.
     pub async fn stress(&self, exhibit: &Exhibit) -> Vec<Tries> {
         let mut all = Vec::new();
         for (buyers, tries) in CROWDS {
@@ -59,6 +67,7 @@ impl Tour<'_> {
             patience: PATIENCE,
             progress: &hidden,
         };
-        load(&setting, "concurrent-buyers").await.is_caught()
+        let tried = timeout(BOUND, load(&setting, "concurrent-buyers")).await;
+        tried.map_or(true, |sighting| sighting.is_caught())
     }
 }

@@ -216,12 +216,24 @@ impl Target {
         self.addresses[index % self.addresses.len()]
     }
 
+    /// Tells from outside, at any time, whether the target has something to do; of a target in
+    /// this process that is not known.
+    pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let leaders: Vec<_> = match &self.running {
+            Running::InProcess(_) => Vec::new(),
+            Running::Trees(trees) => trees.iter().map(|(tree, _)| tree.pid()).collect(),
+        };
+        move || leaders.iter().any(|leader| process_tree::is_busy(*leader))
+    }
+
     /// Stops the target with everything that it started.
     pub async fn stop(self) {
         match self.running {
             Running::InProcess(service) => service.stop().await,
             Running::Trees(trees) => {
-                let stops = trees.into_iter().map(async |(tree, _port)| tree.stop().await);
+                let stops = trees
+                    .into_iter()
+                    .map(async |(tree, _port)| tree.stop().await);
                 futures::future::join_all(stops).await;
             }
         }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,19 +88,7 @@ impl ProcessTree {
 
     /// Everything that descends from the leader, itself included.
     fn members(&self) -> HashSet<Pid> {
-        let parents = parents_by_pid();
-        let mut members = HashSet::from([self.pid()]);
-        loop {
-            let before = members.len();
-            let children = parents
-                .iter()
-                .filter(|(_, parent)| members.contains(parent));
-            let children: Vec<_> = children.map(|(pid, _)| *pid).collect();
-            members.extend(children);
-            if members.len() == before {
-                return members;
-            }
-        }
+        members_of(self.pid())
     }
 
     /// Whether the leader or any other member still runs.
@@ -134,6 +123,37 @@ fn append(log: &tempfile::NamedTempFile) -> io::Result<File> {
     File::options().append(true).open(log.path())
 }
 
+/// Whether any thread of `leader`, or of a process that descends from it, has something to do: it
+/// runs, could run, or waits for the disk. Where there is no `/proc`, none is known to.
+pub(super) fn is_busy(leader: Pid) -> bool {
+    let is_at_work = |pid: Pid| {
+        let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
+        let mut threads = threads.into_iter().flatten().flatten();
+        threads.any(|thread| {
+            let fields = stat_fields(&thread.path().join("stat"));
+            fields.is_some_and(|fields| ["R", "D"].contains(&fields[0].as_str()))
+        })
+    };
+    members_of(leader).into_iter().any(is_at_work)
+}
+
+/// Everything that descends from `leader`, itself included.
+fn members_of(leader: Pid) -> HashSet<Pid> {
+    let parents = parents_by_pid();
+    let mut members = HashSet::from([leader]);
+    loop {
+        let before = members.len();
+        let children = parents
+            .iter()
+            .filter(|(_, parent)| members.contains(parent));
+        let children: Vec<_> = children.map(|(pid, _)| *pid).collect();
+        members.extend(children);
+        if members.len() == before {
+            return members;
+        }
+    }
+}
+
 /// Every process and its parent; empty where there is no `/proc`.
 fn parents_by_pid() -> Vec<(Pid, Pid)> {
     let Ok(processes) = fs::read_dir("/proc") else {
@@ -141,13 +161,18 @@ fn parents_by_pid() -> Vec<(Pid, Pid)> {
     };
     let parent_of = |entry: fs::DirEntry| {
         let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The name, in parentheses, may hold anything; the state and the parent follow it
-        // (proc_pid_stat(5)).
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+        let [_, parent] = stat_fields(&entry.path().join("stat"))?;
         Some((pid, Pid::from_raw(parent.parse().ok()?)?))
     };
     processes.flatten().filter_map(parent_of).collect()
+}
+
+/// The state and the parent in a process's or a thread's `stat`, which follow its name; that is in
+/// parentheses and may hold anything (proc_pid_stat(5)).
+fn stat_fields(stat: &Path) -> Option<[String; 2]> {
+    let stat = fs::read_to_string(stat).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some([fields.next()?.to_owned(), fields.next()?.to_owned()])
 }
 
 #[cfg(test)]
@@ -184,6 +209,21 @@ mod tests {
             test_kill_process(grandchild).is_err(),
             "{grandchild:?} still runs"
         );
+    }
+
+    #[tokio::test]
+    async fn a_tree_is_busy_while_a_grandchild_computes_and_not_while_all_sleep() {
+        let asleep = ProcessTree::spawn(shell("echo ready; sleep 60 & wait")).unwrap();
+        let at_work = ProcessTree::spawn(shell("sh -c 'while :; do :; done' & echo ready; wait"));
+        let at_work = at_work.unwrap();
+        for (tree, wanted) in [(asleep, false), (at_work, true)] {
+            assert_eq!(wait_for_output(&tree).await, "ready");
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while is_busy(tree.pid()) != wanted && Instant::now() < deadline {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            assert_eq!(is_busy(tree.pid()), wanted);
+        }
     }
 
     #[tokio::test]

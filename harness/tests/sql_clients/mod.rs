@@ -82,7 +82,7 @@ impl Clients {
         let footprints = Footprints::new(monitor.catalog().await.unwrap());
         let control = proxy.control().clone();
         Clients {
-            conductor: Conductor::new(control, monitor, footprints, Bounds::default()),
+            conductor: Conductor::new(control, monitor, footprints, Bounds::default(), || false),
             direct,
             through_proxy: url.parse().unwrap(),
             connections: Vec::new(),

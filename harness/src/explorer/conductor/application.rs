@@ -42,14 +42,16 @@ impl<A: Send + 'static> Run<'_, A> {
                     self.take(signal)?;
                 }
                 Ok(None) => return Err("the gate is gone".to_owned().into()),
-                Err(_)
-                    if self.cast().sessions.values().any(|s| s.is_passing) && silent < patience =>
-                {
-                    silent += silence;
-                }
+                Err(_) if silent < patience && self.is_under_way() => silent += silence,
                 Err(_) => self.give_up(running[0])?,
             }
         }
+    }
+
+    /// Whether silence means nothing yet: the server is being asked, or the target computes.
+    fn is_under_way(&self) -> bool {
+        let mut sessions = self.conductor.cast.sessions.values();
+        sessions.any(|session| session.is_passing) || (self.conductor.is_busy.0)()
     }
 
     /// Nothing came of a running request for a while: says why.

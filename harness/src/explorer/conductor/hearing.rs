@@ -116,8 +116,7 @@ impl<A: Send + 'static> Run<'_, A> {
         use crate::proxy::StepKind::{Execute, Query};
         if !matches!(step.kind, Query | Execute) {
             // Connecting, preparing and synchronizing say nothing about whose turn it is.
-            let session = self.cast().session(step.id.session);
-            session.is_passing = step.kind != crate::proxy::StepKind::Startup;
+            self.cast().session(step.id.session).is_passing = true;
             return Ok(());
         }
         let begins = step
@@ -173,7 +172,8 @@ impl<A: Send + 'static> Run<'_, A> {
     fn take_session(&mut self, event: SessionEvent) -> Result<(), Failure> {
         match event {
             SessionEvent::Opened { session, pid } => {
-                self.cast().session(session).pid = pid;
+                let session = self.cast().session(session);
+                (session.pid, session.is_passing) = (pid, false);
             }
             SessionEvent::ClientGone { session, .. } => {
                 let state = self.cast().session(session);

@@ -113,6 +113,8 @@ impl<A: Send + 'static> Run<'_, A> {
                 _ => break,
             }
         }
+        // Whatever was on its way belongs to this run.
+        while self.conductor.signals.try_recv().is_ok() {}
         let gate = SignallingGate(self.conductor.sender.clone());
         self.conductor
             .proxy

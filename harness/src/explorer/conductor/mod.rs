@@ -18,6 +18,7 @@ mod quiet;
 mod run;
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ use crate::proxy;
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// For any sign of a request whose application code may run, before it counts as waiting
-    /// inside the application.
+    /// inside the application. It begins again while the target is seen to have something to do.
     pub silence: Duration,
     /// For a statement that neither is answered nor waits for a lock, and for a stalled request
     /// when nothing else can go on, before control counts as lost.
@@ -126,18 +127,21 @@ pub struct Conductor<A> {
     footprints: Footprints,
     bounds: Bounds,
     cast: Cast<A>,
+    is_busy: Activity,
     /// Every text that a request's step had.
     texts: HashSet<String>,
     spent: Spent,
 }
 
 impl<A: Send + 'static> Conductor<A> {
-    /// Takes hold of a proxy's gate.
+    /// Takes hold of a proxy's gate. `is_busy` says whether the target has something to do, as
+    /// far as can be seen from outside.
     pub fn new(
         proxy: proxy::Control,
         monitor: Monitor,
         footprints: Footprints,
         bounds: Bounds,
+        is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let (sender, signals) = unbounded_channel();
         proxy.set_gate(Some(Arc::new(SignallingGate(sender.clone()))));
@@ -149,6 +153,7 @@ impl<A: Send + 'static> Conductor<A> {
             footprints,
             bounds,
             cast: Cast::new(),
+            is_busy: Activity(Box::new(is_busy)),
             texts: HashSet::new(),
             spent: Spent::default(),
         }
@@ -196,11 +201,11 @@ impl<A: Send + 'static> Conductor<A> {
         self.cast.clear();
         let mut run = Run::new(self);
         // What came since the last run is of no request.
-        run.drain().map_err(|failure| match failure {
-            Failure::Sql(error) => error,
-            Failure::Lost(why) => sqlx::Error::Protocol(why),
-        })?;
-        let control = match run.perform(count, &mut begin, chooser).await {
+        let performed = match run.drain() {
+            Ok(_) => run.perform(count, &mut begin, chooser).await,
+            Err(failure) => Err(failure),
+        };
+        let control = match performed {
             Ok(()) => Control::Kept,
             Err(Failure::Sql(error)) => return Err(error),
             Err(Failure::Lost(why)) => {
@@ -229,6 +234,15 @@ impl<A: Send + 'static> Conductor<A> {
             deadlock,
             left_open,
         })
+    }
+}
+
+/// Says whether the target has something to do.
+struct Activity(Box<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Activity")
     }
 }
 
