@@ -8,7 +8,7 @@
 mod sql_clients;
 
 use rowlock::explorer::strategies::{Dfs, Overlap, Pct, Random};
-use rowlock::explorer::{Next, Strategy};
+use rowlock::explorer::{Choice, Follow, Next, RequestIndex, Schedule, Strategy};
 use rowlock::seed::Seed;
 use sql_clients::{Clients, End, Scripts};
 
@@ -101,5 +101,24 @@ async fn only_overlapping_statements_insert_twice_where_nothing_exists() {
             break;
         }
         assert!(runs < 5_000, "not once in {runs} runs");
+    }
+}
+
+#[tokio::test]
+async fn a_pair_overlaps_each_time_where_a_statement_locks_a_row() {
+    let mut clients = Clients::open(SCHEMA).await;
+    let once = "with lock as (select v from t where id = 1 for update)
+                insert into u select 1 from lock where not exists (select from u)";
+    let scripts = vec![vec![once.to_owned()], vec![once.to_owned()]];
+    let pair = Choice::Together(RequestIndex(0), RequestIndex(1));
+    for run in 0..40 {
+        let mut chooser = Follow(Schedule(vec![pair]));
+        let finished = clients
+            .run(RESET, &scripts, "select v from u", &mut chooser)
+            .await;
+        let End::Finished(_, rows) = finished.end else {
+            panic!("nothing here waits in a circle");
+        };
+        assert_eq!(rows.len(), 2, "run {run}: {:?}", finished.outcome.control);
     }
 }

@@ -54,7 +54,7 @@ pub use search::{Exploration, Search};
 pub use shrink::{Shrunk, shrink};
 pub use signal::Signal;
 pub use solo::Solo;
-pub use strategy::{Chooser, Next, Point, Strategy};
+pub use strategy::{Chooser, Follow, Next, Point, Strategy};
 pub use transcript::{Event, Transcript};
 pub use witness::{Witness, WitnessError};
 

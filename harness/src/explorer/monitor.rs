@@ -1,6 +1,7 @@
 //! Asks PostgreSQL what no protocol message tells: who waits for whom.
 //!
-//! It has a connection of its own, named `rowlock`, and reads only the server's own state.
+//! It has a connection of its own, named `rowlock`, and reads only the server's own state; for a
+//! moment it locks rows, which changes none.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,6 +53,30 @@ impl Monitor {
                 .await?;
         let waits = rows.into_iter().filter(|(_, by)| !by.is_empty());
         Ok(waits.collect())
+    }
+
+    /// Locks every row that nobody else has locked, until [`Monitor::let_rows_go`].
+    pub(super) async fn hold_rows(&mut self) -> Result<(), sqlx::Error> {
+        const HOLD: &str = "begin;
+            do $$ declare it regclass; begin
+                for it in select oid from pg_class
+                           where relkind = 'r' and relnamespace not in
+                                 (select oid from pg_namespace
+                                   where nspname ~ '^pg_' or nspname = 'information_schema')
+                loop execute format('select from %s for update skip locked', it); end loop;
+            end $$";
+        sqlx::raw_sql(HOLD)
+            .execute(&mut self.connection)
+            .await
+            .map(drop)
+    }
+
+    /// Gives the rows back, unchanged.
+    pub(super) async fn let_rows_go(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("rollback")
+            .execute(&mut self.connection)
+            .await
+            .map(drop)
     }
 
     /// Ends the statement under way in a session.

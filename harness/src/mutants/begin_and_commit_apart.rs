@@ -17,10 +17,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of \
           it",
     replicas: 1,
-    detectors: &[
-        Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
-    ],
+    detectors: &[Detector::Explorer("one-item")],
     build: |pool| deciding(pool, decide),
 };
 

@@ -88,6 +88,43 @@ impl<A: Send + 'static> Run<'_, A> {
         }
     }
 
+    /// Delivers steps that are to be on the server at once.
+    ///
+    /// A statement takes a fraction of a millisecond, and whether two of them meet would be luck.
+    /// So the harness holds the rows when they arrive: a statement that wants to lock one waits
+    /// for it, with its snapshot taken, and all go on together. One that locks no row overlaps
+    /// with the others if it happens to.
+    pub(super) async fn deliver_together(
+        &mut self,
+        requests: &[RequestIndex],
+    ) -> Result<(), Failure> {
+        self.conductor.monitor.hold_rows().await?;
+        for request in requests {
+            self.deliver(*request);
+        }
+        let met = self.wait_for_arrival(requests).await;
+        self.conductor.monitor.let_rows_go().await?;
+        met?;
+        self.wait_for_quiet().await
+    }
+
+    /// Waits until the steps of all of these requests are answered or wait for a lock.
+    async fn wait_for_arrival(&mut self, requests: &[RequestIndex]) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.conductor.bounds.patience;
+        while Instant::now() < deadline {
+            self.drain()?;
+            let mut unanswered = self.unanswered();
+            unanswered.retain(|(request, _)| requests.contains(request));
+            let pids: Vec<_> = unanswered.iter().map(|(_, pid)| *pid).collect();
+            let blockers = self.conductor.monitor.blockers(&pids).await?;
+            if pids.iter().all(|pid| blockers.contains_key(pid)) {
+                return Ok(());
+            }
+        }
+        // They meet by chance then, if they do.
+        Ok(())
+    }
+
     /// The requests whose steps were delivered just now.
     fn fresh(&self) -> Vec<RequestIndex> {
         let is_delivered = |stage: &Stage| matches!(stage, Stage::Delivered(_));

@@ -121,14 +121,17 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             }
         }
         self.moved = choice.requests().collect();
-        for request in choice.requests() {
-            self.deliver(request);
-        }
+        let first = self.moved.clone();
         let began = Instant::now();
-        let quiet = self.wait_for_quiet().await;
+        let delivered = match choice {
+            Choice::Deliver(request) => {
+                self.deliver(request);
+                self.wait_for_quiet().await
+            }
+            Choice::Together(..) => self.deliver_together(&first).await,
+        };
         self.conductor.spent.server += began.elapsed();
-        quiet?;
-        let first: Vec<_> = choice.requests().collect();
+        delivered?;
         self.hand_out(&first).await?;
         while !self.vanishing.is_empty() {
             self.wait_for_quiet().await?;
