@@ -82,3 +82,119 @@ fn describe(contradiction: &Contradiction, history: &[Operation]) -> String {
     }
     format!("{} ({})", contradiction.reason, operations.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Completion, Receipt, Request};
+    use crate::invariant::{Aftermath, Capabilities, INVARIANTS};
+    use crate::shop::{FinalRows, Shop};
+
+    /// `acknowledged` buyers, one after another, of an item with `stock` units, all of them sold.
+    fn sale(stock: i64, acknowledged: u64) -> Evidence {
+        let buyers = || 1..=acknowledged.cast_signed();
+        let wallets =
+            |shop, balance| buyers().fold(shop, |shop: Shop, id| shop.wallet(id, balance));
+        let operation = |index: u64| Operation {
+            request: Request::new(index.cast_signed() + 1, 1),
+            intended_ns: 10 * index,
+            invoked_ns: 10 * index,
+            completed_ns: 10 * index + 5,
+            status: Some(200),
+            completion: Completion::Ok(Receipt::default()),
+        };
+        Evidence {
+            initial: wallets(Shop::default().item(1, 10, stock), 10),
+            history: (0..acknowledged).map(operation).collect(),
+            rows: FinalRows {
+                shop: wallets(Shop::default().item(1, 10, 0), 0),
+                purchases: None,
+            },
+            aftermath: Aftermath::default(),
+            faults: false,
+            capabilities: Capabilities {
+                purchase_rows: false,
+                idempotency_keys: true,
+                stock_before_balance: true,
+                once_per_customer: false,
+            },
+        }
+    }
+
+    fn linearizable(evidence: &Evidence) -> Outcome {
+        fit_model(evidence).outcome
+    }
+
+    fn complaint(evidence: &Evidence) -> String {
+        match linearizable(evidence) {
+            Outcome::Violated(places) => places.join("\n"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_model_is_asked_after_every_invariant() {
+        let findings = judge(&sale(3, 3));
+        assert_eq!(findings.len(), INVARIANTS.len() + 1);
+        let last = findings.last().unwrap();
+        assert_eq!(
+            (last.name.as_str(), &last.outcome),
+            ("linearizable", &Outcome::Holds)
+        );
+    }
+
+    #[test]
+    fn a_contradiction_shows_its_operations_and_counts_those_beyond_four() {
+        let four = complaint(&sale(3, 4));
+        assert!(four.ends_with(&format!(
+            "(1: {}; 2: {}; 3: {}; 4: {})",
+            sale(3, 4).history[0].describe(),
+            sale(3, 4).history[1].describe(),
+            sale(3, 4).history[2].describe(),
+            sale(3, 4).history[3].describe(),
+        )));
+        let six = complaint(&sale(5, 6));
+        assert!(six.ends_with("; and 2 more)"), "{six}");
+        assert!(six.contains("; 4: ") && !six.contains("; 5: "), "{six}");
+    }
+
+    #[test]
+    fn a_contradiction_of_rows_alone_is_only_its_reason() {
+        assert_eq!(
+            complaint(&sale(1, 0)),
+            "no purchases that may have happened explain that in the end item 1 has a stock of 0 \
+             (at first 1)"
+        );
+    }
+
+    #[test]
+    fn a_shop_with_other_rules_is_not_held_to_the_model_and_says_why() {
+        let why = |change: fn(&mut Evidence)| {
+            let mut evidence = sale(1, 2);
+            change(&mut evidence);
+            match linearizable(&evidence) {
+                Outcome::NotApplicable(why) => Some(why),
+                _ => None,
+            }
+        };
+        assert_eq!(why(|_| ()), None);
+        assert_eq!(
+            why(|evidence| evidence.capabilities.once_per_customer = true).as_deref(),
+            Some("the target sells once per customer")
+        );
+        assert_eq!(
+            why(|evidence| evidence.capabilities.stock_before_balance = false).as_deref(),
+            Some("the target judges the balance before the stock")
+        );
+        let without_keys = |evidence: &mut Evidence| evidence.capabilities.idempotency_keys = false;
+        assert_eq!(why(without_keys), None, "nobody uses one");
+        assert_eq!(
+            why(|evidence| {
+                evidence.capabilities.idempotency_keys = false;
+                evidence.history[1].request.key = Some("k".into());
+            })
+            .as_deref(),
+            Some("the target knows no idempotency keys")
+        );
+    }
+}

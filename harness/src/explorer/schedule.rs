@@ -74,9 +74,7 @@ impl Schedule {
             })
             .count()
     }
-}
 
-impl Schedule {
     /// How many steps it delivers up to its first two at once; nothing where it has none.
     pub fn steps_to_pair(&self) -> Option<usize> {
         let is_pair = |choice: &Choice| matches!(choice, Choice::Together(..));
@@ -119,6 +117,16 @@ mod tests {
         let count = |text, enabled: [&[RequestIndex]; 4]| schedule(text).preemptions(enabled);
         assert_eq!(count("AABB", [&both, &both, &only_b, &only_b]), 0);
         assert_eq!(count("ABBA", [&both, &both, &both, &both]), 2);
+    }
+
+    #[test]
+    fn a_pair_is_reached_with_the_steps_before_it_and_its_own_two() {
+        let mut pair = schedule("ABA");
+        assert_eq!(pair.steps_to_pair(), None);
+        pair.0
+            .push(Choice::Together(RequestIndex(0), RequestIndex(1)));
+        pair.0.push(Choice::Deliver(RequestIndex(0)));
+        assert_eq!(pair.steps_to_pair(), Some(5));
     }
 
     #[test]

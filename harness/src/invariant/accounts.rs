@@ -1,5 +1,6 @@
 //! Rows against rows, and rows against answers: what is gone must be accounted for.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use purchase_service::order::{ItemId, UserId};
@@ -28,14 +29,14 @@ pub(super) fn stock_differs_from_purchases(evidence: &Evidence) -> Vec<String> {
     let sold = sum_purchases(evidence, |purchase| (purchase.item_id, 1));
     stock_gone(evidence, |item_id, gone, stocks| {
         let sold = sold.get(&item_id).copied().unwrap_or(0);
-        (gone != sold).then(|| {
-            let verb = if sold > gone {
-                "oversold"
-            } else {
-                "lost stock"
-            };
-            format!("item {item_id} {verb}: {stocks}, {gone} gone, {sold} purchases")
-        })
+        let verb = match sold.cmp(&gone) {
+            Ordering::Greater => "oversold",
+            Ordering::Less => "lost stock",
+            Ordering::Equal => return None,
+        };
+        Some(format!(
+            "item {item_id} {verb}: {stocks}, {gone} gone, {sold} purchases"
+        ))
     })
 }
 
@@ -63,17 +64,17 @@ pub(super) fn stock_differs_from_answers(evidence: &Evidence) -> Vec<String> {
             i128::from(certain),
             i128::from(certain) + i128::from(possible),
         );
-        (!(least..=most).contains(&gone)).then(|| {
-            let verb = if gone < least {
-                "oversold"
-            } else {
-                "lost stock"
-            };
-            format!(
-                "item {item_id} {verb}: {stocks}, {gone} gone, {}",
-                span(least, most, "200s")
-            )
-        })
+        let verb = if gone < least {
+            "oversold"
+        } else if gone > most {
+            "lost stock"
+        } else {
+            return None;
+        };
+        let answers = span(least, most, "200s");
+        Some(format!(
+            "item {item_id} {verb}: {stocks}, {gone} gone, {answers}"
+        ))
     })
 }
 

@@ -5,6 +5,8 @@
 //! first, those invoked before the refusal was complete, suffice to explain it. Both are
 //! necessary conditions: neither can accuse a right target.
 
+use std::collections::BTreeMap;
+
 use super::Evidence;
 use crate::history::{Completion, Operation, Refusal, effects};
 
@@ -55,14 +57,12 @@ pub(super) fn untrue_out_of_stock(evidence: &Evidence) -> Vec<String> {
 /// The first refusal of each item, where fewer buyers than its stock can have come before it.
 /// One per item suffices: whoever was answered later had more before it.
 fn refused_too_early(evidence: &Evidence) -> Vec<String> {
-    let mut earliest = std::collections::BTreeMap::new();
-    for operation in refused(evidence, &Refusal::OutOfStock) {
-        let first = earliest
-            .entry(operation.request.order.item_id)
-            .or_insert(operation);
-        if operation.completed_ns < first.completed_ns {
-            *first = operation;
-        }
+    let mut refusals: Vec<_> = refused(evidence, &Refusal::OutOfStock).collect();
+    refusals.sort_by_key(|operation| operation.completed_ns);
+    let mut earliest = BTreeMap::new();
+    for operation in refusals {
+        let item_id = operation.request.order.item_id;
+        earliest.entry(item_id).or_insert(operation);
     }
     let judge = |(item_id, operation): (_, &Operation)| {
         let stock = evidence.initial.items.get(&item_id)?.stock;

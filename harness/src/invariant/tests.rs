@@ -180,6 +180,103 @@ fn a_right_trial_violates_nothing_and_asks_everything() {
     assert!(findings.iter().all(holds), "{findings:#?}");
 }
 
+/// What the invariant called `name` says of each place where `evidence` violates it.
+fn complaints(evidence: &Evidence, name: &str) -> Vec<String> {
+    let findings = check(evidence).into_iter();
+    let mut named = findings.filter(|finding| finding.name == name);
+    match named.next().map(|finding| finding.outcome) {
+        Some(Outcome::Violated(places)) => places,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn too_many_purchases_are_oversold_and_too_few_are_lost_stock() {
+    let mut evidence = evidence();
+    *evidence.stock_left(1) = 1;
+    assert_eq!(
+        complaints(&evidence, "stock-gone-is-purchases"),
+        ["item 1 oversold: stock 3 -> 1, 2 gone, 3 purchases"]
+    );
+    assert_eq!(
+        complaints(&evidence, "stock-gone-is-answers"),
+        ["item 1 oversold: stock 3 -> 1, 2 gone, 3 200s"]
+    );
+    *evidence.stock_left(1) = 0;
+    *evidence.stock_left(2) = 3;
+    assert_eq!(
+        complaints(&evidence, "stock-gone-is-purchases"),
+        ["item 2 lost stock: stock 5 -> 3, 2 gone, 1 purchases"]
+    );
+    assert_eq!(
+        complaints(&evidence, "stock-gone-is-answers"),
+        ["item 2 lost stock: stock 5 -> 3, 2 gone, 0 to 1 200s, unknown answers counted"]
+    );
+}
+
+#[test]
+fn money_that_no_unknown_purchase_costs_is_missed() {
+    let mut evidence = evidence();
+    // 10 are certain, and 25 possible: together they explain 35, and nothing explains 15.
+    evidence.rows.shop = evidence.initial.clone();
+    evidence.history = Vec::new();
+    evidence.ask(1, 1, bought(1, 10, 90));
+    evidence.ask(1, 2, Completion::Info(Unknown::HungUp));
+    *evidence.balance_left(1) = 65;
+    assert!(!violated(&evidence).contains("balance-gone-is-answers"));
+    *evidence.balance_left(1) = 85;
+    assert_eq!(
+        complaints(&evidence, "balance-gone-is-answers"),
+        ["user 1: balance 100 -> 85, 15 gone, 10 to 35 worth of 200s, unknown answers counted"]
+    );
+}
+
+#[test]
+fn nothing_is_sold_out_while_units_are_left_however_many_may_have_bought() {
+    let mut evidence = evidence();
+    for _ in 0..5 {
+        evidence.ask(4, 2, Completion::Info(Unknown::HungUp));
+    }
+    evidence.ask(3, 2, refused(Refusal::OutOfStock));
+    let refusal = evidence.history.last().unwrap().describe();
+    assert_eq!(
+        complaints(&evidence, "out-of-stock-was-true"),
+        [format!("{refusal}, and 4 are left of 5")]
+    );
+}
+
+#[test]
+fn of_several_refusals_the_first_to_be_answered_is_judged() {
+    let mut evidence = evidence();
+    evidence.ask(3, 1, refused(Refusal::OutOfStock));
+    // After the first purchase, and answered before all others.
+    let refusal = evidence.history.last_mut().unwrap();
+    (refusal.invoked_ns, refusal.completed_ns) = (6, 9);
+    let refusal = refusal.describe();
+    assert_eq!(
+        complaints(&evidence, "out-of-stock-was-true"),
+        [format!("{refusal}, when at most 1 of 3 were sold")]
+    );
+}
+
+#[test]
+fn what_does_not_apply_adds_nothing_to_a_verdict() {
+    let verdict = |outcome| {
+        let mut finding = Finding::new("it", "it holds", Vec::new());
+        finding.outcome = outcome;
+        finding.verdict()
+    };
+    let why = String::from("why");
+    assert_eq!(verdict(Outcome::Holds), Some(Verdict::Valid));
+    let violated = Outcome::Violated(vec![why.clone()]);
+    assert_eq!(verdict(violated), Some(Verdict::Violation));
+    assert_eq!(verdict(Outcome::NotApplicable(why.clone())), None);
+    assert_eq!(
+        verdict(Outcome::Unchecked(why)),
+        Some(Verdict::Inconclusive)
+    );
+}
+
 #[test]
 fn names_are_unique() {
     let names: BTreeSet<_> = INVARIANTS.iter().map(|invariant| invariant.name).collect();
