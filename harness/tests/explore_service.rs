@@ -322,32 +322,72 @@ async fn lost_control_is_inconclusive_and_says_why() {
     );
 }
 
+/// The sum of these lines of a file of `/proc`, in KiB; nothing where there is no such file.
+fn kib(file: &str, lines: &[&str]) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let named = text
+        .lines()
+        .filter(|line| lines.iter().any(|name| line.starts_with(name)));
+    let kib = named.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    Some(kib.sum())
+}
+
 /// This process's resident memory, in KiB.
 fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    kib("/proc/self/status", &["VmRSS:"]).unwrap()
+}
+
+/// The parent of a process.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    fields.nth(1)?.parse().ok()
+}
+
+/// What the server whose postmaster this is has for itself, its shared memory apart, in KiB.
+fn server_kib(postmaster: i32) -> u64 {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let of_server = pids.filter(|pid| parent(*pid) == Some(postmaster));
+    let private = ["Private_Clean:", "Private_Dirty:"];
+    // One that has ended meanwhile has nothing any more.
+    of_server
+        .filter_map(|pid| kib(&format!("/proc/{pid}/smaps_rollup"), &private))
+        .sum()
 }
 
 #[tokio::test]
 async fn a_thousand_schedules_leave_nothing_behind() {
+    const WARM: usize = 200;
+    const ALL: usize = WARM + 1_000;
     let server = server().await;
-    let mut search = search(&server, ours(), "one-item", 2);
-    let mut measure = async |schedules, seed| {
-        search.budget = Budget::Schedules(schedules);
-        let all = run(&search, &mut Random::new(Seed(seed))).await;
-        assert_eq!(all.schedules, schedules);
-        resident_kib()
-    };
-    let before = measure(200, 1).await;
-    let after = measure(1_000, 2).await;
-    assert!(after < before + 16 * 1024, "{before} KiB, then {after} KiB");
-
-    let database = server.create_database("after").await.unwrap();
+    let database = server.create_database("beside").await.unwrap();
     let mut connection = database.options().connect().await.unwrap();
+    let backend = sqlx::query_scalar("select pg_backend_pid()");
+    let postmaster = parent(backend.fetch_one(&mut connection).await.unwrap()).unwrap();
+
+    let mut search = search(&server, ours(), "one-item", 2);
+    search.budget = Budget::Schedules(ALL as u64);
+    let (mut seen, mut memory) = (0, Vec::new());
+    let measure = |_: &Outcome| {
+        seen += 1;
+        if [WARM, ALL].contains(&seen) {
+            memory.push((resident_kib(), server_kib(postmaster)));
+        }
+    };
+    search
+        .run(&mut Random::new(Seed(1)), measure)
+        .await
+        .unwrap();
+    let [(harness, backends), (harness_after, backends_after)] = memory[..] else {
+        panic!("{seen} schedules were run");
+    };
+    println!(
+        "harness {harness}, then {harness_after} KiB; server {backends}, then {backends_after} KiB"
+    );
+    assert!(harness_after < harness + 16 * 1024);
+    assert!(backends > 0 && backends_after < backends + 16 * 1024);
+
     let others = "select count(*) from pg_stat_activity
                   where backend_type = 'client backend' and pid <> pg_backend_pid()";
     let locks = "select count(*) from pg_locks where pid <> pg_backend_pid()";
