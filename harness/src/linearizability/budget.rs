@@ -46,3 +46,21 @@ impl Default for Budget {
         Budget::steps(50_000_000)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_spent_step_by_step_and_never_overdrawn() {
+        let all = Budget::steps(10);
+        let mut budget = all;
+        assert!(budget.spend(3).is_ok());
+        assert_eq!((budget.left(), budget.spent_since(all)), (7, 3));
+        assert!(budget.spend(0).is_ok());
+        assert_eq!((budget.left(), budget.spent_since(all)), (6, 4));
+        assert!(budget.spend(7).is_err());
+        assert_eq!((budget.left(), budget.spent_since(all)), (0, 10));
+        assert!(budget.spend(0).is_err());
+    }
+}

@@ -63,6 +63,46 @@ pub(crate) fn recordings(most: usize) -> impl Strategy<Value = Recording> {
     )
 }
 
+/// The same where most buyers come once, and close together, so that many could trade places: what
+/// goes first is then a choice, which refusals of the poor and shared keys make matter.
+pub(crate) fn rivals(most: usize) -> impl Strategy<Value = Recording> {
+    let item = || (0..=2_i64, 1..=3_i64);
+    let shop = (vec(item(), 1..=2), vec(0..=3_i64, 5));
+    let lies = vec(lie(most), 0..=2);
+    (shop, vec(rival_plan(), 2..=most), of(any::<u8>()), lies).prop_map(
+        |((items, balances), plans, last, lies)| {
+            let mut recording = tell(rows(items, balances), &plans, last.unwrap_or(0));
+            for lie in lies {
+                lie.spoil(&mut recording);
+            }
+            recording
+        },
+    )
+}
+
+fn rival_plan() -> impl Strategy<Value = Plan> {
+    let item = prop_oneof![5 => Just(1_i64), 1 => Just(2_i64)];
+    let key = weighted(0.15, Just("a".to_owned()));
+    let told = prop_oneof![
+        3 => Just(Told::WithoutId),
+        4 => Just(Told::NoReceipt),
+        3 => Just(Told::Nothing),
+        1 => Just(Told::NothingHappened),
+    ];
+    (1..=5_i64, item, key, 0..=2_u64, 0..=4_u64, 0..=4_u64, told).prop_map(
+        |(user_id, item_id, key, gap_ns, before_ns, after_ns, told)| Plan {
+            request: Request {
+                key,
+                ..Request::new(user_id, item_id)
+            },
+            gap_ns,
+            before_ns,
+            after_ns,
+            told,
+        },
+    )
+}
+
 /// As many operations as asked for, told truly, of a shop that is large enough for them.
 pub(crate) fn crowds(count: usize) -> impl Strategy<Value = Recording> {
     let stock = prop_oneof![Just(5_i64), Just(50_i64), Just(10_000_i64)];
