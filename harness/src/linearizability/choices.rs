@@ -12,15 +12,20 @@ use super::position::Position;
 impl Position<'_> {
     /// The choices that need to be tried, the likeliest last.
     pub(super) fn choices(&self) -> Vec<usize> {
+        let mut certain: Vec<_> = self
+            .open
+            .iter()
+            .copied()
+            .filter(|index| {
+                let op = &self.part.ops[*index];
+                op.is_certain() && self.state.fit(self.part, op) == Fit::Buys
+            })
+            .collect();
+        certain.sort_by_key(|index| self.part.ops[*index].deadline_ns);
         let mut first_by_class: HashMap<Class, usize> = HashMap::new();
-        for index in &self.open {
-            let op = &self.part.ops[*index];
-            if op.is_certain() && self.state.fit(self.part, op) == Fit::Buys {
-                let first = first_by_class.entry(self.class(op)).or_insert(*index);
-                if op.deadline_ns < self.part.ops[*first].deadline_ns {
-                    *first = *index;
-                }
-            }
+        for index in certain {
+            let class = self.class(&self.part.ops[index]);
+            first_by_class.entry(class).or_insert(index);
         }
         let mut purchases: Vec<_> = first_by_class.drain().map(|(_, op)| op).collect();
         purchases.sort_by_key(|op| Reverse((self.part.ops[*op].deadline_ns, *op)));
@@ -95,7 +100,8 @@ impl Position<'_> {
         }
     }
 
-    /// Rule 4: what the open answers that are still wrong may be waiting for.
+    /// Rule 4: what the open answers that are still wrong may be waiting for. To name more than
+    /// they wait for, as receipts that are right already, would be right too, and slower.
     fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::default();
         for index in &self.open {

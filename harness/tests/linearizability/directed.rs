@@ -49,6 +49,57 @@ fn a_wallet_that_cannot_pay_for_all_its_lost_purchases_keeps_the_money_for_the_r
 }
 
 #[test]
+fn the_purchase_that_is_due_first_goes_first_where_two_could_trade_places() {
+    let initial = r#"{"initial": {"items": {"1": {"price": 1, "stock": 2}, "2": {"price": 1, "stock": 5}},
+        "wallets": {"1": 5, "2": 5, "3": 1}}}"#;
+    // The third is poor only after a purchase that comes after the second, and meets a last unit.
+    assert_agrees(
+        &[
+            &initial.replace('\n', " "),
+            r#"{"user_id":1,"item_id":1,"invoked_ns":0,"completed_ns":100,"ok":{}}"#,
+            r#"{"user_id":2,"item_id":1,"invoked_ns":1,"completed_ns":5,"ok":{}}"#,
+            r#"{"user_id":3,"item_id":2,"invoked_ns":6,"completed_ns":7,"ok":{}}"#,
+            r#"{"user_id":3,"item_id":1,"invoked_ns":0,"completed_ns":50,"fail":"insufficient_balance"}"#,
+        ],
+        true,
+    );
+}
+
+#[test]
+fn poor_wallets_with_lost_purchases_of_two_items_do_not_trade_places() {
+    let initial = r#"{"initial": {"items": {"1": {"price": 1, "stock": 1}, "2": {"price": 1, "stock": 1},
+        "3": {"price": 1, "stock": 5}}, "wallets": {"1": 1, "2": 1, "4": 5}}}"#;
+    let mut lines = vec![
+        initial.replace('\n', " "),
+        r#"{"user_id":1,"item_id":1,"invoked_ns":0,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":2,"item_id":1,"invoked_ns":0,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":1,"item_id":2,"invoked_ns":0,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":2,"item_id":3,"invoked_ns":0,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":4,"item_id":1,"invoked_ns":1,"completed_ns":2,"fail":"out_of_stock"}"#
+            .to_owned(),
+        r#"{"user_id":4,"item_id":2,"invoked_ns":3,"completed_ns":4,"fail":"out_of_stock"}"#
+            .to_owned(),
+    ];
+    let agrees = |lines: &[String]| {
+        assert_agrees(&lines.iter().map(String::as_str).collect::<Vec<_>>(), true);
+    };
+    agrees(&lines);
+    lines.push(r#"{"final": {"balances": {"1": 0, "2": 0}}}"#.to_owned());
+    agrees(&lines);
+}
+
+#[test]
+fn an_unknown_purchase_that_explains_an_answer_explains_no_final_row_again() {
+    let initial = r#"{"initial": {"items": {"1": {"price": 1, "stock": 5}}, "wallets": {"1": 5}}}"#;
+    let lost = r#"{"user_id":1,"item_id":1,"invoked_ns":0,"info":"hung_up"}"#;
+    let told =
+        r#"{"user_id":1,"item_id":1,"invoked_ns":1,"completed_ns":2,"ok":{"balance_left":3}}"#;
+    let last = |stock: i64| format!(r#"{{"final": {{"stocks": {{"1": {stock}}}}}}}"#);
+    assert_agrees(&[initial, lost, told, &last(3)], true);
+    assert_agrees(&[initial, lost, told, &last(2)], false);
+}
+
+#[test]
 fn a_repeat_tells_what_was_bought_before_the_purchase_that_it_repeats() {
     let lost = r#"{"user_id":1,"item_id":1,"key":"k","invoked_ns":0,"info":"hung_up"}"#;
     let gone = r#"{"user_id":2,"item_id":1,"invoked_ns":1,"completed_ns":2,"fail":"out_of_stock"}"#;

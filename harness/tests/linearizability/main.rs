@@ -10,6 +10,7 @@ mod directed;
 mod large;
 mod random;
 mod sale;
+mod short_cuts;
 
 use std::cell::Cell;
 
