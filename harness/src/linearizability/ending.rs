@@ -94,7 +94,7 @@ impl Choice<'_> {
     }
 
     /// Takes the last purchase back, and again, until the rest may be right; false if it
-    /// never can.
+    /// never can. What it spends is about what it costs, no more exactly.
     fn change_last(&mut self, budget: &mut Budget) -> Result<bool, Spent> {
         while let Some(place) = self.chosen.pop() {
             budget.spend((self.next - place) as u64)?;

@@ -74,19 +74,21 @@ impl State {
         }
     }
 
+    /// A final row that rules the answer out for good, as an item's that is not 0, says so sooner;
+    /// to wait for it in vain would come to the same.
     fn refused(&self, part: &Part, op: &Op, refusal: Refusal) -> Fit {
         let (goods, purse) = (&part.items[op.item], &part.wallets[op.user]);
         let Some((price, _)) = goods.row else {
             return match refusal {
                 Refusal::UnknownItem => Fit::Seen,
-                Refusal::KeyReused if op.key.is_some() => Fit::Later,
+                Refusal::KeyReused => Fit::Later,
                 _ => Fit::Never,
             };
         };
         let in_stock = self.stock[op.item] > 0;
         let balance = purse.balance.map(|_| self.balance[op.user]);
         match (refusal, balance) {
-            (Refusal::KeyReused, _) if op.key.is_some() => Fit::Later,
+            (Refusal::KeyReused, _) => Fit::Later,
             (Refusal::OutOfStock, _) if !in_stock => Fit::Seen,
             (Refusal::OutOfStock, _) if goods.floor.is_none_or(|floor| floor <= 0) => Fit::Later,
             (Refusal::UnknownUser, None) if in_stock => Fit::Seen,

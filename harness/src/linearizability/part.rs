@@ -87,7 +87,8 @@ pub(super) struct Purse {
     pub(super) balance: Option<i64>,
     /// The final balance, if it is checked.
     pub(super) floor: Option<i64>,
-    /// Whether a receipt under a shared key tells when one of its purchases was made.
+    /// Whether a receipt under a shared key tells when one of its purchases was made. If more
+    /// wallets counted as such, more would be tried, in vain.
     pub(super) is_delicate: bool,
     /// The receipts that state its balance.
     pub(super) receipts: Vec<usize>,

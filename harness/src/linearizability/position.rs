@@ -70,7 +70,7 @@ impl<'a> Position<'a> {
         (self.done.clone(), lefts)
     }
 
-    /// How many operations are open: what a look at the position costs.
+    /// How many operations are open: what a look at the position costs, for the budget alone.
     pub(super) fn width(&self) -> usize {
         self.open.len()
     }

@@ -100,6 +100,33 @@ fn an_unknown_purchase_that_explains_an_answer_explains_no_final_row_again() {
 }
 
 #[test]
+fn more_money_than_the_wallet_had_is_named_as_such() {
+    let bought = |item: i64, at: u64| {
+        let end = at + 1;
+        format!(
+            r#"{{"user_id":1,"item_id":{item},"invoked_ns":{at},"completed_ns":{end},"ok":{{}}}}"#
+        )
+    };
+    let initial = r#"{"initial": {"items": {"1": {"price": 2, "stock": 9}, "2": {"price": 3, "stock": 9}},
+        "wallets": {"1": 6}}}"#;
+    let lines = [
+        initial.replace('\n', " "),
+        bought(1, 0),
+        bought(2, 2),
+        bought(1, 4),
+    ];
+    let (recording, _) = Recording::parse(&lines.join("\n")).unwrap();
+    let conclusion = check(&recording, Budget::default());
+    let Conclusion::Contradicted(contradiction) = conclusion else {
+        panic!("{conclusion:?}");
+    };
+    assert_eq!(
+        contradiction.reason,
+        "wallet 1 had 6, and purchases for 7 are acknowledged"
+    );
+}
+
+#[test]
 fn a_repeat_tells_what_was_bought_before_the_purchase_that_it_repeats() {
     let lost = r#"{"user_id":1,"item_id":1,"key":"k","invoked_ns":0,"info":"hung_up"}"#;
     let gone = r#"{"user_id":2,"item_id":1,"invoked_ns":1,"completed_ns":2,"fail":"out_of_stock"}"#;

@@ -185,3 +185,26 @@ fn unknown_purchases_that_the_final_balances_tell_of_are_tried_once() {
 fn unknown_purchases_of_what_is_free_are_tried_once() {
     assert_seen_to_be_wrong(0, 0, false, false);
 }
+
+#[test]
+fn what_has_nothing_to_do_with_each_other_is_judged_apart() {
+    let mut shop = Shop::default().item(SOLD, 1, 1).wallet(LOST, 5);
+    let mut operations = Vec::new();
+    for id in 1..=MANY {
+        shop = shop.item(id, 1, 1).wallet(100 + id, 5);
+        for buyer in [id, 50 + id] {
+            shop = shop.wallet(buyer, 5);
+            operations.push(lost(buyer, id));
+            // He comes again, so that it matters who of the two it was.
+            operations.push(refused(buyer, id, (100, 101), Refusal::OutOfStock));
+        }
+        operations.push(refused(100 + id, id, (1, 50), Refusal::OutOfStock));
+    }
+    // Nobody can have bought it.
+    operations.push(refused(LOST, SOLD, (200, 201), Refusal::OutOfStock));
+    let conclusion = conclude(shop, operations, LastRows::default());
+    assert!(
+        matches!(conclusion, Conclusion::Contradicted(_)),
+        "{conclusion:?}"
+    );
+}
