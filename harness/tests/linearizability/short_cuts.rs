@@ -149,6 +149,10 @@ fn assert_seen_to_be_wrong(price: i64, balance: i64, key: bool, all: bool) {
         let mut purchase = lost(id, 1);
         purchase.request.key = key.then(|| format!("k{id}"));
         operations.push(purchase);
+        if price == 0 {
+            // Free purchases are all alike, even where the wallet is looked at again.
+            operations.push(refused(id, 77, (100, 101), Refusal::UnknownItem));
+        }
         if all {
             let left = purchase_service::order::Money(balance - price);
             last.balances
