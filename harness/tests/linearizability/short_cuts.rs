@@ -4,6 +4,7 @@
 //! which twenty purchases of unknown outcome may have happened. So a small budget shows that the
 //! rule is there; that it is right is what the definition is for.
 
+use purchase_service::order::{Money, UserId};
 use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
 use rowlock::linearizability::{Budget, Conclusion, LastRows, Recording, check};
 use rowlock::shop::Shop;
@@ -38,7 +39,7 @@ fn refused(user: i64, item: i64, at: (u64, u64), refusal: Refusal) -> Operation 
 
 fn bought(user: i64, item: i64, at: (u64, u64), left: Option<i64>) -> Operation {
     let receipt = Receipt {
-        balance_left: left.map(purchase_service::order::Money),
+        balance_left: left.map(Money),
         ..Receipt::default()
     };
     operation(user, item, at, Completion::Ok(receipt))
@@ -133,34 +134,53 @@ fn an_unknown_purchase_waits_until_an_open_answer_wants_it() {
     assert_seen_through(shop, operations);
 }
 
-/// Half of [`MANY`] unknown purchases took the item's stock, if `all` did not; then somebody buys
-/// after it was sold out, and looks into a stock that is gone. That nothing explains, in whatever
-/// order it is tried.
-fn assert_seen_to_be_wrong(price: i64, balance: i64, key: bool, all: bool) {
-    let stock = if all { MANY } else { MANY / 2 };
-    let mut shop = Shop::default()
-        .item(1, price, stock)
-        .wallet(ONLOOKER, 0)
-        .wallet(LOST, 0);
+/// Purchases of unknown outcome that took an item's whole stock.
+#[derive(Clone, Copy)]
+struct Crowd {
+    price: i64,
+    balance: i64,
+    /// Each has a key of its own.
+    is_keyed: bool,
+    /// All of them happened, as the final balances tell; else half of them.
+    is_told: bool,
+    /// Each buyer came twice.
+    is_double: bool,
+}
+
+const CROWD: Crowd = Crowd {
+    price: 1,
+    balance: 5,
+    is_keyed: false,
+    is_told: false,
+    is_double: false,
+};
+
+/// After the item was sold out, somebody finds it in stock. That nothing explains, in whatever
+/// order the purchases are tried.
+fn assert_seen_to_be_wrong(crowd: Crowd) {
+    let stock = if crowd.is_told { MANY } else { MANY / 2 };
+    let shop = Shop::default().item(1, crowd.price, stock);
+    let mut shop = shop.wallet(ONLOOKER, 0);
     let mut operations = Vec::new();
     let mut last = LastRows::default();
     for id in 1..=MANY {
-        shop = shop.wallet(id, balance);
-        let mut purchase = lost(id, 1);
-        purchase.request.key = key.then(|| format!("k{id}"));
-        operations.push(purchase);
-        if price == 0 {
+        shop = shop.wallet(id, crowd.balance);
+        for _ in 0..=usize::from(crowd.is_double) {
+            let mut purchase = lost(id, 1);
+            purchase.request.key = crowd.is_keyed.then(|| format!("k{id}"));
+            operations.push(purchase);
+        }
+        if crowd.price == 0 {
             // Free purchases are all alike, even where the wallet is looked at again.
             operations.push(refused(id, 77, (100, 101), Refusal::UnknownItem));
         }
-        if all {
-            let left = purchase_service::order::Money(balance - price);
-            last.balances
-                .insert(purchase_service::order::UserId(id), left);
+        if crowd.is_told {
+            let left = Money(crowd.balance - crowd.price);
+            last.balances.insert(UserId(id), left);
         }
     }
-    // Sold out, and afterwards in stock for a buyer without a wallet.
     operations.push(refused(ONLOOKER, 1, (10, 11), Refusal::OutOfStock));
+    // A buyer without a wallet is told so only where there is something to buy.
     operations.push(refused(9_999, 1, (20, 21), Refusal::UnknownUser));
     let conclusion = conclude(shop, operations, last);
     assert!(
@@ -171,23 +191,31 @@ fn assert_seen_to_be_wrong(price: i64, balance: i64, key: bool, all: bool) {
 
 #[test]
 fn unknown_purchases_that_could_trade_places_are_tried_once() {
-    assert_seen_to_be_wrong(1, 5, false, false);
-    assert_seen_to_be_wrong(1, 1, false, false);
+    assert_seen_to_be_wrong(CROWD);
+    let poor = Crowd {
+        balance: 1,
+        ..CROWD
+    };
+    assert_seen_to_be_wrong(poor);
+    let is_double = true;
+    assert_seen_to_be_wrong(Crowd { is_double, ..CROWD });
 }
 
 #[test]
 fn unknown_purchases_with_a_key_of_their_own_are_tried_once() {
-    assert_seen_to_be_wrong(1, 5, true, false);
+    let is_keyed = true;
+    assert_seen_to_be_wrong(Crowd { is_keyed, ..CROWD });
 }
 
 #[test]
 fn unknown_purchases_that_the_final_balances_tell_of_are_tried_once() {
-    assert_seen_to_be_wrong(1, 5, false, true);
+    let is_told = true;
+    assert_seen_to_be_wrong(Crowd { is_told, ..CROWD });
 }
 
 #[test]
 fn unknown_purchases_of_what_is_free_are_tried_once() {
-    assert_seen_to_be_wrong(0, 0, false, false);
+    assert_seen_to_be_wrong(Crowd { price: 0, ..CROWD });
 }
 
 #[test]
