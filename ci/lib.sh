@@ -13,6 +13,8 @@ built_image="rowlock-postgres:$pg_version"
 official_image="postgres:$pg_version"
 # What the tests run foreign targets with: Debian's Python has Debian's psycopg.
 export ROWLOCK_TEST_PYTHON=${ROWLOCK_TEST_PYTHON:-/usr/bin/python3}
+# A clean checkout builds everything once.
+export CARGO_INCREMENTAL=0
 # Only the network is tried again, never a build or a test.
 export CARGO_NET_RETRY=${CARGO_NET_RETRY:-5}
 

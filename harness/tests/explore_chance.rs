@@ -105,6 +105,25 @@ async fn only_overlapping_statements_insert_twice_where_nothing_exists() {
 }
 
 #[tokio::test]
+async fn a_pair_that_skips_locked_rows_never_meets_the_harness_s_own_locks() {
+    let mut clients = Clients::open(SCHEMA).await;
+    let reset = "delete from t; insert into t values (1, 0), (2, 0)";
+    let any = "select v from t order by id limit 1 for update skip locked".to_owned();
+    let scripts = vec![vec![any.clone()], vec![any]];
+    let pair = Choice::Together(RequestIndex(0), RequestIndex(1));
+    for run in 0..20 {
+        let mut chooser = Follow(Schedule(vec![pair]));
+        let finished = clients
+            .run(reset, &scripts, "select v from t", &mut chooser)
+            .await;
+        let End::Finished(answers, _) = finished.end else {
+            panic!("nothing here waits in a circle");
+        };
+        assert_eq!(answers, [["0"], ["0"]], "run {run}");
+    }
+}
+
+#[tokio::test]
 async fn a_pair_overlaps_each_time_where_a_statement_locks_a_row() {
     let mut clients = Clients::open(SCHEMA).await;
     let once = "with lock as (select v from t where id = 1 for update)

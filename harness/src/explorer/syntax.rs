@@ -117,26 +117,120 @@ impl Visitor for Plain {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        go_on(matches!(
-            factor,
-            TableFactor::Table { args: None, .. }
-                | TableFactor::Derived { .. }
-                | TableFactor::NestedJoin { .. }
-        ))
+        go_on(is_of_tables(factor))
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let Expr::Function(function) = expr else {
-            return ControlFlow::Continue(());
-        };
-        let name = name_of(&function.name).unwrap_or_default();
-        go_on(PURE.contains(&name.as_str()))
+        go_on(calls_nothing_impure(expr))
     }
+}
+
+/// Whether a row of `is_known` tables that somebody else has locked can do nothing to the
+/// statement but make it wait: it calls no function that could look for locks, and neither skips
+/// locked rows nor fails on them.
+pub(super) fn only_waits_for_rows(statement: &Statement, is_known: impl Fn(&str) -> bool) -> bool {
+    let mut patient = Patient::default();
+    let is_patient = matches!(
+        statement,
+        Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)
+    ) && statement.visit(&mut patient).is_continue();
+    let tables = relations(statement);
+    is_patient
+        && tables.is_some_and(|tables| {
+            let mut tables = tables.iter();
+            tables.all(|name| is_known(name) || patient.expressions.contains(name))
+        })
+}
+
+/// Stops at what a lock could do more to than make it wait.
+#[derive(Default)]
+struct Patient {
+    /// The names of common table expressions.
+    expressions: BTreeSet<String>,
+}
+
+impl Visitor for Patient {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for expression in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = &expression.alias.name;
+            self.expressions.insert(match name.quote_style {
+                None => name.value.to_lowercase(),
+                Some(_) => name.value.clone(),
+            });
+        }
+        go_on(query.locks.iter().all(|lock| lock.nonblock.is_none()))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        go_on(is_of_tables(factor))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        go_on(calls_nothing_impure(expr))
+    }
+}
+
+fn is_of_tables(factor: &TableFactor) -> bool {
+    matches!(
+        factor,
+        TableFactor::Table { args: None, .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::NestedJoin { .. }
+    )
+}
+
+fn calls_nothing_impure(expr: &Expr) -> bool {
+    let Expr::Function(function) = expr else {
+        return true;
+    };
+    let name = name_of(&function.name).unwrap_or_default();
+    PURE.contains(&name.as_str())
 }
 
 fn go_on(is_plain: bool) -> ControlFlow<()> {
     match is_plain {
         true => ControlFlow::Continue(()),
         false => ControlFlow::Break(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlparser::dialect::PostgreSqlDialect;
+    use sqlparser::parser::Parser;
+
+    use super::*;
+
+    fn only_waits(sql: &str) -> bool {
+        let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
+        let is_known = |name: &str| ["item", "purchase"].contains(&name);
+        only_waits_for_rows(&statements[0], is_known)
+    }
+
+    #[test]
+    fn what_locks_plainly_can_only_wait_for_a_row() {
+        assert!(only_waits("select stock from item where id = 1 for update"));
+        assert!(only_waits("update item set stock = stock - 1 where id = 1"));
+        assert!(only_waits(
+            "with shelf as (select id from item where stock > 0 for update)
+             insert into purchase select id from shelf
+              where not exists (select from purchase where item_id = 1)"
+        ));
+    }
+
+    #[test]
+    fn what_skips_or_fails_or_calls_or_is_not_known_may_do_something_else() {
+        assert!(!only_waits("select id from item for update skip locked"));
+        assert!(!only_waits("select id from item for update nowait"));
+        assert!(!only_waits(
+            "update item set stock = 0 where id in (select id from item for update skip locked)"
+        ));
+        assert!(!only_waits("select buy(1)"));
+        assert!(!only_waits("select * from buy(1)"));
+        assert!(!only_waits("call buy(1)"));
+        assert!(!only_waits("update has_a_trigger set stock = 0"));
+        assert!(!only_waits("lock table item"));
     }
 }

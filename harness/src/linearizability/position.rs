@@ -140,7 +140,8 @@ impl<'a> Position<'a> {
         self.due < self.part.by_deadline.len()
     }
 
-    /// Orders whatever can be ordered without a choice (see the module above).
+    /// Orders whatever can be ordered without a choice (see the module above). `spent` grows with
+    /// what it costs, for the budget alone.
     pub(super) fn settle(&mut self, spent: &mut u64) -> Settled {
         while self.widen() {
             *spent += self.open.len() as u64;
@@ -168,7 +169,8 @@ impl<'a> Position<'a> {
         Settled::All
     }
 
-    /// Rule 2: whether a purchase that is right now can go before everything else.
+    /// Rule 2: whether a purchase that is right now can go before everything else. Each alternative
+    /// is a reason of its own: with one less the verdicts are the same, and the search is longer.
     fn can_go_first(&self, op: &Op) -> bool {
         let item = &self.tally.items[op.item];
         let wallet = &self.tally.wallets[op.user];
