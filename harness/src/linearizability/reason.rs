@@ -184,3 +184,17 @@ fn name(value: &impl serde::Serialize) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_operations_are_counted_and_the_first_five_named() {
+        let of = |count: usize| list(&(0..count).collect::<Vec<_>>());
+        assert_eq!(of(1), "operation 1");
+        assert_eq!(of(2), "operations 1 and 2");
+        assert_eq!(of(6), "operations 1, 2, 3, 4, 5 and 6");
+        assert_eq!(of(7), "7 operations (1, 2, 3, 4, 5, …)");
+    }
+}

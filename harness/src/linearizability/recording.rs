@@ -190,8 +190,7 @@ fn read<'a, T: Deserialize<'a>>(content: &'a str) -> Result<T, String> {
         // serde_json counts lines, too, and always says 1 here.
         let what = error.to_string();
         match what.rsplit_once(" at line ") {
-            Some((what, _)) if error.column() > 0 => format!("{what} (column {})", error.column()),
-            Some((what, _)) => what.into(),
+            Some((what, _)) => format!("{what} (column {})", error.column()),
             None => what,
         }
     })
@@ -246,7 +245,10 @@ mod tests {
 
     #[test]
     fn an_error_names_the_line_and_what_is_wrong() {
-        assert!(error(&[ROWS, "", "{\"user_id\": 1,"]).starts_with("3: EOF"));
+        assert_eq!(
+            error(&[ROWS, "", "{\"user_id\": 1,"]),
+            "3: EOF while parsing a value (column 14)"
+        );
         assert!(error(&[ROWS, "[]"]).starts_with("2: a line is one JSON object"));
         assert!(error(&[ROWS, r#"{"final": {"stock": {}}}"#]).contains("unknown field `stock`"));
         let operation = r#"{"user_id":1,"item_id":1,"invoked_ns":0,"completed_ns":1,"ok":{}}"#;
@@ -254,5 +256,10 @@ mod tests {
         assert!(error(&["# nothing"]).contains("no line with \"initial\" rows"));
         let negative = r#"{"initial": {"wallets": {"1": -1}}}"#;
         assert!(error(&[negative]).contains("wallet 1 begins with a balance below 0"));
+        for (price, stock, is_right) in [(0, 0, true), (-1, 0, false), (0, -1, false)] {
+            let item = format!(r#"{{"price": {price}, "stock": {stock}}}"#);
+            let rows = format!(r#"{{"initial": {{"items": {{"1": {item}}}}}}}"#);
+            assert_eq!(Recording::parse(&rows).is_ok(), is_right, "{rows}");
+        }
     }
 }

@@ -107,6 +107,7 @@ fn attempt(part: &Part, budget: &mut Budget) -> Result<Found, Spent> {
     let mut position = Position::new(part);
     let mut entered = HashSet::new();
     let mut branches: Vec<(usize, Vec<usize>)> = Vec::new();
+    // For the sentence that explains a contradiction, and nothing else.
     let mut longest: Option<(usize, Stuck)> = None;
     loop {
         let settled = settle(&mut position, budget)?;

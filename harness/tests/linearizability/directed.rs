@@ -100,6 +100,50 @@ fn an_unknown_purchase_that_explains_an_answer_explains_no_final_row_again() {
 }
 
 #[test]
+fn a_free_first_click_waits_for_what_its_repeat_tells() {
+    let initial = r#"{"initial": {"items": {"1": {"price": 0, "stock": 9}, "2": {"price": 1, "stock": 9}},
+        "wallets": {"1": 4}}}"#;
+    assert_agrees(
+        &[
+            &initial.replace('\n', " "),
+            r#"{"user_id":1,"item_id":2,"invoked_ns":0,"info":"hung_up"}"#,
+            r#"{"user_id":1,"item_id":1,"key":"k","invoked_ns":1,"completed_ns":2,"ok":{}}"#,
+            r#"{"user_id":1,"item_id":1,"key":"k","invoked_ns":3,"completed_ns":4,"ok":{"balance_left":3}}"#,
+        ],
+        true,
+    );
+}
+
+#[test]
+fn a_reason_names_what_came_too_late_to_explain_the_answer() {
+    let initial = r#"{"initial": {"items": {"1": {"price": 1, "stock": 1}, "2": {"price": 1, "stock": 9}},
+        "wallets": {"1": 9, "2": 9, "3": 9}}}"#;
+    let lines = [
+        initial.replace('\n', " "),
+        r#"{"user_id":3,"item_id":1,"key":"k","invoked_ns":0,"completed_ns":1,"fail":"out_of_stock"}"#.into(),
+        // Of the item; by the buyer, and at the last moment; under the key; and of none of these.
+        r#"{"user_id":1,"item_id":1,"invoked_ns":2,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":3,"item_id":2,"invoked_ns":2,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":3,"item_id":2,"invoked_ns":1,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":2,"item_id":2,"key":"k","invoked_ns":2,"info":"hung_up"}"#.to_owned(),
+        r#"{"user_id":1,"item_id":2,"key":"l","invoked_ns":2,"info":"hung_up"}"#.to_owned(),
+    ];
+    assert_eq!(
+        reason(&lines),
+        "operation 1 would be answered ok, not out_of_stock; operations 2, 3 and 5 began only \
+         when it was over"
+    );
+}
+
+fn reason(lines: &[String]) -> String {
+    let (recording, _) = Recording::parse(&lines.join("\n")).unwrap();
+    match check(&recording, Budget::default()) {
+        Conclusion::Contradicted(contradiction) => contradiction.reason,
+        conclusion => panic!("{conclusion:?}"),
+    }
+}
+
+#[test]
 fn more_money_than_the_wallet_had_is_named_as_such() {
     let bought = |item: i64, at: u64| {
         let end = at + 1;
@@ -115,13 +159,8 @@ fn more_money_than_the_wallet_had_is_named_as_such() {
         bought(2, 2),
         bought(1, 4),
     ];
-    let (recording, _) = Recording::parse(&lines.join("\n")).unwrap();
-    let conclusion = check(&recording, Budget::default());
-    let Conclusion::Contradicted(contradiction) = conclusion else {
-        panic!("{conclusion:?}");
-    };
     assert_eq!(
-        contradiction.reason,
+        reason(&lines),
         "wallet 1 had 6, and purchases for 7 are acknowledged"
     );
 }
