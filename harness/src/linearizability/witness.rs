@@ -21,7 +21,7 @@ const ATTEMPT: Budget = Budget::steps(500_000);
 /// Steps that all attempts together may take.
 const STEPS: u64 = 20_000_000;
 
-/// What it costs to build a part, in steps for each of its facts.
+/// Roughly what it costs to build a part, in steps for each of its facts; it only bounds time.
 const BUILD: u64 = 8;
 
 /// How many smaller sets of one size are tried.
@@ -112,7 +112,8 @@ impl<'a> Shrink<'a> {
         let mut budget = before;
         let found = search(&self.part(known), &mut budget);
         self.gave_up |= matches!(found, Found::GaveUp);
-        self.gave_up |= self.left.spend(budget.spent_since(before)).is_err();
+        // An attempt is given no more than is left, so this is not refused.
+        let _ = self.left.spend(budget.spent_since(before));
         matches!(found, Found::Nothing(_))
     }
 
@@ -183,4 +184,43 @@ fn combinations(count: usize, size: usize) -> Option<Vec<Vec<usize>>> {
         }
     }
     Some(sets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Operation, Receipt, Request};
+    use crate::shop::Shop;
+
+    #[test]
+    fn an_attempt_that_gives_up_is_not_forgotten() {
+        let operation = |user_id| Operation {
+            request: Request::new(user_id, 1),
+            intended_ns: 0,
+            invoked_ns: 0,
+            completed_ns: 1,
+            status: None,
+            completion: Completion::Ok(Receipt::default()),
+        };
+        let recording = Recording {
+            initial: Shop::default().item(1, 1, 1).wallet(1, 1).wallet(2, 1),
+            operations: vec![operation(1), operation(2)],
+            ..Recording::default()
+        };
+        let facts = [Fact::Operation(0), Fact::Operation(1)];
+        let mut shrink = Shrink::new(&recording, &facts, Budget::default());
+        assert!(shrink.contradicts(&facts) && !shrink.gave_up);
+        shrink.budget = Budget::steps(1);
+        assert!(!shrink.contradicts(&facts) && shrink.gave_up);
+        shrink.budget = Budget::default();
+        assert!(shrink.contradicts(&facts) && shrink.gave_up);
+    }
+
+    #[test]
+    fn combinations_are_those_of_different_numbers_unless_there_are_too_many() {
+        let pairs = combinations(3, 2).unwrap();
+        assert_eq!(pairs, [[0, 1], [0, 2], [1, 2]]);
+        assert_eq!(combinations(MOST_SETS, 1).unwrap().len(), MOST_SETS);
+        assert_eq!(combinations(MOST_SETS + 1, 1), None);
+    }
 }
