@@ -119,6 +119,7 @@ fn attempt(part: &Part, budget: &mut Budget) -> Result<Found, Spent> {
                 }
             }
             Settled::Choice if entered.insert(position.signature()) => {
+                // About what the look costs; no verdict depends on it.
                 budget.spend(position.width() as u64 + part.ops.len() as u64 / 64)?;
                 choices = position.choices();
             }
