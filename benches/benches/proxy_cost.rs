@@ -6,9 +6,9 @@
 //! connection; the server's side is its Unix socket, as wherever a server has one, and the ratio
 //! with its port instead is shown beside. So is the ratio of a forwarder that copies bytes and
 //! looks at none: what any process in between costs on this machine, and the bound of what a proxy
-//! can reach on it. Not by criterion: what is measured is a rate under load,
-//! not the time of a call. `BENCH_SECONDS` and `BENCH_ROUNDS` set the length of each run and how
-//! many there are; PG_BIN says where pgbench is, if not in PATH.
+//! can reach on it. Not by criterion: what is measured is a rate under load, not the time of a
+//! call. `BENCH_SECONDS` and `BENCH_ROUNDS` set the length of each run and how many there are;
+//! PG_BIN says where pgbench is, if not in PATH.
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};

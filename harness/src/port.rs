@@ -36,7 +36,7 @@ impl Port {
     fn reserve_from(start: u16) -> io::Result<Port> {
         let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
         for step in 0..COUNT {
-            let number = FIRST + start.wrapping_add(step) % COUNT;
+            let number = FIRST + (start % COUNT + step) % COUNT;
             let guard = listen(number + COUNT).and_then(|guard| {
                 listen(number)?;
                 Ok(guard)

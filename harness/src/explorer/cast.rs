@@ -91,6 +91,14 @@ impl<A> Cast<A> {
         }
     }
 
+    /// Forgets the sessions that are not open any more, and where the others stand.
+    pub(super) fn forget_all_but(&mut self, is_open: impl Fn(SessionId) -> bool) {
+        self.sessions.retain(|id, _| is_open(*id));
+        for session in self.sessions.values_mut() {
+            (session.is_passing, session.in_transaction) = (false, false);
+        }
+    }
+
     /// Takes in the next request, which runs from now on.
     pub(super) fn invoke(&mut self) -> RequestIndex {
         self.actors.push(Actor {

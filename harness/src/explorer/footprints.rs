@@ -43,7 +43,7 @@ impl Footprints {
     /// From now on everything touches everything: a session is not READ COMMITTED, and what it
     /// sees depends on when its transaction looked first.
     pub fn give_up(&mut self) {
-        self.catalog = Catalog::default();
+        self.catalog.is_read_committed = false;
         self.known.clear();
     }
 

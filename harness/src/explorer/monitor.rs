@@ -55,15 +55,24 @@ impl Monitor {
         Ok(waits.collect())
     }
 
-    /// Locks every row that nobody else has locked, until [`Monitor::let_rows_go`].
+    /// Locks every row that nobody else has locked, until [`Monitor::let_rows_go`]; tables that
+    /// are locked as a whole, are not ours to lock or are gone meanwhile are left out.
     pub(super) async fn hold_rows(&mut self) -> Result<(), sqlx::Error> {
-        const HOLD: &str = "begin;
+        const HOLD: &str = "begin isolation level read committed;
+            set local lock_timeout = '20ms';
             do $$ declare it regclass; begin
                 for it in select oid from pg_class
                            where relkind = 'r' and relnamespace not in
                                  (select oid from pg_namespace
                                    where nspname ~ '^pg_' or nspname = 'information_schema')
-                loop execute format('select from %s for update skip locked', it); end loop;
+                loop
+                    begin
+                        execute format('select from %s for update skip locked', it);
+                    exception
+                        when lock_not_available or insufficient_privilege or undefined_table
+                        then null;
+                    end;
+                end loop;
             end $$";
         sqlx::raw_sql(HOLD)
             .execute(&mut self.connection)

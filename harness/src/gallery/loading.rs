@@ -8,8 +8,8 @@ use crate::trial::Trial;
 use crate::verdict::Verdict;
 use crate::world::Setting;
 
-/// Runs the scenario called `name` against the target of `setting`. It is caught by the first violated trial;
-/// all trials run before that is known.
+/// Runs the scenario called `name` against the target of `setting`. It is caught by the first
+/// violated trial; all trials run before that is known.
 pub(super) async fn load(setting: &Setting<'_>, name: &str) -> Sighting {
     let start = Instant::now();
     let Some(scenario) = scenario::find(name) else {

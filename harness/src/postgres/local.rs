@@ -32,9 +32,9 @@ pub(super) struct Local {
     account: Option<Account>,
     directory: PathBuf,
     parameters: Vec<String>,
-    port: Port,
-    // In this order: the server ends before the janitor takes its directory.
+    // In this order: the server ends before its port is free and the janitor takes its directory.
     postmaster: Mutex<Option<Program>>,
+    port: Port,
     janitor: Arc<Janitor>,
 }
 

@@ -42,8 +42,15 @@ impl fmt::Debug for BuildPurchaser {
 #[derive(Debug)]
 pub(super) struct InProcess {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
+}
+
+impl Drop for InProcess {
+    /// Whoever does not wait for its end does not want the requests under way to be finished.
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
 }
 
 impl InProcess {
@@ -72,7 +79,7 @@ impl InProcess {
         }));
         Ok(InProcess {
             address,
-            stop,
+            stop: Some(stop),
             serving,
         })
     }
@@ -81,9 +88,9 @@ impl InProcess {
         self.address
     }
 
-    pub(super) async fn stop(self) {
-        // Fails only where the service has ended already.
-        let _ = self.stop.send(());
-        let _ = self.serving.await;
+    pub(super) async fn stop(mut self) {
+        // Both fail only where the service has ended already.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = (&mut self.serving).await;
     }
 }

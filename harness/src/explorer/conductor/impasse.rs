@@ -113,8 +113,12 @@ impl<A: Send + 'static> Run<'_, A> {
                 _ => break,
             }
         }
-        // Whatever was on its way belongs to this run.
+        // Whatever was on its way belongs to this run; how the sessions stand is known anew with
+        // what they do next.
         while self.conductor.signals.try_recv().is_ok() {}
+        let open = self.conductor.proxy.sessions();
+        self.cast()
+            .forget_all_but(|id| open.iter().any(|session| session.id == id));
         let gate = SignallingGate(self.conductor.sender.clone());
         self.conductor
             .proxy

@@ -40,7 +40,8 @@ use crate::proxy;
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// For any sign of a request whose application code may run, before it counts as waiting
-    /// inside the application. It begins again while the target is seen to have something to do.
+    /// inside the application. It begins again while the target is seen to have something to do,
+    /// up to the time of `patience`.
     pub silence: Duration,
     /// For a statement that neither is answered nor waits for a lock, and for a stalled request
     /// when nothing else can go on, before control counts as lost.

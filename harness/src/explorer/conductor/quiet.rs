@@ -94,8 +94,8 @@ impl<A: Send + 'static> Run<'_, A> {
     /// So the harness holds the rows when they arrive: a statement that wants to lock one waits
     /// for it, with its snapshot taken, and all go on together. One that locks no row overlaps
     /// with the others if it happens to. Where a lock could do more than make a statement wait
-    /// (SKIP LOCKED, NOWAIT, whatever a function does) nothing is held: nobody is to be accused
-    /// of what the harness's own locks did.
+    /// (SKIP LOCKED, NOWAIT, whatever a function does) nothing is held, and never for long: nobody
+    /// is to be accused of what the harness's own locks did.
     pub(super) async fn deliver_together(
         &mut self,
         requests: &[RequestIndex],
@@ -120,20 +120,30 @@ impl<A: Send + 'static> Run<'_, A> {
         self.wait_for_quiet().await
     }
 
-    /// Waits until the steps of all of these requests are answered or wait for a lock.
+    /// Waits until the steps of all of these requests are answered or wait for a lock. What takes
+    /// longer meets by chance, if it does: a target's own lock_timeout must not end meanwhile.
     async fn wait_for_arrival(&mut self, requests: &[RequestIndex]) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.conductor.bounds.patience;
+        const BOUND: Duration = Duration::from_millis(200);
+        const PAUSE: Duration = Duration::from_millis(1);
+        let deadline = Instant::now() + BOUND;
         while Instant::now() < deadline {
             self.drain()?;
             let mut unanswered = self.unanswered();
             unanswered.retain(|(request, _)| requests.contains(request));
             let pids: Vec<_> = unanswered.iter().map(|(_, pid)| *pid).collect();
+            if pids.is_empty() {
+                break;
+            }
+            let began = Instant::now();
             let blockers = self.conductor.monitor.blockers(&pids).await?;
+            self.conductor.spent.polls += began.elapsed();
             if pids.iter().all(|pid| blockers.contains_key(pid)) {
-                return Ok(());
+                break;
+            }
+            if let Ok(Some(signal)) = timeout(PAUSE, self.conductor.signals.recv()).await {
+                self.take(signal)?;
             }
         }
-        // They meet by chance then, if they do.
         Ok(())
     }
 
