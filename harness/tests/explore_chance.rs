@@ -7,6 +7,8 @@
 
 mod sql_clients;
 
+use std::time::Duration;
+
 use rowlock::explorer::strategies::{Dfs, Overlap, Pct, Random};
 use rowlock::explorer::{Choice, Follow, Next, RequestIndex, Schedule, Strategy};
 use rowlock::seed::Seed;
@@ -140,4 +142,24 @@ async fn a_pair_overlaps_each_time_where_a_statement_locks_a_row() {
         };
         assert_eq!(rows.len(), 2, "run {run}: {:?}", finished.outcome.control);
     }
+}
+
+#[tokio::test]
+async fn a_table_that_is_locked_as_a_whole_is_left_out_of_what_is_held() {
+    let mut clients = Clients::open(SCHEMA).await;
+    let scripts = vec![
+        vec![
+            "begin".to_owned(),
+            "lock table t".to_owned(),
+            "select v from u".to_owned(),
+            "commit".to_owned(),
+        ],
+        vec!["select v from u".to_owned()],
+    ];
+    let (a, b) = (RequestIndex(0), RequestIndex(1));
+    let mut chooser = Follow(Schedule(vec![Choice::Deliver(a), Choice::Together(a, b)]));
+    let run = clients.run(RESET, &scripts, "select v from t", &mut chooser);
+    let finished = tokio::time::timeout(Duration::from_secs(30), run).await;
+    let finished = finished.expect("the harness waits for nobody's table");
+    assert_eq!(finished.outcome.schedule.to_string(), "A(AB)A");
 }
