@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use benches::setting;
 use rowlock::explorer::program;
 use rowlock::explorer::search::{Budget, Setup};
 use rowlock::explorer::strategies::Random;
@@ -107,13 +108,4 @@ fn print(buyers: usize, explored: &Exploration) {
     println!("    {:7.0} µs  putting rows back", each(place.reset));
     println!("    {:7.0} µs  reading and judging", each(place.judge));
     println!("  {} runs made again", place.repeats);
-}
-
-fn setting(name: &str, default: u64) -> Result<u64, Box<dyn Error>> {
-    match std::env::var(name) {
-        Ok(text) => Ok(text
-            .parse()
-            .map_err(|_| format!("{name}={text:?} is no number"))?),
-        Err(_) => Ok(default),
-    }
 }

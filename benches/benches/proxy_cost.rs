@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use benches::setting;
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::proxy::{Address, Control, Proxy, Recording};
 use tokio::io::copy_bidirectional;
@@ -189,8 +190,4 @@ fn pgbench(url: &str, arguments: &[&str]) -> Result<String> {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
     Ok(String::from_utf8(output.stdout)?)
-}
-
-fn setting(name: &str, default: u32) -> Result<u32> {
-    std::env::var(name).map_or(Ok(default), |value| Ok(value.parse()?))
 }

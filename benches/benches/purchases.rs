@@ -12,6 +12,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use benches::setting;
 use futures::future::try_join_all;
 use rowlock::client::{Client, Clock};
 use rowlock::database::Inspector;
@@ -156,8 +157,4 @@ async fn sell(
         p99: at(0.99),
         conflicts: conflicts / (conflicts + latencies.len() as f64),
     })
-}
-
-fn setting(name: &str, default: u32) -> Result<u32> {
-    std::env::var(name).map_or(Ok(default), |value| Ok(value.parse()?))
 }

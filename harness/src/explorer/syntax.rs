@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, ObjectName, Query, SetExpr, Statement, TableFactor,
+    Assignment, AssignmentTarget, Expr, Ident, ObjectName, Query, SetExpr, Statement, TableFactor,
     TableWithJoins, Visit, Visitor, visit_relations,
 };
 
@@ -39,23 +39,23 @@ pub(super) fn table_of(from: &TableWithJoins) -> Option<String> {
 
 /// A name as the catalog has it; its schema does not matter, since ambiguous names are unknown.
 pub(super) fn name_of(name: &ObjectName) -> Option<String> {
-    let part = name.0.last()?.as_ident()?;
-    Some(match part.quote_style {
-        None => part.value.to_lowercase(),
-        Some(_) => part.value.clone(),
-    })
+    name.0.last()?.as_ident().map(folded)
+}
+
+/// An identifier as PostgreSQL folds it.
+fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        None => ident.value.to_lowercase(),
+        Some(_) => ident.value.clone(),
+    }
 }
 
 pub(super) fn column_of(expr: &Expr) -> Option<String> {
-    let ident = match expr {
-        Expr::Identifier(ident) => ident,
-        Expr::CompoundIdentifier(parts) => parts.last()?,
-        _ => return None,
-    };
-    Some(match ident.quote_style {
-        None => ident.value.to_lowercase(),
-        Some(_) => ident.value.clone(),
-    })
+    match expr {
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        _ => None,
+    }
 }
 
 pub(super) fn assigned(assignments: &[Assignment]) -> Option<BTreeSet<String>> {
@@ -153,13 +153,9 @@ impl Visitor for Patient {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        for expression in query.with.iter().flat_map(|with| &with.cte_tables) {
-            let name = &expression.alias.name;
-            self.expressions.insert(match name.quote_style {
-                None => name.value.to_lowercase(),
-                Some(_) => name.value.clone(),
-            });
-        }
+        let expressions = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.expressions
+            .extend(expressions.map(|expression| folded(&expression.alias.name)));
         go_on(query.locks.iter().all(|lock| lock.nonblock.is_none()))
     }
 

@@ -89,18 +89,26 @@ fn rival_plan() -> impl Strategy<Value = Plan> {
         3 => Just(Told::Nothing),
         1 => Just(Told::NothingHappened),
     ];
-    (1..=5_i64, item, key, 0..=2_u64, 0..=4_u64, 0..=4_u64, told).prop_map(
-        |(user_id, item_id, key, gap_ns, before_ns, after_ns, told)| Plan {
-            request: Request {
-                key,
-                ..Request::new(user_id, item_id)
-            },
-            gap_ns,
-            before_ns,
-            after_ns,
-            told,
-        },
-    )
+    let request = (1..=5_i64, item, key).prop_map(request);
+    (request, 0..=2_u64, 0..=4_u64, 0..=4_u64, told).prop_map(planned)
+}
+
+/// One operation of its parts.
+fn planned((request, gap_ns, before_ns, after_ns, told): (Request, u64, u64, u64, Told)) -> Plan {
+    Plan {
+        request,
+        gap_ns,
+        before_ns,
+        after_ns,
+        told,
+    }
+}
+
+fn request((user_id, item_id, key): (i64, i64, Option<String>)) -> Request {
+    Request {
+        key,
+        ..Request::new(user_id, item_id)
+    }
 }
 
 /// As many operations as asked for, told truly, of a shop that is large enough for them.
@@ -141,25 +149,14 @@ fn lost_plan() -> impl Strategy<Value = Plan> {
 /// Mostly answered, mostly without a key, by any of a dozen buyers.
 fn crowd_plan() -> impl Strategy<Value = Plan> {
     let key = weighted(0.1, (0..40).prop_map(|number| format!("k{number}")));
-    let request = (1..=12_i64, 1..=4_i64, key);
+    let request = (1..=12_i64, 1..=4_i64, key).prop_map(request);
     let told = prop_oneof![
         20 => Just(Told::WithoutId),
         1 => Just(Told::Nothing),
         1 => Just(Told::NothingHappened),
         1 => Just(Told::Busy),
     ];
-    (request, 0..=5_u64, 0..=40_u64, 0..=40_u64, told).prop_map(
-        |((user_id, item_id, key), gap_ns, before_ns, after_ns, told)| Plan {
-            request: Request {
-                key,
-                ..Request::new(user_id, item_id)
-            },
-            gap_ns,
-            before_ns,
-            after_ns,
-            told,
-        },
-    )
+    (request, 0..=5_u64, 0..=40_u64, 0..=40_u64, told).prop_map(planned)
 }
 
 fn rows(items: Vec<(i64, i64)>, balances: Vec<i64>) -> Shop {
@@ -185,10 +182,7 @@ fn key() -> impl Strategy<Value = Option<String>> {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let id = || prop_oneof![10 => 1..=1_i64, 6 => 2..=2_i64, 1 => 3..=3_i64];
-    let request = (id(), id(), key()).prop_map(|(user_id, item_id, key)| Request {
-        key,
-        ..Request::new(user_id, item_id)
-    });
+    let request = (id(), id(), key()).prop_map(request);
     let told = prop_oneof![
         4 => Just(Told::All),
         4 => Just(Told::WithoutId),
@@ -197,15 +191,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         2 => Just(Told::NothingHappened),
         1 => Just(Told::Busy),
     ];
-    (request, 0..=3_u64, 0..=6_u64, 0..=6_u64, told).prop_map(
-        |(request, gap_ns, before_ns, after_ns, told)| Plan {
-            request,
-            gap_ns,
-            before_ns,
-            after_ns,
-            told,
-        },
-    )
+    (request, 0..=3_u64, 0..=6_u64, 0..=6_u64, told).prop_map(planned)
 }
 
 fn completion() -> impl Strategy<Value = Completion> {
