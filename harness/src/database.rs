@@ -148,6 +148,7 @@ impl Inspector {
         }
     }
 
+    /// An aborted transaction that was not ended has no `xact_start` any more, only its state.
     async fn open_transactions(&self) -> Result<Vec<String>, sqlx::Error> {
         sqlx::query_scalar(
             "select format('session %s (%s) is %s; its last statement: %s',
@@ -156,7 +157,7 @@ impl Inspector {
              where datname = current_database()
                and backend_type = 'client backend'
                and application_name <> 'rowlock'
-               and xact_start is not null
+               and (xact_start is not null or state like 'idle in transaction%')
              union all
              select format('prepared transaction %s', gid)
              from pg_prepared_xacts

@@ -254,6 +254,19 @@ async fn an_open_transaction_with_its_lock_is_reported() {
     assert_eq!(violated, ["no-open-transaction", "no-lock-left"]);
 }
 
+/// An aborted transaction has given its locks back, and waits for its ROLLBACK for ever.
+#[tokio::test]
+async fn an_aborted_transaction_that_nobody_ended_is_reported() {
+    let mut session = None;
+    let violated = violated_after(async |world, _| {
+        let session = session.insert(stranger(world).await);
+        session.execute("begin; select * from item").await.unwrap();
+        session.execute("select 1 / 0").await.unwrap_err();
+    })
+    .await;
+    assert_eq!(violated, ["no-open-transaction"]);
+}
+
 #[tokio::test]
 async fn a_lock_outside_of_any_transaction_is_reported() {
     let mut session = None;

@@ -15,6 +15,7 @@ use rowlock::proxy::{
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// A proxy whose gate holds each step that runs something.
@@ -485,6 +486,68 @@ async fn taking_the_gate_away_delivers_what_it_held() {
     assert_eq!(tags(&answered.until_ready().await), "CZ");
     assert_eq!(tags(&waiting.until_ready().await), "CZ");
     assert_eq!(tags(&waiting.query("select 1").await), "TDCZ");
+    assert_eq!(gated.rows().await, 2);
+}
+
+/// Lets the next held step go, and keeps it waiting on the server for as long as this is held.
+async fn held_up_on_the_server(gated: &mut Gated) -> PgConnection {
+    let mut holder = PgConnection::connect_with(&gated.database.options())
+        .await
+        .unwrap();
+    holder.execute("begin; lock table t").await.unwrap();
+    let step = gated.held().await;
+    gated.request(&step, RequestAction::Deliver);
+    let waits =
+        "select exists (select from pg_locks where relation = 't'::regclass and not granted)";
+    let waiting = async {
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&mut holder)
+            .await
+            .unwrap()
+        {}
+    };
+    tokio::time::timeout(BOUND, waiting)
+        .await
+        .expect("the step waits for the lock");
+    holder
+}
+
+/// What comes after a step that still waits its turn waits behind it, gate or none.
+#[tokio::test]
+async fn a_pipeline_outlives_the_gate_that_held_it() {
+    let mut gated = Gated::new("outlives").await;
+    let mut client = RawClient::connect(&gated.url()).await;
+    let insert = |id: i32| query(&format!("insert into t values ({id})"));
+    client.send(&[insert(1), insert(2)].concat()).await;
+    let holder = held_up_on_the_server(&mut gated).await;
+    gated.proxy.control().set_gate(None);
+    client.send(&insert(3)).await;
+    // One thread runs the proxy: that it has served another means that it has read the third.
+    let mut other = RawClient::connect(&gated.url()).await;
+    other.query("select 4").await;
+    holder.close().await.unwrap();
+    for _ in 1..=3 {
+        assert_eq!(tags(&client.until_ready().await), "CZ");
+    }
+    assert_eq!(gated.rows().await, 3);
+}
+
+/// A client that has closed its sending side still has executed what it sent before.
+#[tokio::test]
+async fn a_step_held_after_its_clients_last_word_still_reaches_the_server() {
+    let mut gated = Gated::new("last_word").await;
+    let mut client = RawClient::connect(&gated.url()).await;
+    let insert = |id: i32| query(&format!("insert into t values ({id})"));
+    client.send(&[insert(1), insert(2)].concat()).await;
+    let holder = held_up_on_the_server(&mut gated).await;
+    client.stream.shutdown().await.unwrap();
+    gated
+        .session_event(|event| matches!(event, SessionEvent::ClientGone { .. }))
+        .await;
+    holder.close().await.unwrap();
+    let (first, _) = gated.held_reply().await;
+    gated.reply(&first, ReplyAction::Deliver);
+    gated.let_go().await;
     assert_eq!(gated.rows().await, 2);
 }
 

@@ -94,12 +94,21 @@ impl Passage {
 
     /// Whether the server has or is about to have all that the client will ever send.
     pub(super) fn has_sent_all(&self) -> bool {
-        self.client_ended && self.waiting.is_empty()
+        self.client_ended && !self.keeps_steps()
+    }
+
+    /// Whether steps of the client have not been let go yet.
+    fn keeps_steps(&self) -> bool {
+        self.offered.is_some() || !self.waiting.is_empty()
     }
 
     pub(super) fn take_from_client(&mut self, length: usize) {
         let buffer = self.to_server.take_buffer();
-        let watch = self.shared.watch();
+        let mut watch = self.shared.watch();
+        // What comes behind a step that waits must not overtake it, although the gate is gone.
+        if self.keeps_steps() {
+            (watch.observe, watch.hold) = (true, true);
+        }
         let now = if watch.observe {
             Instant::now()
         } else {
@@ -110,7 +119,7 @@ impl Passage {
             let (taken, outcome) = self.session.client(&buffer[at..length], watch, now);
             let bytes = &buffer[at..at + taken];
             match outcome {
-                FromClient::Pass if self.waiting.is_empty() && self.offered.is_none() => {
+                FromClient::Pass if !self.keeps_steps() => {
                     self.to_server.pass(at, bytes);
                 }
                 FromClient::Pass => self.waiting.push_back(Waiting::Loose(bytes.to_vec())),

@@ -18,6 +18,8 @@ pub(super) enum Progress {
     More,
     /// The server waits for the client's COPY data.
     CopyIn,
+    /// Both sides send COPY data, for as long as they like: streaming replication.
+    CopyBoth,
     Complete(ReplyEnd),
 }
 
@@ -106,7 +108,8 @@ impl ReplyReader {
                 let end = ReplyEnd::Ready(state.unwrap_or(TransactionState::Idle));
                 return Progress::Complete(end);
             }
-            b'G' | b'W' => return Progress::CopyIn,
+            b'G' => return Progress::CopyIn,
+            b'W' => return Progress::CopyBoth,
             b'1' | b'2' | b'3' | b'n' => self.skip_answered(),
             b't' => self.describe_parameters(message),
             b'T' if self.observed || self.describes_statement() => self.describe_columns(message),

@@ -213,6 +213,14 @@ impl Session {
                     FromServer::Release(std::mem::take(kept))
                 })
             }
+            Some(Progress::CopyBoth) => {
+                front.copying = true;
+                // What is streamed is not kept until a reply is whole: none may ever be.
+                front
+                    .kept
+                    .take()
+                    .map_or(FromServer::Pass, FromServer::Release)
+            }
             Some(Progress::Complete(end)) => {
                 let completed = self.complete(end);
                 completed.map_or(pass, |completed| FromServer::Complete(Box::new(completed)))

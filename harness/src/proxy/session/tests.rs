@@ -259,6 +259,19 @@ fn a_failed_piece_cut_with_flush_skips_the_pieces_up_to_the_sync() {
     );
 }
 
+/// Replication: the server streams, and its client answers, for as long as both like.
+#[test]
+fn a_copy_in_both_directions_passes_as_it_comes_although_steps_are_held() {
+    let mut conversation = Conversation::new(HELD);
+    conversation.client(&message(b'Q', b"start_replication slot s logical 0/0\0"));
+    let begun = message(b'W', b"\0\0\0");
+    conversation.server(&begun);
+    assert_eq!(conversation.seen.to_client, begun);
+    let streamed = message(b'd', b"wal");
+    conversation.server(&streamed);
+    assert_eq!(conversation.seen.to_client, [begun, streamed].concat());
+}
+
 #[test]
 fn transactions_are_numbered_within_their_session() {
     let mut conversation = Conversation::new(OBSERVED);
