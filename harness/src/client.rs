@@ -83,6 +83,32 @@ impl Client {
         })
     }
 
+    /// Sends `request` on a connection of its own, and waits for `patience` at most, the
+    /// connection's opening included. Without a connection it was [not sent](Refusal::NotSent).
+    pub async fn purchase_once(
+        address: SocketAddr,
+        clock: Clock,
+        patience: Duration,
+        request: Request,
+    ) -> Operation {
+        let deadline = Instant::now() + patience;
+        let invoked_ns = clock.now_ns();
+        match timeout(patience, Client::connect(address, clock, patience)).await {
+            Ok(Ok(mut client)) => {
+                client.patience = deadline.saturating_duration_since(Instant::now());
+                client.purchase(request).await
+            }
+            Ok(Err(_)) | Err(_) => Operation {
+                request,
+                intended_ns: invoked_ns,
+                invoked_ns,
+                completed_ns: clock.now_ns(),
+                status: None,
+                completion: Completion::Fail(Refusal::NotSent),
+            },
+        }
+    }
+
     /// Whether the connection can still carry a request.
     pub fn is_open(&self) -> bool {
         !self.sender.is_closed()

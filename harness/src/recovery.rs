@@ -1,31 +1,34 @@
-//! Whether a target sells again after it, or its database, was broken.
+//! Whether a target recovers after it, or its database, was broken.
 
 use std::time::{Duration, Instant};
 
-use crate::history::{Operation, Request};
+use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::Finding;
 use crate::world::World;
 
-/// How long a target may take to sell again after the last fault.
+/// How long a target may take to recover after the last fault.
 pub const RECOVERY_BOUND: Duration = Duration::from_secs(5);
+
+/// What a look at the target may take, although the harness came late to it.
+const LOOK_BOUND: Duration = Duration::from_secs(2);
 
 /// How often a target that recovers is asked again.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Sends `request` until it is acknowledged, for [`RECOVERY_BOUND`] at most: whether it was,
-/// and every attempt.
-pub async fn sell_again(world: &World<'_>, request: Request) -> (Finding, Vec<Operation>) {
-    let deadline = Instant::now() + RECOVERY_BOUND;
-    let mut operations = Vec::new();
-    while Instant::now() < deadline && !operations.last().is_some_and(Operation::is_ok) {
-        match world.connect(0).await {
-            Ok(mut client) => operations.push(client.purchase(request.clone()).await),
-            Err(error) => tracing::debug!(%error, "the target takes no connection"),
-        }
-        if !operations.last().is_some_and(Operation::is_ok) {
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    }
+/// Until when a target must have recovered of a fault that was over at `over`: for
+/// [`RECOVERY_BOUND`], and never so soon that nobody could look any more.
+pub fn deadline(over: Instant) -> Instant {
+    (over + RECOVERY_BOUND).max(Instant::now() + LOOK_BOUND)
+}
+
+/// Sends `request` until it is acknowledged, up to `deadline`: whether it was, and every attempt
+/// that reached the target.
+pub async fn sell_again(
+    world: &World<'_>,
+    request: Request,
+    deadline: Instant,
+) -> (Finding, Vec<Operation>) {
+    let operations = until(world, request, deadline, Operation::is_ok).await;
     let violations = match operations.last() {
         Some(last) if last.is_ok() => Vec::new(),
         Some(last) => vec![format!("the last attempt was answered {}", last.describe())],
@@ -36,4 +39,26 @@ pub async fn sell_again(world: &World<'_>, request: Request) -> (Finding, Vec<Op
         Finding::new("serves-again", statement, violations),
         operations,
     )
+}
+
+/// Sends `request`, once at least and up to `deadline`, until its operation `is_final`: every
+/// attempt that reached the target.
+pub async fn until(
+    world: &World<'_>,
+    request: Request,
+    deadline: Instant,
+    is_final: impl Fn(&Operation) -> bool,
+) -> Vec<Operation> {
+    let mut operations: Vec<Operation> = Vec::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let operation = world.purchase(0, request.clone(), left).await;
+        if operation.completion != Completion::Fail(Refusal::NotSent) {
+            operations.push(operation);
+        }
+        if operations.last().is_some_and(&is_final) || Instant::now() >= deadline {
+            return operations;
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
 }

@@ -207,6 +207,14 @@ impl<'a> World<'a> {
         Client::connect(self.target.address(index), self.clock, self.patience).await
     }
 
+    /// Sends one request on a connection of its own, and waits for `patience` at most.
+    ///
+    /// A target that takes no connection has not been asked ([`Refusal::NotSent`]).
+    pub async fn purchase(&self, index: usize, request: Request, patience: Duration) -> Operation {
+        let address = self.target.address(index);
+        Client::purchase_once(address, self.clock, patience, request).await
+    }
+
     /// Opens `count` connections, all of which stay open.
     ///
     /// # Errors

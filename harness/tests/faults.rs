@@ -7,9 +7,10 @@ use std::time::Duration;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::play::Played;
 use rowlock::fault::{Case, gentle_faults, matrix};
-use rowlock::history::{Completion, Operation};
+use rowlock::history::Completion;
+use rowlock::invariant::Outcome;
 use rowlock::mutants;
-use rowlock::postgres;
+use rowlock::postgres::{self, Provider, Server, Settings};
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
@@ -18,6 +19,10 @@ use rowlock::world::Setting;
 
 /// Runs `plan` against our service, or against the mutant of that name, in processes of its own.
 async fn run(mutant: Option<&str>, plan: Plan) -> Campaign {
+    run_on(postgres::shared_local().await, mutant, plan).await
+}
+
+async fn run_on(server: &Server, mutant: Option<&str>, plan: Plan) -> Campaign {
     let rowlock = Path::new(env!("CARGO_BIN_EXE_rowlock"));
     let target = match mutant {
         None => TargetSpec::ours(rowlock, 1),
@@ -25,7 +30,7 @@ async fn run(mutant: Option<&str>, plan: Plan) -> Campaign {
     };
     let progress = Progress::hidden();
     let setting = Setting {
-        server: postgres::shared_local().await,
+        server,
         target: &target,
         target_env: Vec::new(),
         seed: Seed(3),
@@ -73,6 +78,17 @@ async fn the_right_service_bears_every_fault_at_every_step() {
     );
     assert_eq!(campaign.steps["purchase"].len(), 8, "{:?}", campaign.steps);
     assert_eq!(campaign.played.len(), (8 + 4 + 4) * 13 * 2);
+    // Nothing was left out: our service has keys, purchase rows, and a pool that can be counted.
+    let expected = [
+        Outcome::Holds,
+        Outcome::NotApplicable("the trial broke something on purpose".into()),
+    ];
+    for played in &campaign.played {
+        for finding in &played.findings {
+            let is_expected = expected.contains(&finding.outcome);
+            assert!(is_expected, "{}: {finding:?}", played.case);
+        }
+    }
 }
 
 /// What our service answers, and whether its purchase exists, says whether the fault took place.
@@ -103,21 +119,84 @@ async fn each_fault_does_to_the_commit_what_its_name_says() {
         );
         assert_eq!(played.operations[0].status, status, "{case}");
     }
-    // The retry's receipt tells a commit that was executed from one that never was.
-    let receipt = |case: &str| {
+    // The sale after the fault takes an id between those of a commit that was executed and of one
+    // that never was; the retry's receipt tells which.
+    let purchased_before_the_sale_after = |case: &str| {
         let played = campaign
             .played
             .iter()
             .find(|played| played.case.to_string() == case);
-        let retry: &Operation = played.expect(case).operations.last().expect(case);
-        match &retry.completion {
-            Completion::Ok(receipt) => receipt.balance_left,
-            other => panic!("{case}: the retry was answered {other:?}"),
-        }
+        let ids = played.expect(case).operations.iter().rev();
+        let ids = ids.filter_map(|operation| match &operation.completion {
+            Completion::Ok(receipt) => receipt.purchase_id,
+            _ => None,
+        });
+        let [retry, sale] = ids.take(2).collect::<Vec<_>>()[..] else {
+            panic!("{case}: no retry and sale")
+        };
+        retry < sale
     };
+    assert!(purchased_before_the_sale_after("purchase.8.drop-after"));
+    assert!(!purchased_before_the_sale_after("purchase.8.drop-before"));
+}
+
+/// A server of its own, which nobody minds being killed.
+async fn mortal_server() -> Server {
+    let settings = Settings {
+        provider: Provider::Local,
+        ..Settings::from_env()
+    };
+    Server::start(&settings).await.expect("a local PostgreSQL")
+}
+
+#[tokio::test]
+async fn the_right_service_bears_a_server_that_is_killed_around_its_commit() {
+    let server = mortal_server().await;
+    let cases = [
+        "purchase.8.crash-before-immediate",
+        "purchase.8.crash-after-kill",
+        "purchase+rival.6.crash-before-kill",
+        "repeat.2.crash-after-immediate",
+    ];
+    let campaign = run_on(&server, None, only(&cases)).await;
     assert_eq!(
-        receipt("purchase.8.drop-after"),
-        receipt("purchase.8.drop-before")
+        campaign.verdict,
+        Verdict::Valid,
+        "{}",
+        matrix::render(&campaign, "")
+    );
+    assert_eq!(campaign.played.len(), cases.len());
+    server.stop().await.expect("the server stops");
+}
+
+#[tokio::test]
+async fn an_answer_before_the_commit_is_caught_when_the_server_is_killed() {
+    let server = mortal_server().await;
+    let mutant = "answer-before-commit";
+    let step = step_of(mutant, "commit").await;
+    let case = format!("purchase.{step}.crash-before-kill");
+    let campaign = run_on(&server, Some(mutant), only(&[&case])).await;
+    let violated = violated(&campaign.played[0]);
+    assert!(
+        violated.contains(&"acknowledged-is-purchased"),
+        "{:?}",
+        campaign.played[0].findings
+    );
+    server.stop().await.expect("the server stops");
+}
+
+/// Two buyers share the item's lock before either wants it alone.
+#[tokio::test]
+async fn a_deadlock_beside_a_fault_is_reported() {
+    let mutant = "share-lock-upgraded";
+    let step = step_of(mutant, "for share").await;
+    let case = format!("purchase+rival.{step}.client-abort");
+    let campaign = run(Some(mutant), only(&[&case])).await;
+    let violated = violated(&campaign.played[0]);
+    assert!(
+        violated.contains(&"no-deadlock"),
+        "{:?}",
+        campaign.played[0].findings
     );
 }
 

@@ -10,11 +10,13 @@
 //!     picker which step of the target is the chosen one
 //!     strike the fault itself
 //!     buyer  an HTTP client that can hang up at a chosen moment
+//!     evidence what the trace says of it
 //! matrix     step by fault, for people
 //! ```
 
 mod buyer;
 pub mod campaign;
+mod evidence;
 pub mod matrix;
 mod picker;
 pub mod play;

@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::{FutureExt, join_all};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::evidence::Evidence;
 use super::strike::{Strike, Struck, sql};
 use super::{Case, Story};
 use crate::crowd;
-use crate::history::{Operation, Refusal, Request};
+use crate::database::REST_BOUND;
+use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::{Finding, Outcome};
 use crate::judgement::judge;
 use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, Recording, SessionId};
-use crate::recovery::sell_again;
+use crate::proxy::{Control, Recording, SessionId, SessionInfo};
+use crate::recovery::{deadline, sell_again, until};
 use crate::shop::Shop;
 use crate::verdict::Verdict;
 use crate::world::{EnvironmentError, World};
@@ -34,11 +37,15 @@ const VICTIM: i64 = 1;
 const RIVAL: i64 = 2;
 const LATECOMER: i64 = 3;
 
-/// How long the pool may take to get its full size back.
-const POOL_BOUND: Duration = Duration::from_secs(5);
+/// How long the requests of a case may keep others waiting until it is looked whether the target
+/// serves anybody at all; the bound on that is [`recovery`](crate::recovery)'s.
+const ANSWER_BOUND: Duration = Duration::from_millis(2_500);
 
 /// How long one look waits for the next connection to show.
 const POOL_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often a condition is asked for while it is waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A target whose pool is larger is not measured.
 const LARGEST_POOL: usize = 32;
@@ -110,10 +117,20 @@ pub(super) async fn trace_steps(
     buy(world, request).await?;
     // What a target still does once it has answered belongs to the request too.
     world.inspector().wait_for_rest().await?;
+    wait_for_replies(control).await;
     control.set_trace(None);
     let records = recording.take();
     let steps = records.iter().filter(|record| record.step.kind.runs());
     Ok(steps.map(|record| sql(&record.step)).collect())
+}
+
+/// Waits until the proxy has every reply that the server has given, for [`REST_BOUND`] at most.
+async fn wait_for_replies(control: &Control) {
+    let deadline = Instant::now() + REST_BOUND;
+    let awaits_reply = |session: &SessionInfo| session.step.is_some();
+    while control.sessions().iter().any(awaits_reply) && Instant::now() < deadline {
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
 }
 
 /// Counts the connections that requests can hold at once, with nothing broken.
@@ -195,20 +212,40 @@ pub(super) async fn play(
         victim: victim.clone(),
         rival: Request::new(RIVAL, ITEM),
     };
-    let Struck { operations, missed } = strike.run().await?;
-    history.extend(operations);
+    let mut evidence = Evidence::of(control);
+    let Struck {
+        requests,
+        step,
+        missed,
+        over,
+    } = strike.run().await?;
+    let answers = join_all(requests).shared();
+    let in_time = timeout(ANSWER_BOUND, answers.clone()).await.is_ok();
 
     // Before anybody comes again: a retry could mend, or hide, what the fault left.
-    let mut findings = judge(&world.gather(history.clone(), true).await?);
-    let (sold, operations) = sell_again(world, Request::new(LATECOMER, OTHER_ITEM)).await;
+    let mut findings = Vec::new();
+    if in_time {
+        history.extend(answers.clone().await);
+        findings = look(world, &history, &mut evidence).await?;
+    }
+    let request = Request::new(LATECOMER, OTHER_ITEM);
+    let (sold, operations) = sell_again(world, request, deadline(over)).await;
+    if !in_time {
+        history.extend(answers.await);
+        findings = look(world, &history, &mut evidence).await?;
+    }
     history.extend(operations);
     findings.push(sold);
-    let retry = retry(world, case, victim).await?;
-    findings.push(judge_retry(case, retry.as_ref()));
-    history.extend(retry);
-    findings.push(judge_pool(world, control, baseline.pool_size).await?);
-    let after = judge(&world.gather(history.clone(), true).await?);
+    let retries = retry(world, case, victim, deadline(over)).await;
+    findings.push(judge_retry(case, retries.as_deref()));
+    history.extend(retries.into_iter().flatten());
+    findings.push(judge_pool(world, control, baseline.pool_size, deadline(over)).await);
+    let after = look(world, &history, &mut evidence).await?;
     merge(&mut findings, after);
+    let missed = match step {
+        Some(step) => evidence.missed(case.fault, step).await.or(missed),
+        None => missed,
+    };
     findings.push(judge_fault(missed));
 
     let verdict = Verdict::compose(findings.iter().filter_map(Finding::verdict));
@@ -221,34 +258,52 @@ pub(super) async fn play(
     })
 }
 
-/// The same request under the same key once more, where the target knows keys.
+/// Every invariant, as things are now.
+async fn look(
+    world: &World<'_>,
+    history: &[Operation],
+    evidence: &mut Evidence<'_>,
+) -> Result<Vec<Finding>, EnvironmentError> {
+    let mut gathered = world.gather(history.to_vec(), true).await?;
+    gathered.aftermath.deadlocks = evidence.deadlocks();
+    Ok(judge(&gathered))
+}
+
+/// The same request under the same key again, where the target knows keys, until its outcome is
+/// known.
 async fn retry(
     world: &World<'_>,
     case: Case,
     request: Request,
-) -> Result<Option<Operation>, EnvironmentError> {
+    deadline: Instant,
+) -> Option<Vec<Operation>> {
     if request.key.is_none() && case.story != Story::Refusal {
-        return Ok(None);
+        return None;
     }
-    Ok(buy(world, request).await?.pop())
+    let is_known = |operation: &Operation| match &operation.completion {
+        Completion::Ok(_) => true,
+        Completion::Fail(refusal) => *refusal != Refusal::Busy,
+        Completion::Info(_) => false,
+    };
+    Some(until(world, request, deadline, is_known).await)
 }
 
-fn judge_retry(case: Case, retry: Option<&Operation>) -> Finding {
+fn judge_retry(case: Case, retries: Option<&[Operation]>) -> Finding {
     let name = "retry-ends-it";
     let statement = "a retry under the same key is answered as if nothing had been broken";
-    let Some(retry) = retry else {
+    let Some(retries) = retries else {
         let mut finding = Finding::new(name, statement, Vec::new());
         finding.outcome = Outcome::NotApplicable("the target knows no idempotency keys".into());
         return finding;
     };
-    let answered = match case.story {
-        Story::Refusal => retry.is_refused(&Refusal::OutOfStock),
-        Story::Purchase | Story::Repeat => retry.is_ok(),
+    let is_answered = |last: &Operation| match case.story {
+        Story::Refusal => last.is_refused(&Refusal::OutOfStock),
+        Story::Purchase | Story::Repeat => last.is_ok(),
     };
-    let violations = if answered {
-        Vec::new()
-    } else {
-        vec![retry.describe()]
+    let violations = match retries.last() {
+        Some(last) if is_answered(last) => Vec::new(),
+        Some(last) => vec![last.describe()],
+        None => vec!["no connection was accepted".into()],
     };
     Finding::new(name, statement, violations)
 }
@@ -257,28 +312,40 @@ async fn judge_pool(
     world: &World<'_>,
     control: &Control,
     pool_size: Option<usize>,
-) -> Result<Finding, EnvironmentError> {
+    deadline: Instant,
+) -> Finding {
     let name = "pool-is-whole";
     let statement = "as many requests as before hold a connection at once, within 5 s";
     let Some(size) = pool_size else {
         let mut finding = Finding::new(name, statement, Vec::new());
         let why = format!("the target's pool shows no steady size below {LARGEST_POOL}");
         finding.outcome = Outcome::NotApplicable(why);
-        return Ok(finding);
+        return finding;
     };
     // A pool may find out only now that a connection is dead: that costs a request, and the next
     // look finds another in its place.
-    let deadline = Instant::now() + POOL_BOUND;
-    // What several looks find counts together, since workers do not accept evenly.
     let mut found = BTreeSet::new();
+    let mut refusal = None;
     while found.len() < size && Instant::now() < deadline {
-        found.extend(held_connections(world, control, size, POOL_PATIENCE).await?);
+        // What several looks find counts together, since workers do not accept evenly; but not
+        // what is gone again.
+        let open: BTreeSet<_> = control
+            .sessions()
+            .iter()
+            .map(|session| session.id)
+            .collect();
+        found.retain(|session| open.contains(session));
+        match held_connections(world, control, size, POOL_PATIENCE).await {
+            Ok(held) => found.extend(held),
+            Err(error) => refusal = Some(error),
+        }
     }
-    let violations = match found.len() >= size {
-        true => Vec::new(),
-        false => vec![format!("{size} connections before, {} after", found.len())],
+    let violations = match (found.len() >= size, refusal) {
+        (true, _) => Vec::new(),
+        (false, None) => vec![format!("{size} connections before, {} after", found.len())],
+        (false, Some(error)) => vec![error.to_string()],
     };
-    Ok(Finding::new(name, statement, violations))
+    Finding::new(name, statement, violations)
 }
 
 fn judge_fault(missed: Option<String>) -> Finding {

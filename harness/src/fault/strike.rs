@@ -12,7 +12,7 @@ use super::picker::Picker;
 use super::{Case, Fault, SqlState};
 use crate::history::{Operation, Request};
 use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, ReplyAction, RequestAction, Step};
+use crate::proxy::{Control, ReplyAction, RequestAction, Step, StepId};
 use crate::world::{EnvironmentError, World};
 
 /// How long the chosen step may take to come, once its request has been answered without it.
@@ -25,18 +25,50 @@ const BOUND: Duration = Duration::from_secs(10);
 /// a target is given for it.
 const STALL_BOUND: Duration = Duration::from_millis(1_500);
 
+/// Why a fault that breaks a step's reply did not take place.
+const NO_REPLY: &str = "the step got no reply";
+
 /// How often the database is asked for a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A request under way, whose operation several places wait for.
-type Pending = Shared<BoxFuture<'static, Operation>>;
+pub(super) type Pending = Shared<BoxFuture<'static, Operation>>;
 
-/// What came of the requests of a case.
+/// What a strike leaves behind.
 #[derive(Debug)]
 pub(super) struct Struck {
-    pub(super) operations: Vec<Operation>,
-    /// Why the fault did not take place, if it did not.
+    /// The victim's request and its rival's, if there is one; they may not be answered yet.
+    pub(super) requests: Vec<Pending>,
+    /// The step that was broken, if it came.
+    pub(super) step: Option<StepId>,
+    /// Why the fault did not take place as it was meant to, as far as is known by now.
     pub(super) missed: Option<String>,
+    /// When the fault was over: from here on nothing is in the target's way.
+    pub(super) over: Instant,
+}
+
+impl Struck {
+    fn at(
+        step: &Step,
+        missed: Option<String>,
+        requests: impl IntoIterator<Item = Pending>,
+    ) -> Self {
+        Self {
+            requests: requests.into_iter().collect(),
+            step: Some(step.id),
+            missed,
+            over: Instant::now(),
+        }
+    }
+
+    fn without_step(request: Pending) -> Self {
+        Self {
+            requests: vec![request],
+            step: None,
+            missed: Some("the step was not reached".into()),
+            over: Instant::now(),
+        }
+    }
 }
 
 /// Everything that one strike needs.
@@ -51,7 +83,7 @@ pub(super) struct Strike<'a, 'w> {
 }
 
 impl Strike<'_, '_> {
-    /// Sends the request, breaks its chosen step, and waits until everybody has an answer.
+    /// Sends the request and breaks its chosen step.
     pub(super) async fn run(&self) -> Result<Struck, EnvironmentError> {
         let picker = Picker::new(self.case.step);
         let (gate, mut events) = channel(move |step| picker.picks(step));
@@ -78,25 +110,17 @@ impl Strike<'_, '_> {
         })?;
         let step = timeout(BOUND, next_request(events)).await.ok().flatten();
         let Some(step) = step else {
-            let missed = Some("the step was not reached".into());
-            return Ok(Struck {
-                operations: vec![deserter.leave().await],
-                missed,
-            });
+            return Ok(Struck::without_step(answered(deserter.leave().await)));
         };
-        let mut missed = self.differs(&step);
         self.control
             .release_request(step.id, RequestAction::Deliver);
-        if timeout(BOUND, next_reply(events)).await.is_err() {
-            missed = Some("the step got no reply".into());
-        }
+        let replied = timeout(BOUND, next_reply(events)).await;
         let rival = self.start_rival().await?;
-        let mut operations = vec![deserter.leave().await];
+        let victim = answered(deserter.leave().await);
         self.control.release_reply(step.id, ReplyAction::Deliver);
-        if let Some(rival) = rival {
-            operations.push(rival.await);
-        }
-        Ok(Struck { operations, missed })
+        let no_reply = replied.err().map(|_| NO_REPLY.to_owned());
+        let missed = no_reply.or_else(|| self.differs(&step));
+        Ok(Struck::at(&step, missed, [victim].into_iter().chain(rival)))
     }
 
     async fn break_step(
@@ -109,80 +133,63 @@ impl Strike<'_, '_> {
             () = gone_by(victim.clone()) => None,
         };
         let Some(step) = step else {
-            let missed = Some("the step was not reached".into());
-            return Ok(Struck {
-                operations: vec![victim.await],
-                missed,
-            });
+            return Ok(Struck::without_step(victim));
         };
-        let mut missed = self.differs(&step);
-        let (rival, unanswered) = self.strike(&step, events, &victim).await?;
-        missed = missed.or(unanswered);
-        let mut operations = vec![victim.await];
-        if let Some(rival) = rival {
-            operations.push(rival.await);
-        }
-        Ok(Struck { operations, missed })
-    }
-
-    /// Does the fault to `step`, whose request is held. Gives the rival, and why the fault did
-    /// not take place, if it did not.
-    async fn strike(
-        &self,
-        step: &Step,
-        events: &mut UnboundedReceiver<Event>,
-        victim: &Pending,
-    ) -> Result<(Option<Pending>, Option<String>), EnvironmentError> {
-        let server = self.world.server();
-        let request = |action| self.control.release_request(step.id, action);
-        let reply = |action| self.control.release_reply(step.id, action);
         // What breaks the reply comes after the step, and so does the rival.
         if matches!(self.case.fault, Fault::DropAfter | Fault::CrashAfter(_)) {
-            request(RequestAction::Deliver);
+            self.control
+                .release_request(step.id, RequestAction::Deliver);
             if timeout(BOUND, next_reply(events)).await.is_err() {
-                return Ok((None, Some("the step got no reply".into())));
+                return Ok(Struck::at(&step, Some(NO_REPLY.into()), [victim]));
             }
         }
         let rival = self.start_rival().await?;
-        let took_place = match self.case.fault {
+        self.strike(&step, &victim).await?;
+        let missed = self.differs(&step);
+        Ok(Struck::at(&step, missed, [victim].into_iter().chain(rival)))
+    }
+
+    /// Does the fault to `step`, whose request or reply is held.
+    async fn strike(&self, step: &Step, victim: &Pending) -> Result<(), EnvironmentError> {
+        let server = self.world.server();
+        // The step's session may end before; what really became of the step is in the trace.
+        let request = |action| {
+            self.control.release_request(step.id, action);
+        };
+        let reply = |action| {
+            self.control.release_reply(step.id, action);
+        };
+        match self.case.fault {
             Fault::Error(SqlState(state)) => request(RequestAction::fail(state)),
             Fault::DropBefore => request(RequestAction::Drop),
             Fault::DropAfter => reply(ReplyAction::Drop),
             Fault::TerminateRunning => request(RequestAction::Replace(
                 "select pg_terminate_backend(pg_backend_pid())".into(),
             )),
-            // The rest ends the session, so that there may be no step left to let go.
             Fault::TerminateIdle => {
                 self.world
                     .inspector()
                     .terminate(step.pid.unwrap_or_default())
                     .await?;
                 request(RequestAction::Deliver);
-                step.pid.is_some()
             }
             Fault::Stall => {
                 let _ = timeout(STALL_BOUND, victim.clone()).await;
                 request(RequestAction::Deliver);
-                true
             }
             Fault::CrashBefore(crash) => {
                 server.stop_with(crash.stop_mode()).await?;
                 request(RequestAction::Deliver);
                 server.start_again().await?;
-                true
             }
             Fault::CrashAfter(crash) => {
                 server.stop_with(crash.stop_mode()).await?;
                 reply(ReplyAction::Drop);
                 server.start_again().await?;
-                true
             }
             Fault::ClientAbort => unreachable!("a client that hangs up is played elsewhere"),
-        };
-        // From here on everything passes: what the fault leaves of the step, and every retry.
-        self.control.set_gate(None);
-        let missed = "the step was gone before it could be broken";
-        Ok((rival, (!took_place).then(|| missed.into())))
+        }
+        Ok(())
     }
 
     /// Why `step` is not the one that was meant, if it is another.
@@ -235,6 +242,11 @@ pub(super) fn sql(step: &Step) -> String {
         .map(|statement| statement.sql.as_str())
         .collect();
     statements.join("; ")
+}
+
+/// A request that is over.
+fn answered(operation: Operation) -> Pending {
+    std::future::ready(operation).boxed().shared()
 }
 
 async fn next_request(events: &mut UnboundedReceiver<Event>) -> Option<Step> {

@@ -4,6 +4,7 @@
 //! Faults are released by progress, after so many answers, never by time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use sqlx::AssertSqlSafe;
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use crate::client::Client;
 use crate::history::{Operation, Request};
 use crate::invariant::Finding;
 use crate::postgres::StopMode;
-use crate::recovery::sell_again;
+use crate::recovery::{deadline, sell_again};
 use crate::shop::Shop;
 use crate::trial::Trial;
 use crate::world::{EnvironmentError, Setting, World};
@@ -204,7 +205,8 @@ async fn close_recovered(
     mut history: Vec<Operation>,
     faulted: bool,
 ) -> Result<Trial, EnvironmentError> {
-    let (mut finding, operations) = sell_again(&world, Request::new(LATECOMER, 2)).await;
+    let request = Request::new(LATECOMER, 2);
+    let (mut finding, operations) = sell_again(&world, request, deadline(Instant::now())).await;
     history.extend(operations);
     if !faulted {
         finding.outcome = crate::invariant::Outcome::Unchecked("no fault took place".into());

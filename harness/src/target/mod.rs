@@ -231,10 +231,12 @@ impl Target {
         match self.running {
             Running::InProcess(service) => service.stop().await,
             Running::Trees(trees) => {
-                let stops = trees
-                    .into_iter()
-                    .map(async |(tree, _port)| tree.stop().await);
-                futures::future::join_all(stops).await;
+                let stop = |(tree, port): (ProcessTree, Port)| async move {
+                    tree.stop().await;
+                    // It was the tree's for as long as that could listen.
+                    drop(port);
+                };
+                futures::future::join_all(trees.into_iter().map(stop)).await;
             }
         }
     }

@@ -1,0 +1,168 @@
+//! What the proxy's own trace says of a case: whether the fault took place, and whether
+//! PostgreSQL broke a deadlock.
+//!
+//! The target's answers cannot say it: a target may hide the fault, and may invent one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Fault, SqlState};
+use crate::proxy::{Control, Record, Recording, ReplyEnd, StepId};
+
+/// How long a broken step may take to end, once its request has been answered.
+const BOUND: Duration = Duration::from_secs(1);
+
+/// How often the trace is asked for it.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The steps of a case, from its beginning to its end.
+#[derive(Debug)]
+pub(super) struct Evidence<'a> {
+    control: &'a Control,
+    recording: Arc<Recording>,
+    records: Vec<Record>,
+}
+
+impl<'a> Evidence<'a> {
+    /// Records from now on, until it is dropped.
+    pub(super) fn of(control: &'a Control) -> Self {
+        let recording = Recording::new();
+        control.set_trace(Some(recording.clone()));
+        Self {
+            control,
+            recording,
+            records: Vec::new(),
+        }
+    }
+
+    /// The deadlocks that PostgreSQL has broken, without those that were made up.
+    pub(super) fn deadlocks(&mut self) -> i64 {
+        self.records.extend(self.recording.take());
+        let deadlocks = self
+            .records
+            .iter()
+            .filter(|record| record.replaced_by.is_none() && sqlstate(record) == Some("40P01"));
+        deadlocks.count() as i64
+    }
+
+    /// Why `fault` did not take place at `step`, if it did not; waits until the step has ended.
+    pub(super) async fn missed(&mut self, fault: Fault, step: StepId) -> Option<String> {
+        let deadline = Instant::now() + BOUND;
+        loop {
+            self.records.extend(self.recording.take());
+            let record = self.records.iter().find(|record| record.step.id == step);
+            match record {
+                Some(record) => return missed(fault, record),
+                None if Instant::now() >= deadline => {
+                    return Some("the step has not ended".into());
+                }
+                None => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+    }
+}
+
+impl Drop for Evidence<'_> {
+    fn drop(&mut self) {
+        self.control.set_trace(None);
+    }
+}
+
+fn sqlstate(record: &Record) -> Option<&str> {
+    let error = record.reply.error.as_ref()?;
+    Some(&error.sqlstate)
+}
+
+/// Why `record`, the chosen step's, does not show `fault`, if it does not.
+fn missed(fault: Fault, record: &Record) -> Option<String> {
+    let end = record.reply.end;
+    let is_executed = matches!(end, ReplyEnd::Ready(_) | ReplyEnd::Flushed);
+    let is_lost = matches!(end, ReplyEnd::Cut | ReplyEnd::NotSent);
+    let is_ended_by = |state| sqlstate(record).is_some_and(|found| found.starts_with(state));
+    let took_place = match fault {
+        Fault::Error(SqlState(state)) => record.replaced_by.is_some() && is_ended_by(state),
+        Fault::DropBefore => end == ReplyEnd::NotSent,
+        Fault::DropAfter | Fault::CrashAfter(_) | Fault::ClientAbort => is_executed,
+        Fault::TerminateRunning => is_ended_by("57P01"),
+        // The server may have said so between two steps, to nobody in particular.
+        Fault::TerminateIdle | Fault::CrashBefore(_) => is_lost || is_ended_by("57P"),
+        Fault::Stall => true,
+    };
+    let found = || match sqlstate(record) {
+        Some(state) => format!("the step ended with {state} ({end:?})"),
+        None => format!("the step ended otherwise ({end:?})"),
+    };
+    (!took_place).then(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Crash, SQL_STATES};
+    use super::*;
+    use crate::proxy::{ErrorResponse, Reply, SessionId, Step, StepKind, TransactionState};
+
+    fn record(end: ReplyEnd, sqlstate: Option<&str>, replaced_by: Option<&str>) -> Record {
+        let error = |sqlstate: &str| ErrorResponse {
+            sqlstate: sqlstate.into(),
+            ..ErrorResponse::default()
+        };
+        Record {
+            step: Step {
+                id: StepId {
+                    session: SessionId(1),
+                    number: 1,
+                },
+                pid: None,
+                transaction: 1,
+                kind: StepKind::Execute,
+                state_before: None,
+                statements: Vec::new(),
+            },
+            reply: Reply {
+                error: sqlstate.map(error),
+                ..Reply::empty(end)
+            },
+            replaced_by: replaced_by.map(str::to_owned),
+            cancels: None,
+            invoked_us: 0,
+            sent_us: 0,
+            completed_us: 0,
+        }
+    }
+
+    const EXECUTED: ReplyEnd = ReplyEnd::Ready(TransactionState::Open);
+
+    #[test]
+    fn a_fault_shows_in_its_own_record_and_in_no_other() {
+        let error = Fault::Error(SQL_STATES[0]);
+        let SqlState(state) = SQL_STATES[0];
+        let records = [
+            record(EXECUTED, None, None),
+            record(EXECUTED, Some(state), Some("do")),
+            record(EXECUTED, Some(state), None),
+            record(ReplyEnd::NotSent, None, None),
+            record(ReplyEnd::Cut, None, None),
+            record(ReplyEnd::Cut, Some("57P01"), Some("select")),
+        ];
+        let shown_in = |fault| {
+            let shown = records.iter().map(|record| missed(fault, record).is_none());
+            shown.map(u8::from).collect::<Vec<_>>()
+        };
+        assert_eq!(shown_in(error), [0, 1, 0, 0, 0, 0]);
+        assert_eq!(shown_in(Fault::DropBefore), [0, 0, 0, 1, 0, 0]);
+        assert_eq!(shown_in(Fault::DropAfter), [1, 1, 1, 0, 0, 0]);
+        assert_eq!(shown_in(Fault::ClientAbort), [1, 1, 1, 0, 0, 0]);
+        assert_eq!(shown_in(Fault::TerminateRunning), [0, 0, 0, 0, 0, 1]);
+        assert_eq!(shown_in(Fault::TerminateIdle), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(
+            shown_in(Fault::CrashBefore(Crash::Kill)),
+            [0, 0, 0, 1, 1, 1]
+        );
+    }
+
+    #[test]
+    fn what_was_found_instead_is_said() {
+        let missed = missed(Fault::DropBefore, &record(EXECUTED, Some("42601"), None));
+        assert!(missed.is_some_and(|missed| missed.contains("42601")));
+    }
+}
