@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use purchase_service::order::{ItemId, Money, UserId};
+use sqlx::PgExecutor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use crate::invariant::Aftermath;
@@ -89,21 +90,25 @@ impl Inspector {
         Ok(())
     }
 
-    /// Reads the shop's rows; the purchases only where `with_purchases`.
+    /// Reads the shop's rows as they are at one moment; the purchases only where `with_purchases`.
     ///
     /// # Errors
     /// Whatever the database says.
     pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
+        // A target that looks at rest may be about to come back, and must not be read in two.
+        let snapshot = "begin isolation level repeatable read, read only";
+        let mut snapshot = self.pool.begin_with(snapshot).await?;
         let items: Vec<(ItemId, Money, i64)> = sqlx::query_as("select id, price, stock from item")
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *snapshot)
             .await?;
         let wallets: Vec<(UserId, Money)> = sqlx::query_as("select user_id, balance from wallet")
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *snapshot)
             .await?;
         let purchases = match with_purchases {
-            true => Some(self.purchases().await?),
+            true => Some(purchases(&mut *snapshot).await?),
             false => None,
         };
+        snapshot.commit().await?;
         let items: BTreeMap<_, _> = items
             .into_iter()
             .map(|(id, price, stock)| (id, Item { price, stock }))
@@ -120,11 +125,7 @@ impl Inspector {
     /// # Errors
     /// Whatever the database says.
     pub async fn purchases(&self) -> Result<Vec<Purchase>, sqlx::Error> {
-        sqlx::query_as(
-            "select id, user_id, item_id, price, idempotency_key from purchase order by id",
-        )
-        .fetch_all(&self.pool)
-        .await
+        purchases(&self.pool).await
     }
 
     /// Waits until the target's sessions are out of their transactions and hold no lock, for
@@ -281,4 +282,10 @@ impl Inspector {
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+async fn purchases(executor: impl PgExecutor<'_>) -> Result<Vec<Purchase>, sqlx::Error> {
+    sqlx::query_as("select id, user_id, item_id, price, idempotency_key from purchase order by id")
+        .fetch_all(executor)
+        .await
 }

@@ -8,7 +8,7 @@ use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::play::Played;
 use rowlock::fault::{Case, gentle_faults, matrix};
 use rowlock::history::Completion;
-use rowlock::invariant::Outcome;
+use rowlock::invariant::{BROKEN_ON_PURPOSE, Outcome};
 use rowlock::mutants;
 use rowlock::postgres::{self, Provider, Server, Settings};
 use rowlock::progress::Progress;
@@ -81,7 +81,7 @@ async fn the_right_service_bears_every_fault_at_every_step() {
     // Nothing was left out: our service has keys, purchase rows, and a pool that can be counted.
     let expected = [
         Outcome::Holds,
-        Outcome::NotApplicable("the trial broke something on purpose".into()),
+        Outcome::NotApplicable(BROKEN_ON_PURPOSE.into()),
     ];
     for played in &campaign.played {
         for finding in &played.findings {

@@ -37,6 +37,8 @@ pub struct Campaign {
     pub steps: BTreeMap<String, Vec<String>>,
     /// Every case, in order.
     pub played: Vec<Played>,
+    /// What a whole campaign would cover and this one does not, and why.
+    pub left_out: Vec<String>,
     /// The worst of the cases.
     pub verdict: Verdict,
 }
@@ -73,7 +75,9 @@ fn target_env(fault: Fault) -> Vec<(String, String)> {
 pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, EnvironmentError> {
     setting.progress.say("faults: tracing the target's steps");
     let baselines = measure(setting).await?;
-    let cases = cases(plan, &baselines, setting.server.can_restart());
+    let can_restart = setting.server.can_restart();
+    let left_out = left_out(plan, &baselines, can_restart);
+    let cases = cases(plan, &baselines, can_restart);
     let (crashes, gentle): (Vec<_>, Vec<_>) =
         cases.into_iter().partition(|case| case.fault.is_crash());
     let (stalls, others): (Vec<_>, Vec<_>) = gentle
@@ -98,6 +102,7 @@ pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, Environ
     Ok(Campaign {
         steps: steps.collect(),
         played,
+        left_out,
         verdict,
     })
 }
@@ -163,6 +168,22 @@ fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// What of a whole campaign cannot be asked of this target and this server.
+fn left_out(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<String> {
+    let mut left_out = Vec::new();
+    if !plan.only.is_empty() {
+        return left_out;
+    }
+    if !baselines.contains_key(&Story::Repeat) {
+        left_out.push("repeat: the target knows no idempotency keys".to_owned());
+    }
+    if !can_restart && plan.faults.iter().any(|fault| fault.is_crash()) {
+        let why = "this server is not the harness's own to kill";
+        left_out.push(format!("crash-before, crash-after: {why}"));
+    }
+    left_out
 }
 
 /// Plays `cases`, whose faults need the same environment, in `workers` worlds.

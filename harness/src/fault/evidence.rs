@@ -45,20 +45,19 @@ impl<'a> Evidence<'a> {
         deadlocks.count() as i64
     }
 
-    /// Why `fault` did not take place at `step`, if it did not; waits until the step has ended.
-    pub(super) async fn missed(&mut self, fault: Fault, step: StepId) -> Option<String> {
+    /// What became of `step`; waits until it has ended, for [`BOUND`] at most.
+    pub(super) async fn record_of(&mut self, step: StepId) -> Option<&Record> {
         let deadline = Instant::now() + BOUND;
-        loop {
+        let place = loop {
             self.records.extend(self.recording.take());
-            let record = self.records.iter().find(|record| record.step.id == step);
-            match record {
-                Some(record) => return missed(fault, record),
-                None if Instant::now() >= deadline => {
-                    return Some("the step has not ended".into());
-                }
+            let mut records = self.records.iter();
+            match records.position(|record| record.step.id == step) {
+                Some(place) => break place,
+                None if Instant::now() >= deadline => return None,
                 None => tokio::time::sleep(POLL_INTERVAL).await,
             }
-        }
+        };
+        self.records.get(place)
     }
 }
 
@@ -73,8 +72,14 @@ fn sqlstate(record: &Record) -> Option<&str> {
     Some(&error.sqlstate)
 }
 
+/// Whether `record` is of a step that was executed as if it had never been held.
+pub(super) fn went_through(record: &Record) -> bool {
+    let is_executed = matches!(record.reply.end, ReplyEnd::Ready(_) | ReplyEnd::Flushed);
+    is_executed && record.reply.error.is_none()
+}
+
 /// Why `record`, the chosen step's, does not show `fault`, if it does not.
-fn missed(fault: Fault, record: &Record) -> Option<String> {
+pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
     let end = record.reply.end;
     let is_executed = matches!(end, ReplyEnd::Ready(_) | ReplyEnd::Flushed);
     let is_lost = matches!(end, ReplyEnd::Cut | ReplyEnd::NotSent);

@@ -8,7 +8,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::campaign::Campaign;
 use super::play::Played;
-use crate::invariant::Outcome;
+use crate::invariant::{BROKEN_ON_PURPOSE, Outcome};
 use crate::verdict::Verdict;
 
 /// How much of a step's SQL a row shows, in characters.
@@ -44,8 +44,28 @@ pub fn render(campaign: &Campaign, again: &str) -> String {
          serves again within 5 s, and its pool is whole; a number counts the cases of a cell\n\
          X   violated    ?   inconclusive"
     );
+    render_unchecked(&mut text, campaign);
     render_faulty(&mut text, campaign, again);
     text
+}
+
+/// What `ok` does not say here: the checks that did not apply, and what was left out altogether.
+fn render_unchecked(text: &mut String, campaign: &Campaign) {
+    let mut cases: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for finding in campaign.played.iter().flat_map(|played| &played.findings) {
+        if let Outcome::NotApplicable(why) = &finding.outcome
+            && why != BROKEN_ON_PURPOSE
+        {
+            *cases.entry((&finding.name, why)).or_default() += 1;
+        }
+    }
+    for ((name, why), count) in cases {
+        let of = campaign.played.len();
+        let _ = writeln!(text, "not checked in {count} of {of} cases: {name}: {why}");
+    }
+    for what in &campaign.left_out {
+        let _ = writeln!(text, "left out: {what}");
+    }
 }
 
 fn render_story(text: &mut String, played: &[&Played]) {

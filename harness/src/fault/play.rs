@@ -8,16 +8,16 @@ use futures::future::{FutureExt, join_all};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::evidence::Evidence;
-use super::strike::{Strike, Struck, sql};
-use super::{Case, Story};
+use super::evidence::{self, Evidence};
+use super::strike::{STALL_BOUND, Strike, Struck, sql};
+use super::{Case, Fault, Story};
 use crate::crowd;
 use crate::database::REST_BOUND;
 use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::{Finding, Outcome};
 use crate::judgement::judge;
 use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, Recording, SessionId, SessionInfo};
+use crate::proxy::{Control, Record, Recording, SessionId, SessionInfo};
 use crate::recovery::{deadline, sell_again, until};
 use crate::shop::Shop;
 use crate::verdict::Verdict;
@@ -242,11 +242,16 @@ pub(super) async fn play(
     findings.push(judge_pool(world, control, baseline.pool_size, deadline(over)).await);
     let after = look(world, &history, &mut evidence).await?;
     merge(&mut findings, after);
-    let missed = match step {
-        Some(step) => evidence.missed(case.fault, step).await.or(missed),
-        None => missed,
+    let record = match step {
+        Some(step) => evidence.record_of(step).await,
+        None => None,
     };
-    findings.push(judge_fault(missed));
+    let unseen = || Some("the step has not ended".to_owned());
+    let untraced = record.map_or_else(unseen, |record| evidence::missed(case.fault, record));
+    findings.push(judge_fault(missed.or(untraced)));
+    if case.fault == Fault::Stall {
+        findings.push(judge_stall(record));
+    }
 
     let verdict = Verdict::compose(findings.iter().filter_map(Finding::verdict));
     Ok(Played {
@@ -352,6 +357,16 @@ fn judge_fault(missed: Option<String>) -> Finding {
     let mut finding = Finding::new("fault-took-place", "the chosen step was broken", Vec::new());
     if let Some(why) = missed {
         finding.outcome = Outcome::Unchecked(why);
+    }
+    finding
+}
+
+fn judge_stall(record: Option<&Record>) -> Finding {
+    let statement = "the stalled step was given up before it was let go";
+    let mut finding = Finding::new("stall-outlasts-timeouts", statement, Vec::new());
+    if record.is_some_and(evidence::went_through) {
+        let why = format!("nothing times out within {STALL_BOUND:?}");
+        finding.outcome = Outcome::NotApplicable(why);
     }
     finding
 }

@@ -23,7 +23,7 @@ const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a step is stalled at the most: longer than the timeouts that
 /// a target is given for it.
-const STALL_BOUND: Duration = Duration::from_millis(1_500);
+pub(super) const STALL_BOUND: Duration = Duration::from_millis(1_500);
 
 /// Why a fault that breaks a step's reply did not take place.
 const NO_REPLY: &str = "the step got no reply";

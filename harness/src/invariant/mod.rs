@@ -196,6 +196,9 @@ pub const ONCE_PER_CUSTOMER: Invariant = Invariant {
     violations: answers::sold_twice_to_a_customer,
 };
 
+/// Why a check of an unbroken run is not made of a broken one.
+pub const BROKEN_ON_PURPOSE: &str = "the trial broke something on purpose";
+
 /// How one check of a trial came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -257,7 +260,7 @@ impl Invariant {
             Needs::IdempotencyKeys if !evidence.capabilities.idempotency_keys => {
                 Some("the target knows no idempotency keys")
             }
-            Needs::NoFaults if evidence.faults => Some("the trial broke something on purpose"),
+            Needs::NoFaults if evidence.faults => Some(BROKEN_ON_PURPOSE),
             _ => None,
         };
         finding.outcome = match missing {
