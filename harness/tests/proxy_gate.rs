@@ -284,6 +284,27 @@ async fn an_injected_error_really_aborts_the_transaction() {
     }
 }
 
+/// As a COMMIT does whose deferred constraint is violated.
+#[tokio::test]
+async fn a_commit_that_is_made_to_fail_ends_its_transaction() {
+    let mut gated = Gated::new("failed_commit").await;
+    let mut client = RawClient::connect(&gated.url()).await;
+    client.send(&query("begin; insert into t values (1)")).await;
+    gated.let_go().await;
+    assert_eq!(tags(&client.until_ready().await), "CCZ");
+    client
+        .send(&[extended("commit", &[]), sync()].concat())
+        .await;
+    let step = gated.held().await;
+    gated.request(&step, RequestAction::fail_commit("40001"));
+    let (_, reply) = gated.held_reply().await;
+    assert_eq!(reply.error.unwrap().sqlstate, "40001");
+    assert_eq!(reply.end, ReplyEnd::Ready(TransactionState::Idle));
+    gated.reply(&step, ReplyAction::Deliver);
+    assert_eq!(tags(&client.until_ready().await), "EZ");
+    assert_eq!(gated.rows().await, 0);
+}
+
 #[tokio::test]
 async fn a_statement_can_be_put_before_a_step() {
     let mut gated = Gated::new("precede").await;

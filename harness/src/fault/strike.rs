@@ -160,6 +160,9 @@ impl Strike<'_, '_> {
             self.control.release_reply(step.id, action);
         };
         match self.case.fault {
+            Fault::Error(SqlState(state)) if is_commit(step) => {
+                request(RequestAction::fail_commit(state));
+            }
             Fault::Error(SqlState(state)) => request(RequestAction::fail(state)),
             Fault::DropBefore => request(RequestAction::Drop),
             Fault::DropAfter => reply(ReplyAction::Drop),
@@ -242,6 +245,16 @@ pub(super) fn sql(step: &Step) -> String {
         .map(|statement| statement.sql.as_str())
         .collect();
     statements.join("; ")
+}
+
+/// Whether the step commits and does nothing else.
+fn is_commit(step: &Step) -> bool {
+    let sql = sql(step).to_ascii_lowercase();
+    let mut words = sql
+        .trim_end_matches(';')
+        .split_ascii_whitespace()
+        .filter(|word| !matches!(*word, "work" | "transaction"));
+    matches!(words.next(), Some("commit" | "end")) && words.next().is_none()
 }
 
 /// A request that is over.

@@ -50,6 +50,8 @@ pub enum RequestAction {
     /// ReadyForQuery are what any step may be answered with. A step cut with Flush, and a
     /// start-up, cannot be replaced so; they are dropped.
     Replace(String),
+    /// Roll the transaction back, and nobody hears of it; then as [`Replace`](Self::Replace).
+    RollBackAndReplace(String),
     /// Run this statement in the same session first, its reply given to nobody; then send it.
     ///
     /// A simple Query ends the unnamed prepared statement, should the step have relied on one
@@ -64,15 +66,26 @@ impl RequestAction {
     /// # Panics
     /// If `sqlstate` is not five digits or capital letters.
     pub fn fail(sqlstate: &str) -> Self {
-        let is_valid = |c: u8| c.is_ascii_digit() || c.is_ascii_uppercase();
-        assert!(
-            sqlstate.len() == 5 && sqlstate.bytes().all(is_valid),
-            "sqlstate {sqlstate:?} is not five digits or capital letters"
-        );
-        Self::Replace(format!(
-            "do $$ begin raise exception 'injected fault' using errcode = '{sqlstate}'; end $$"
-        ))
+        Self::Replace(raise(sqlstate))
     }
+
+    /// Lets the server fail a COMMIT with this SQLSTATE: unlike after any other statement, the
+    /// transaction is over then (`TBLOCK_END` in PostgreSQL's `AbortCurrentTransaction`).
+    ///
+    /// # Panics
+    /// If `sqlstate` is not five digits or capital letters.
+    pub fn fail_commit(sqlstate: &str) -> Self {
+        Self::RollBackAndReplace(raise(sqlstate))
+    }
+}
+
+fn raise(sqlstate: &str) -> String {
+    let is_valid = |c: u8| c.is_ascii_digit() || c.is_ascii_uppercase();
+    assert!(
+        sqlstate.len() == 5 && sqlstate.bytes().all(is_valid),
+        "sqlstate {sqlstate:?} is not five digits or capital letters"
+    );
+    format!("do $$ begin raise exception 'injected fault' using errcode = '{sqlstate}'; end $$")
 }
 
 /// What to do with a reply that came from the server.

@@ -218,12 +218,20 @@ impl Passage {
             RequestAction::Replace(sql) if offered.can_be_replaced() => {
                 self.session.send_instead(offered, &sql, now)
             }
+            RequestAction::RollBackAndReplace(sql) if offered.can_be_replaced() => {
+                let mut bytes = self.session.send_own("rollback", now);
+                bytes.extend(self.session.send_instead(offered, &sql, now));
+                bytes
+            }
             RequestAction::Precede(sql) if offered.step.kind != StepKind::Startup => {
                 let mut bytes = self.session.send_own(&sql, now);
                 bytes.extend(self.session.send(offered, now));
                 bytes
             }
-            RequestAction::Drop | RequestAction::Replace(_) | RequestAction::Precede(_) => {
+            RequestAction::Drop
+            | RequestAction::Replace(_)
+            | RequestAction::RollBackAndReplace(_)
+            | RequestAction::Precede(_) => {
                 let refused = self.session.refuse(offered, now);
                 self.record(&refused);
                 self.closing = true;
