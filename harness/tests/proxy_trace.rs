@@ -358,3 +358,41 @@ async fn json_lines_carry_the_whole_record() {
     assert_eq!(line["end"]["ready"], "I");
     assert_eq!(records[2].reply.error.as_ref().unwrap().sqlstate, "22012");
 }
+
+/// PostgreSQL reports an error at once, though the batch that failed has no Sync yet.
+#[tokio::test]
+async fn an_error_before_the_batch_is_whole_is_in_the_trace() {
+    let (_proxy, recording, url) = traced("early").await;
+    let mut client = RawClient::connect(&url).await;
+    recording.take();
+    client.send(&parse("", "selec")).await;
+    assert_eq!(tags(&client.until(b'E').await), "E");
+    client.send(&sync()).await;
+    client.until_ready().await;
+    let [record] = recording.take().try_into().unwrap();
+    assert_eq!(record.reply.error.unwrap().sqlstate, "42601");
+}
+
+/// Rows of more than the server's output buffer come before the Sync that asks for the rest.
+#[tokio::test]
+async fn rows_before_the_batch_is_whole_are_in_the_trace() {
+    let (_proxy, recording, url) = traced("early_rows").await;
+    let mut client = RawClient::connect(&url).await;
+    recording.take();
+    let rows = "select repeat('x', 1000) from generate_series(1, 100)";
+    client
+        .send(&[parse("s", rows), bind("s", &[]), execute()].concat())
+        .await;
+    client.until(b'D').await;
+    client.send(&sync()).await;
+    client.until_ready().await;
+    let [record] = recording.take().try_into().unwrap();
+    assert_eq!(record.reply.results[0].rows, 100);
+    assert_eq!(record.reply.results[0].first_rows.len(), 8);
+    client
+        .send(&[bind("s", &[]), execute(), sync()].concat())
+        .await;
+    client.until_ready().await;
+    let [again] = recording.take().try_into().unwrap();
+    assert_eq!(again.step.statements[0].sql, rows);
+}

@@ -20,6 +20,7 @@
 
 mod assembly;
 mod control;
+mod early;
 mod frame;
 pub mod gate;
 mod lane;

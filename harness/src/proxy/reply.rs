@@ -10,7 +10,7 @@ use super::step::{ErrorResponse, Reply, ReplyEnd, StatementResult, TransactionSt
 use super::value;
 
 /// How many rows of each result are read; the others are counted.
-const FIRST_ROWS: u64 = 8;
+pub(super) const FIRST_ROWS: u64 = 8;
 
 /// What a message of the server does to the reply.
 #[derive(Debug, PartialEq, Eq)]

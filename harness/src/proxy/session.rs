@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::assembly::{Assembly, Watch, statements};
+use super::early::Early;
 use super::frame::Framer;
 use super::memory::Memory;
 use super::message;
@@ -34,6 +35,8 @@ struct InFlight {
     /// Another statement went in its place: what it would have run, and what ran.
     replaced: Option<(Vec<Statement>, String)>,
     reply: ReplyReader,
+    /// What was said early has completed the reply.
+    ended: Option<ReplyEnd>,
 }
 
 /// A step that waits for a decision.
@@ -90,6 +93,7 @@ pub(super) struct Session {
     /// The client's message under way belongs to no step.
     loose: bool,
     assembly: Option<Assembly>,
+    early: Early,
     memory: Memory,
     in_flight: VecDeque<InFlight>,
     /// A batch cut with Flush has failed; the server skips all until the Sync.
@@ -112,6 +116,7 @@ impl Session {
             from_server: Framer::default(),
             loose: false,
             assembly: None,
+            early: Early::default(),
             memory: Memory::default(),
             in_flight: VecDeque::new(),
             skipping: false,
@@ -183,9 +188,10 @@ impl Session {
 
     /// Takes the next piece of what the server sent; `input` must not be empty.
     pub(super) fn server(&mut self, input: &[u8]) -> (usize, FromServer) {
-        let front = self.in_flight.front();
-        let part = self.from_server.next(input, |tag| {
-            tag == b'K' || front.is_some_and(|front| front.reply.wants(tag))
+        let (front, early) = (self.in_flight.front(), &self.early);
+        let part = self.from_server.next(input, |tag| match front {
+            Some(front) => tag == b'K' || front.reply.wants(tag),
+            None => tag == b'K' || early.wants(tag),
         });
         let taken = part.taken;
         if let Some(message) = part.end
@@ -198,6 +204,9 @@ impl Session {
             self.cancel_key = message.body.to_vec();
         }
         let Some(front) = self.in_flight.front_mut() else {
+            if let (Some(message), Some(_)) = (part.end, &self.assembly) {
+                self.early.keep(message);
+            }
             return (taken, FromServer::Pass);
         };
         let mut pass = FromServer::Pass;
@@ -296,15 +305,17 @@ impl Session {
         }
     }
 
-    /// The next step that was sent and gets no reply: skipped after an earlier one failed, or,
+    /// The next step that was sent and gets no further reply: answered before it was whole, skipped after an earlier one failed, or,
     /// when the connection has ended, cut.
     pub(super) fn next_unanswered(&mut self, connection_ended: bool) -> Option<Completed> {
         loop {
             let front = self.in_flight.front()?;
-            let end = match front.reply.is_cut_with_flush() && self.skipping {
-                true => ReplyEnd::Skipped,
-                false if connection_ended => ReplyEnd::Cut,
-                false => return None,
+            let is_skipped = front.reply.is_cut_with_flush() && self.skipping;
+            let end = match front.ended {
+                Some(end) => end,
+                None if is_skipped => ReplyEnd::Skipped,
+                None if connection_ended => ReplyEnd::Cut,
+                None => return None,
             };
             if let Some(completed) = self.complete(end) {
                 return Some(completed);
@@ -333,10 +344,24 @@ impl Session {
                 assembly.ends_with_sync,
                 assembly.observed,
             ),
+            ended: None,
         });
         if self.in_flight.len() == 1 {
             self.place_front();
+            self.read_early();
         }
+    }
+
+    /// Reads as the beginning of the front's reply what the server has said of it already.
+    fn read_early(&mut self) {
+        let Some(front) = self.in_flight.front_mut() else {
+            return;
+        };
+        self.early.drain(|message| {
+            if let Progress::Complete(end) = front.reply.read(message) {
+                front.ended.get_or_insert(end);
+            }
+        });
     }
 
     /// Says of the step whose turn it is in which transaction it runs, now that this is known.
