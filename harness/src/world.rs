@@ -87,6 +87,19 @@ pub enum EnvironmentError {
     },
 }
 
+impl EnvironmentError {
+    /// The error and all that it comes from, on one line.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text += &format!(": {error}");
+            source = error.source();
+        }
+        text
+    }
+}
+
 /// A database, a target on it, and what is known of the two.
 #[derive(Debug)]
 pub struct World<'a> {

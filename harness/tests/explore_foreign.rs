@@ -50,6 +50,36 @@ fn explore(shop: &str, buyers: usize, size: [&str; 2], code: i32) -> Option<Stri
 }
 
 #[test]
+fn a_violation_of_a_target_that_never_starts_again_is_shown_and_written_all_the_same() {
+    let Some(python) = python() else { return };
+    let sandbox = Sandbox::new();
+    let directory = tempfile::tempdir().unwrap();
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/shop_unlocked.py");
+    // Shrinking starts the target once more.
+    let once = format!(
+        "mkdir {}/started && exec {python} {}",
+        directory.path().display(),
+        shop.display()
+    );
+    let service = shlex::try_join(["sh", "-c", &once]).unwrap();
+    let mut rowlock = sandbox.rowlock("explore one-item --postgres local --workers 1");
+    rowlock.args(["--service-cmd", &service]);
+    rowlock.arg("--witness-dir").arg(directory.path());
+    let output = rowlock.output().unwrap();
+    assert_exit(&output, 1);
+    let report = stdout(&output);
+    assert!(report.contains("neither held the row"), "{report}");
+    for word in [
+        "shrunk:   not: ",
+        "replayed: not: ",
+        "replay:   rowlock replay ",
+    ] {
+        assert!(report.contains(word), "{word}: {report}");
+    }
+    sandbox.wait_until_clean();
+}
+
+#[test]
 fn a_right_shop_in_python_is_valid_in_every_interleaving() {
     if let Some(report) = explore("shop_right.py", 2, TWO_PROCESSES, 0) {
         assert!(report.contains("valid\n  8 schedules"), "{report}");

@@ -81,6 +81,28 @@ fn an_unlocked_lost_update_is_found_shrunk_and_replayed_every_time() {
 }
 
 #[test]
+fn a_violation_whose_witness_cannot_be_written_is_shown_all_the_same() {
+    let sandbox = Sandbox::new();
+    let explored = format!("explore one-item --seed 1 --witness-dir /proc/x {UNLOCKED}");
+    let output = sandbox.rowlock(&explored).output().unwrap();
+    assert_exit(&output, 1);
+    let report = stdout(&output);
+    assert!(
+        report.contains("both read stock = 1, and neither held the row"),
+        "{report}"
+    );
+    let last: Vec<_> = report.lines().rev().take(2).collect();
+    assert!(
+        last[1].starts_with("witness:  not written: cannot write /proc/x: "),
+        "{report}"
+    );
+    assert!(
+        last[0].starts_with("again:    rowlock explore one-item "),
+        "{report}"
+    );
+}
+
+#[test]
 fn exploring_twice_writes_the_same_file() {
     let sandbox = Sandbox::new();
     let explored = format!("one-item --seed 1 {UNLOCKED}");

@@ -85,7 +85,8 @@ pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
     let seed = args.common.seed();
     let progress = Progress::on_terminal();
     let again = args.repeat(seed);
-    let explored = match conclude(search(&args, seed, &progress), &progress, &again).await? {
+    let explored = match conclude(search(&args, seed, &again, &progress), &progress, &again).await?
+    {
         Ok(explored) => explored,
         Err(code) => return Ok(code),
     };
@@ -101,6 +102,7 @@ pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
 async fn search(
     args: &ExploreArgs,
     seed: Seed,
+    again: &str,
     progress: &Progress,
 ) -> anyhow::Result<(Exploration, Option<String>)> {
     let target = args.common.service.in_process()?;
@@ -143,7 +145,7 @@ async fn search(
                 postgres, service, ..
             } = &args.common;
             let flags = [postgres.repeat(), service.repeat()].concat().join(" ");
-            let write = args.witness.write(&search.setup, outcome, &flags);
+            let write = args.witness.write(&search.setup, outcome, &flags, again);
             Some(write.await?)
         }
         None => None,
@@ -152,7 +154,13 @@ async fn search(
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived the search");
     };
-    server.stop().await?;
+    if let Err(error) = server.stop().await {
+        // What was found stands, whatever is left behind.
+        if evidence.is_none() {
+            return Err(error.into());
+        }
+        eprintln!("error: {:#}", anyhow::Error::new(error));
+    }
     Ok((explored, evidence))
 }
 

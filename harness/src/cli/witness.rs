@@ -20,16 +20,24 @@ pub(super) struct WitnessArgs {
 impl WitnessArgs {
     /// Shrinks the violation in `outcome`, writes it down, and gives the text that shows it. It
     /// ends with the line that replays it, for which `flags` name the same server and target.
+    ///
+    /// A violation that was found is shown whatever fails after it: what could not be done with
+    /// it is said, and where nothing could be written, the text ends with `again` instead, the
+    /// command line that finds it once more.
     pub(super) async fn write(
         &self,
         setup: &Setup,
         outcome: &Outcome,
         flags: &str,
+        again: &str,
     ) -> anyhow::Result<String> {
         let mut solo = Solo::new(setup.clone());
-        let written = self.write_with(&mut solo, setup, outcome, flags).await;
-        solo.close().await?;
-        written
+        let text = self.write_with(&mut solo, setup, outcome, flags, again);
+        let mut text = text.await?;
+        if let Err(error) = solo.close().await {
+            text.insert_str(0, &format!("left behind: {}\n", error.in_full()));
+        }
+        Ok(text)
     }
 
     async fn write_with(
@@ -38,29 +46,44 @@ impl WitnessArgs {
         setup: &Setup,
         outcome: &Outcome,
         flags: &str,
+        again: &str,
     ) -> anyhow::Result<String> {
         let first = outcome.violated().next().context("there is no violation")?;
-        let shrunk = shrink(solo, &setup.program, outcome, &first.name, RUNS).await?;
-        let Shrunk {
-            program,
-            outcome: smallest,
-            runs,
-        } = shrunk;
+        let shrunk = shrink(solo, &setup.program, outcome, &first.name, RUNS).await;
+        let (program, smallest, how) = match shrunk {
+            Ok(Shrunk {
+                program,
+                outcome: smallest,
+                runs,
+            }) => {
+                let buyers = setup.program.requests.len();
+                let schedule = &outcome.schedule;
+                let how = format!("in {runs} runs from {buyers} buyers and schedule {schedule}");
+                (program, smallest, how)
+            }
+            Err(error) => {
+                let how = format!("not: {}", error.in_full());
+                (setup.program.clone(), outcome.clone(), how)
+            }
+        };
         let target = setup.target.describe();
         let witness = Witness::new(&target, &program, &smallest).context("it was violated")?;
-        let path = witness.write(&self.witness_dir)?;
-        let (replayed, _) = replay(solo, &witness).await?;
         let mut text = columns::render(&witness, wants_colour());
-        text += &format!(
-            "shrunk:   in {runs} runs from {} buyers and schedule {}\n",
-            setup.program.requests.len(),
-            outcome.schedule
-        );
+        text += &format!("shrunk:   {how}\n");
         if let Control::Lost(why) = &smallest.control {
             text += &format!("control:  was lost, so it may not replay: {why}\n");
         }
-        text += &format!("replayed: once, {replayed}\n");
-        text += &columns::replay_line(&path, flags);
+        text += &match replay(solo, &witness).await {
+            Ok((replayed, _)) => format!("replayed: once, {replayed}\n"),
+            Err(error) => format!("replayed: not: {}\n", error.in_full()),
+        };
+        text += &match witness.write(&self.witness_dir) {
+            Ok(path) => columns::replay_line(&path, flags),
+            Err(error) => format!(
+                "witness:  not written: {:#}\nagain:    rowlock {again}\n",
+                anyhow::Error::new(error)
+            ),
+        };
         Ok(text)
     }
 }

@@ -186,7 +186,16 @@ impl Search {
         }
         found.pruned = strategy.pruned();
         found.incomplete = strategy.incomplete();
-        failed.map_or(Ok(found), Err)
+        match failed {
+            Some(error) if found.violation.is_none() => Err(error),
+            // What was found stands.
+            Some(error) => {
+                let why = error.in_full();
+                found.incomplete.push(format!("a worker failed: {why}"));
+                Ok(found)
+            }
+            None => Ok(found),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::world::EnvironmentError;
+
 /// What was seen, and what it cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sighting {
@@ -62,13 +64,9 @@ impl Sighting {
 
 impl Seen {
     /// Nothing could be concluded because of `error`.
-    pub fn failed(error: &dyn std::error::Error) -> Seen {
-        let mut why = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            why += &format!(": {error}");
-            source = error.source();
+    pub fn failed(error: &EnvironmentError) -> Seen {
+        Seen::Inconclusive {
+            why: error.in_full(),
         }
-        Seen::Inconclusive { why }
     }
 }
