@@ -1,17 +1,20 @@
 //! The database of one trial as the harness itself sees it: seeding, reading back, and
 //! looking for what a target left open.
 //!
-//! It uses connections of its own, named `rowlock`, and judges only the others.
+//! It uses connections of its own, named `rowlock`, and judges only the others. None of its
+//! statements waits for ever.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use purchase_service::order::{ItemId, Money, UserId};
-use sqlx::PgExecutor;
+use sqlx::{AssertSqlSafe, PgExecutor};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+use crate::bounded;
 use crate::invariant::Aftermath;
 use crate::shop::{FinalRows, Item, Purchase, Shop};
+use crate::world::EnvironmentError;
 
 /// How long a target at rest may take to end its transactions and give its locks back.
 pub const REST_BOUND: Duration = Duration::from_secs(5);
@@ -33,7 +36,7 @@ impl Inspector {
     pub async fn open(options: PgConnectOptions) -> Result<Inspector, sqlx::Error> {
         let pool = PgPoolOptions::new()
             .max_connections(2)
-            .connect_with(options.application_name("rowlock"))
+            .connect_with(bounded::options(options))
             .await?;
         purchase_service::MIGRATOR.run(&pool).await?;
         Ok(Inspector { pool })
@@ -44,11 +47,32 @@ impl Inspector {
         &self.pool
     }
 
+    /// Runs statements of the harness's own, without parameters.
+    ///
+    /// # Errors
+    /// Whatever the database says; [`EnvironmentError::Locked`] where the target is in the way.
+    pub async fn execute(&self, sql: String) -> Result<(), EnvironmentError> {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.pool).await;
+        self.explained(done).await.map(drop)
+    }
+
+    /// What was `done`, or why not, with whoever was in the way.
+    async fn explained<T>(&self, done: Result<T, sqlx::Error>) -> Result<T, EnvironmentError> {
+        match done {
+            Ok(value) => Ok(value),
+            Err(error) => Err(bounded::explain(&self.pool, error).await),
+        }
+    }
+
     /// Inserts the rows of `shop`.
     ///
     /// # Errors
-    /// Whatever the database says.
-    pub async fn seed(&self, shop: &Shop) -> Result<(), sqlx::Error> {
+    /// As [`Inspector::execute`].
+    pub async fn seed(&self, shop: &Shop) -> Result<(), EnvironmentError> {
+        self.explained(self.insert(shop).await).await
+    }
+
+    async fn insert(&self, shop: &Shop) -> Result<(), sqlx::Error> {
         let ids: Vec<_> = shop.items.keys().copied().collect();
         let prices: Vec<_> = shop.items.values().map(|item| item.price).collect();
         let stocks: Vec<_> = shop.items.values().map(|item| item.stock).collect();
@@ -78,23 +102,21 @@ impl Inspector {
     /// Removes all rows of the shop.
     ///
     /// # Errors
-    /// Whatever the database says.
-    pub async fn clear(&self) -> Result<(), sqlx::Error> {
-        for table in [
-            "delete from purchase",
-            "delete from item",
-            "delete from wallet",
-        ] {
-            sqlx::query(table).execute(&self.pool).await?;
-        }
-        Ok(())
+    /// As [`Inspector::execute`].
+    pub async fn clear(&self) -> Result<(), EnvironmentError> {
+        let all = "delete from purchase; delete from item; delete from wallet";
+        self.execute(all.to_owned()).await
     }
 
     /// Reads the shop's rows as they are at one moment; the purchases only where `with_purchases`.
     ///
     /// # Errors
-    /// Whatever the database says.
-    pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
+    /// As [`Inspector::execute`].
+    pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, EnvironmentError> {
+        self.explained(self.select(with_purchases).await).await
+    }
+
+    async fn select(&self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
         // A target that looks at rest may be about to come back, and must not be read in two.
         let snapshot = "begin isolation level repeatable read, read only";
         let mut snapshot = self.pool.begin_with(snapshot).await?;
@@ -123,9 +145,9 @@ impl Inspector {
     /// All rows of `purchase`, in the order of their ids.
     ///
     /// # Errors
-    /// Whatever the database says.
-    pub async fn purchases(&self) -> Result<Vec<Purchase>, sqlx::Error> {
-        purchases(&self.pool).await
+    /// As [`Inspector::execute`].
+    pub async fn purchases(&self) -> Result<Vec<Purchase>, EnvironmentError> {
+        self.explained(purchases(&self.pool).await).await
     }
 
     /// Waits until the target's sessions are out of their transactions and hold no lock, for
@@ -149,24 +171,10 @@ impl Inspector {
         }
     }
 
-    /// An aborted transaction that was not ended has no `xact_start` any more, only its state.
     async fn open_transactions(&self) -> Result<Vec<String>, sqlx::Error> {
-        sqlx::query_scalar(
-            "select format('session %s (%s) is %s; its last statement: %s',
-                           pid, application_name, state, left(query, 200))
-             from pg_stat_activity
-             where datname = current_database()
-               and backend_type = 'client backend'
-               and application_name <> 'rowlock'
-               and (xact_start is not null or state like 'idle in transaction%')
-             union all
-             select format('prepared transaction %s', gid)
-             from pg_prepared_xacts
-             where database = current_database()
-             order by 1",
-        )
-        .fetch_all(&self.pool)
-        .await
+        sqlx::query_scalar(bounded::OPEN_TRANSACTIONS)
+            .fetch_all(&self.pool)
+            .await
     }
 
     async fn locks(&self) -> Result<Vec<String>, sqlx::Error> {

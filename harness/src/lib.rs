@@ -13,6 +13,7 @@ pub mod scenario;
 pub mod trial;
 pub mod world;
 
+mod bounded;
 pub mod database;
 pub mod janitor;
 mod port;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use purchase_service::order::{ItemId, UserId};
 
+use crate::bounded::LOCK_BOUND;
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
 use crate::history::{Operation, Refusal, Request};
@@ -50,6 +51,16 @@ pub enum EnvironmentError {
     /// The harness's own statement failed.
     #[error("the harness's own statement failed")]
     Sql(#[from] sqlx::Error),
+    /// A lock that the target left kept the harness's own statement waiting.
+    #[error(
+        "the target has answered and still holds a lock: a statement of the harness's own waited \
+         {} s for it. Open: {}. A target must end its transaction (COMMIT or ROLLBACK) before it \
+         answers, also where it refuses", LOCK_BOUND.as_secs(), holders_in_words(holders)
+    )]
+    Locked {
+        /// The target's sessions that were inside a transaction, each with its last statement.
+        holders: Vec<String>,
+    },
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -85,6 +96,13 @@ pub enum EnvironmentError {
         /// What came back.
         answer: String,
     },
+}
+
+fn holders_in_words(holders: &[String]) -> String {
+    match holders {
+        [] => "no transaction any more".into(),
+        holders => holders.join("; "),
+    }
 }
 
 impl EnvironmentError {

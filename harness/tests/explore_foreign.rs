@@ -10,7 +10,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Sandbox, assert_exit, stdout};
+use common::{Sandbox, assert_exit, stderr, stdout};
 
 /// The interpreter that has psycopg, or `None` with the reason on standard output.
 fn python() -> Option<String> {
@@ -29,6 +29,16 @@ const TWO_PROCESSES: [&str; 2] = ["WORKERS=2", "POOL_SIZE=4"];
 
 /// Explores a shop in Python, in as many processes with as many connections each as `size` says.
 fn explore(shop: &str, buyers: usize, size: [&str; 2], code: i32) -> Option<String> {
+    explore_program("one-item", shop, buyers, size, code)
+}
+
+fn explore_program(
+    program: &str,
+    shop: &str,
+    buyers: usize,
+    size: [&str; 2],
+    code: i32,
+) -> Option<String> {
     let python = python()?;
     let sandbox = Sandbox::new();
     let shop = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,7 +47,7 @@ fn explore(shop: &str, buyers: usize, size: [&str; 2], code: i32) -> Option<Stri
     let shop = shop.to_str().unwrap();
     let [workers, pool] = size;
     let service = shlex::try_join(["env", workers, pool, &python, shop]).unwrap();
-    let arguments = format!("explore one-item --postgres local --buyers {buyers}");
+    let arguments = format!("explore {program} --postgres local --buyers {buyers}");
     // Of its own: what a violation writes down is no remains of the command.
     let witnesses = tempfile::tempdir().unwrap();
     let mut rowlock = sandbox.rowlock(&arguments);
@@ -68,7 +78,10 @@ fn a_violation_of_a_target_that_never_starts_again_is_shown_and_written_all_the_
     let output = rowlock.output().unwrap();
     assert_exit(&output, 1);
     let report = stdout(&output);
-    assert!(report.contains("neither held the row"), "{report}");
+    assert!(
+        report.contains("item 1 oversold: stock 1 -> 0, 1 gone, 2 purchases"),
+        "{report}"
+    );
     for word in [
         "shrunk:   not: ",
         "replayed: not: ",
@@ -91,6 +104,49 @@ fn a_read_without_a_lock_in_python_is_found() {
     if let Some(report) = explore("shop_unlocked.py", 2, TWO_PROCESSES, 1) {
         assert!(report.contains("stock-gone-is-purchases"), "{report}");
     }
+}
+
+#[test]
+fn a_transaction_that_only_the_explored_requests_leave_open_is_a_violation() {
+    let program = "one-wallet-two-items";
+    let shop = "shop_no_rollback_when_poor.py";
+    if let Some(report) = explore_program(program, shop, 2, ["WORKERS=1", "POOL_SIZE=4"], 1) {
+        assert!(
+            report.contains("no-open-transaction: at rest, no session of the target"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_that_keeps_the_item_locked_is_named_by_the_explorer() {
+    assert_lock_is_named("explore one-item --postgres local");
+}
+
+#[test]
+fn a_refusal_that_keeps_the_item_locked_is_named_by_a_scenario() {
+    assert_lock_is_named("run balance-edge --postgres local");
+}
+
+/// A target that never lets go keeps nobody waiting for ever.
+fn assert_lock_is_named(arguments: &str) {
+    let Some(python) = python() else { return };
+    let sandbox = Sandbox::new();
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/shop_no_rollback.py");
+    let service = shlex::try_join([&python, shop.to_str().unwrap()]).unwrap();
+    let mut rowlock = sandbox.rowlock(arguments);
+    let output = rowlock.args(["--service-cmd", &service]).output().unwrap();
+    assert_exit(&output, 3);
+    let said = stderr(&output);
+    assert!(
+        said.contains("the target has answered and still holds a lock"),
+        "{said}"
+    );
+    assert!(
+        said.contains("is idle in transaction; its last statement: select price, stock from item"),
+        "{said}"
+    );
+    sandbox.wait_until_clean();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::catalog::Catalog;
+use crate::bounded;
 
 /// Who is in whose way, by process id; only processes that wait for a lock are listed.
 pub(super) type Blockers = BTreeMap<i32, Vec<i32>>;
@@ -34,9 +35,7 @@ impl Monitor {
     /// # Errors
     /// Whatever the database says.
     pub async fn open(options: PgConnectOptions) -> Result<Monitor, sqlx::Error> {
-        let options = options
-            .application_name("rowlock")
-            .disable_statement_logging();
+        let options = bounded::options(options).disable_statement_logging();
         Ok(Monitor {
             connection: options.connect().await?,
             polls: 0,

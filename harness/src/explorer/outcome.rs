@@ -67,6 +67,18 @@ impl Outcome {
         Verdict::compose(findings).max(control)
     }
 
+    /// Whether nothing is under way any more, and no transaction open, that the next run on the
+    /// same place would meet.
+    pub fn is_at_rest(&self) -> bool {
+        self.control == Control::Kept && !self.leaves_transaction_open()
+    }
+
+    /// Whether a request was answered and left its transaction open.
+    pub fn leaves_transaction_open(&self) -> bool {
+        let mut violated = self.violated();
+        violated.any(|finding| finding.name == "no-open-transaction")
+    }
+
     /// The names of the violated checks, in the order of the report.
     pub fn violated(&self) -> impl Iterator<Item = &Finding> {
         let is_violated = |finding: &&Finding| finding.verdict() == Some(Verdict::Violation);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::conductor::{Bounds, Conducted, Conductor, OVERTAKEN, Spent};
+use super::conductor::{Conducted, Conductor, OVERTAKEN, Spent};
 use super::footprints::Footprints;
 use super::monitor::Monitor;
 use super::outcome::{Control, Outcome};
@@ -17,6 +17,7 @@ use super::program::Program;
 use super::rows::Rows;
 use super::runner::Runner;
 use super::schedule::RequestIndex;
+use super::search::Setup;
 use super::signal::Signal;
 use super::strategy::{Chooser, Follow};
 use crate::client::{Client, Clock};
@@ -27,7 +28,7 @@ use crate::judgement::judge;
 use crate::postgres::{Database, Server};
 use crate::proxy::{Address, Proxy};
 use crate::shop::FinalRows;
-use crate::target::{Target, TargetSpec};
+use crate::target::Target;
 use crate::world::{EnvironmentError, probe, unique_name};
 
 /// How long a buyer waits; the conductor gives up long before.
@@ -87,25 +88,22 @@ impl Place {
     ///
     /// # Errors
     /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
-    pub async fn open(
-        server: Arc<Server>,
-        spec: &TargetSpec,
-        bounds: Bounds,
-    ) -> Result<Place, EnvironmentError> {
+    pub async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
+        let server = Arc::clone(&setup.server);
         let database = server.create_database(&unique_name()).await?;
         let inspector = Inspector::open(database.options()).await?;
         let proxy = Proxy::start(Address::of(&database.options()))
             .await
             .map_err(EnvironmentError::Proxy)?;
         let url = database.url_through(proxy.control().address());
-        let target = Target::start(spec, &url, &[]).await?;
+        let target = Target::start(&setup.target, &url, &[]).await?;
         let capabilities = probe(&inspector, &target, Clock::start(), PATIENCE).await?;
         inspector.close().await;
         let mut monitor = Monitor::open(database.options()).await?;
         let footprints = Footprints::new(monitor.catalog().await?);
         let control = proxy.control().clone();
         let is_busy = target.activity();
-        let mut conductor = Conductor::new(control, monitor, footprints, bounds, is_busy);
+        let mut conductor = Conductor::new(control, monitor, footprints, setup.bounds, is_busy);
         conductor.listen(LISTEN).await;
         Ok(Place {
             rows: Rows::open(database.options()).await?,
@@ -122,17 +120,43 @@ impl Place {
     }
 
     /// Runs `program` a few times, so that every connection and prepared statement that the
-    /// target wants is there.
+    /// target wants is there. Says false where that left a transaction open: the place is then
+    /// of no more use.
     ///
     /// # Errors
     /// As [`Runner::run`].
-    pub async fn warm_up(&mut self, program: &Program) -> Result<(), EnvironmentError> {
+    async fn warm_up(&mut self, program: &Program) -> Result<bool, EnvironmentError> {
         const ROUNDS: usize = 2;
         for _ in 0..ROUNDS {
-            self.run(program, &mut Follow::default()).await?;
+            let outcome = self.run(program, &mut Follow::default()).await?;
+            if outcome.leaves_transaction_open() {
+                return Ok(false);
+            }
         }
         self.spent = PlaceSpent::default();
-        Ok(())
+        Ok(true)
+    }
+
+    /// The place warmed up for `program`; a new one that is not, where warming up leaves
+    /// transactions open: its first run is to show that, rather than to wait for the rows.
+    ///
+    /// # Errors
+    /// As [`Runner::run`]; [`EnvironmentError::NoKeys`] where the target cannot be asked this.
+    pub(super) async fn ready_for(
+        mut self,
+        program: &Program,
+        setup: &Setup,
+    ) -> Result<Place, EnvironmentError> {
+        if program.repeats_keys() && !self.capabilities.idempotency_keys {
+            self.close().await?;
+            let program = program.name.clone();
+            return Err(EnvironmentError::NoKeys { program });
+        }
+        if self.warm_up(program).await? {
+            return Ok(self);
+        }
+        self.close().await?;
+        Place::open(setup).await
     }
 
     /// What the target can do.

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
+use crate::bounded;
 use crate::shop::{FinalRows, Item, Purchase, Shop};
+use crate::world::EnvironmentError;
 
 /// The harness's way to the rows of one worker's database.
 #[derive(Debug)]
@@ -18,28 +20,29 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) async fn open(options: PgConnectOptions) -> Result<Rows, sqlx::Error> {
-        let options = options
-            .application_name("rowlock")
-            .disable_statement_logging();
+        let options = bounded::options(options).disable_statement_logging();
         let connection = options.connect().await?;
         Ok(Rows { connection })
     }
 
     /// Makes the shop's rows those of `shop`, without any purchase.
-    pub(super) async fn reset(&mut self, shop: &Shop) -> Result<(), sqlx::Error> {
+    pub(super) async fn reset(&mut self, shop: &Shop) -> Result<(), EnvironmentError> {
         self.execute(reset_sql(shop)).await
     }
 
     /// Clears away what resetting many times leaves behind.
-    pub(super) async fn vacuum(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn vacuum(&mut self) -> Result<(), EnvironmentError> {
         self.execute("vacuum item, wallet, purchase".to_owned())
             .await
     }
 
     /// The shop's rows; the purchases only where `with_purchases`.
-    pub(super) async fn read(&mut self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
+    pub(super) async fn read(
+        &mut self,
+        with_purchases: bool,
+    ) -> Result<FinalRows, EnvironmentError> {
         type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
-        let rows: Vec<Row> = sqlx::query_as(
+        let rows: Result<Vec<Row>, _> = sqlx::query_as(
             "select 0::int2, id, price, stock, null::int8, null::text from item
              union all
              select 1::int2, user_id, balance, null, null, null from wallet
@@ -48,7 +51,8 @@ impl Rows {
              order by 1, 2",
         )
         .fetch_all(&mut self.connection)
-        .await?;
+        .await;
+        let rows = self.explained(rows).await?;
         Ok(final_rows(rows, with_purchases))
     }
 
@@ -57,11 +61,20 @@ impl Rows {
         let _ = self.connection.close().await;
     }
 
-    async fn execute(&mut self, sql: String) -> Result<(), sqlx::Error> {
-        self.connection
+    async fn execute(&mut self, sql: String) -> Result<(), EnvironmentError> {
+        let done = self
+            .connection
             .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
-            .await
-            .map(drop)
+            .await;
+        self.explained(done).await.map(drop)
+    }
+
+    /// What was `done`, or why not, with whoever was in the way.
+    async fn explained<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, EnvironmentError> {
+        match done {
+            Ok(value) => Ok(value),
+            Err(error) => Err(bounded::explain(&mut self.connection, error).await),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! The one idea: whoever asks for a run gets it on warm connections and under control from its
 //! start; where the run before left something under way, that means another place.
 
-use super::outcome::{Control, Outcome};
+use super::outcome::Outcome;
 use super::place::Place;
 use super::program::Program;
 use super::runner::Runner;
@@ -42,23 +42,13 @@ impl Solo {
     }
 
     async fn open(&mut self, program: &Program) -> Result<Place, EnvironmentError> {
-        let mut place = match self.place.take() {
+        let place = match self.place.take() {
+            Some(place) if self.warm.as_ref() == Some(program) => return Ok(place),
             Some(place) => place,
-            None => {
-                self.warm = None;
-                let Setup {
-                    server,
-                    target,
-                    bounds,
-                    ..
-                } = &self.setup;
-                Place::open(server.clone(), target, *bounds).await?
-            }
+            None => Place::open(&self.setup).await?,
         };
-        if self.warm.as_ref() != Some(program) {
-            place.warm_up(program).await?;
-            self.warm = Some(program.clone());
-        }
+        let place = place.ready_for(program, &self.setup).await?;
+        self.warm = Some(program.clone());
         Ok(place)
     }
 }
@@ -71,17 +61,13 @@ impl Runner for Solo {
     ) -> Result<Outcome, EnvironmentError> {
         let mut place = self.open(program).await?;
         let outcome = place.run(program, chooser).await?;
-        match is_at_rest(&outcome) {
+        match outcome.is_at_rest() {
             true => self.place = Some(place),
-            false => place.close().await?,
+            false => {
+                self.warm = None;
+                place.close().await?;
+            }
         }
         Ok(outcome)
     }
-}
-
-/// Whether nothing is under way any more, and no transaction open, that the next run would meet.
-fn is_at_rest(outcome: &Outcome) -> bool {
-    let mut violated = outcome.violated();
-    let is_open = violated.any(|finding| finding.name == "no-open-transaction");
-    outcome.control == Control::Kept && !is_open
 }

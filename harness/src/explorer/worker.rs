@@ -89,44 +89,51 @@ async fn work(
     mut queue: UnboundedReceiver<Job>,
     reports: &UnboundedSender<Report>,
 ) -> Result<Spendings, EnvironmentError> {
-    let mut place = open(setup).await?;
+    let mut place = Some(open(setup).await?);
     let _ = reports.send(Report::Ready { worker });
     while let Some((job, mut chooser)) = queue.recv().await {
         let mut repeated = Vec::new();
-        let outcome = loop {
-            let outcome = place.run(&setup.program, chooser.as_mut()).await?;
-            let Control::Lost(why) = &outcome.control else {
-                break outcome;
+        let (outcome, used) = loop {
+            let mut used = match place.take() {
+                Some(place) => place,
+                None => open(setup).await?,
             };
-            // Whatever took control away may still be under way: the next run starts afresh.
-            place.close().await?;
-            place = open(setup).await?;
-            if repeated.len() + 1 == ATTEMPTS || outcome.verdict() == Verdict::Violation {
-                break outcome;
+            let outcome = used.run(&setup.program, chooser.as_mut()).await?;
+            match &outcome.control {
+                Control::Lost(why)
+                    if repeated.len() + 1 < ATTEMPTS && outcome.verdict() != Verdict::Violation =>
+                {
+                    repeated.push(why.clone());
+                }
+                _ => break (outcome, used),
             }
-            repeated.push(why.clone());
+            used.close().await?;
         };
+        let is_at_rest = outcome.is_at_rest();
         let outcome = Box::new(outcome);
+        // Before anything else can fail.
         let _ = reports.send(Report::Ran {
             worker,
             job,
             outcome,
             repeated,
         });
+        // Whatever took control away may still be under way, and an open transaction would keep
+        // its rows locked: the next run starts afresh.
+        match is_at_rest {
+            true => place = Some(used),
+            false => used.close().await?,
+        }
     }
+    let Some(place) = place else {
+        return Ok(Spendings::default());
+    };
     let spent = place.spent();
     place.close().await?;
     Ok(spent)
 }
 
 async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
-    let server = setup.server.clone();
-    let mut place = Place::open(server, &setup.target, setup.bounds).await?;
-    if setup.program.repeats_keys() && !place.capabilities().idempotency_keys {
-        let program = setup.program.name.clone();
-        place.close().await?;
-        return Err(EnvironmentError::NoKeys { program });
-    }
-    place.warm_up(&setup.program).await?;
-    Ok(place)
+    let place = Place::open(setup).await?;
+    place.ready_for(&setup.program, setup).await
 }

@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use sqlx::AssertSqlSafe;
 use tokio::sync::watch;
 
 use super::Trials;
@@ -121,18 +120,12 @@ async fn create_fault(world: &World<'_>, trigger: &str) -> Result<(), Environmen
          begin raise exception 'a fault of the harness'; end $$;
          create {trigger} when (new.user_id = {VICTIM}) execute function rowlock_fault()"
     );
-    sqlx::raw_sql(AssertSqlSafe(statements))
-        .execute(world.inspector().pool())
-        .await?;
-    Ok(())
+    world.inspector().execute(statements).await
 }
 
 async fn drop_fault(world: &World<'_>, table: &str) -> Result<(), EnvironmentError> {
     let statement = format!("drop trigger rowlock_fault on {table}");
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(world.inspector().pool())
-        .await?;
-    Ok(())
+    world.inspector().execute(statement).await
 }
 
 /// What the load consists of: so many purchases, by so many clients, of a scarce item and of
