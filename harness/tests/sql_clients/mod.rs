@@ -8,10 +8,11 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rowlock::explorer::footprints::Footprints;
 use rowlock::explorer::monitor::Monitor;
+use rowlock::explorer::search::WINDOW;
 use rowlock::explorer::{
     Bounds, Chooser, Conductor, Control, Next, Outcome, RequestIndex, Signal, Strategy,
 };
@@ -21,6 +22,10 @@ use rowlock::shop::FinalRows;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
 use tokio::sync::mpsc::UnboundedSender;
+
+/// How often a run is made again that loses control, because PostgreSQL served a later waiter
+/// first: as in a search.
+const REPEATS: u32 = 20;
 
 /// What each client sends, statement by statement.
 pub(crate) type Scripts = Vec<Vec<String>>;
@@ -151,10 +156,25 @@ impl Clients {
     ) -> (BTreeMap<End, String>, u64) {
         let mut ends = BTreeMap::new();
         let mut runs = 0;
-        while runs < most
-            && let Next::Run(mut chooser) = strategy.next()
-        {
-            let finished = self.run(reset, scripts, rows, chooser.as_mut()).await;
+        // As many are under way at a time as in a search.
+        let mut under_way = VecDeque::new();
+        loop {
+            while runs + (under_way.len() as u64) < most
+                && under_way.len() < WINDOW
+                && let Next::Run(chooser) = strategy.next()
+            {
+                under_way.push_back(chooser);
+            }
+            let Some(mut chooser) = under_way.pop_front() else {
+                break;
+            };
+            let mut finished = self.run(reset, scripts, rows, chooser.as_mut()).await;
+            for _ in 0..REPEATS {
+                if finished.outcome.control == Control::Kept {
+                    break;
+                }
+                finished = self.run(reset, scripts, rows, chooser.as_mut()).await;
+            }
             let schedule = finished.outcome.schedule.to_string();
             assert_eq!(finished.outcome.control, Control::Kept, "{schedule}");
             strategy.observe(&finished.outcome);

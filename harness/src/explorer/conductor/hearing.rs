@@ -189,6 +189,7 @@ impl<A: Send + 'static> Run<'_, A> {
                         );
                     }
                     self.vanishing.push(pid);
+                    self.release(owner);
                 }
             }
             SessionEvent::Closed { session, abandoned } => {

@@ -31,6 +31,8 @@ pub(super) struct Run<'c, A> {
     pub(super) queue: Vec<RequestIndex>,
     /// What the answered steps of each request's open transaction have touched.
     pub(super) touched: BTreeMap<RequestIndex, Footprint>,
+    /// What the transactions that ended or failed since the last choice gave back.
+    pub(super) released: Footprint,
     /// Requests that were woken since the last choice.
     pub(super) moved: Vec<RequestIndex>,
     /// Server processes whose clients have gone inside a transaction.
@@ -50,6 +52,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             waits: BTreeMap::new(),
             queue: Vec::new(),
             touched: BTreeMap::new(),
+            released: Footprint::NOTHING,
             moved: Vec::new(),
             vanishing: Vec::new(),
         }
@@ -121,7 +124,11 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             }
         }
         self.moved = choice.requests().collect();
+        self.released = Footprint::NOTHING;
         let first = self.moved.clone();
+        let behind = first.iter().fold(Footprint::NOTHING, |all, request| {
+            all.union(&self.behind(*request))
+        });
         let began = Instant::now();
         let delivered = match choice {
             Choice::Deliver(request) => {
@@ -136,6 +143,10 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         while !self.vanishing.is_empty() {
             self.wait_for_quiet().await?;
             self.hand_out(&[]).await?;
+        }
+        // A statement that fails ends its transaction there and then, which nobody foresees.
+        if self.released != Footprint::NOTHING {
+            touched = touched.union(&self.released).union(&behind);
         }
         let mut moved = std::mem::take(&mut self.moved);
         moved.sort_unstable();
@@ -178,20 +189,27 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         if !is_end && !is_whole {
             return own;
         }
-        let mut all = own.union(&own.released());
+        let mut all = own.union(&own.released()).union(&self.behind(request));
         if let Some(touched) = self.touched.get(&request) {
             all = all.union(&touched.released());
         }
+        all
+    }
+
+    /// What the end of the transaction of `request` lets run: the steps that wait behind it, with
+    /// their own transactions' ends where such a step is the whole of one.
+    fn behind(&mut self, request: RequestIndex) -> Footprint {
+        let mut all = Footprint::NOTHING;
         for waiting in self.freed_by(request) {
-            if let Some(Stage::Delivered(step)) = self
-                .conductor
-                .cast
-                .actors
-                .get(waiting.0)
-                .map(|actor| &actor.stage)
-            {
-                all = all.union(&self.conductor.footprints.of(step));
+            let actor = self.conductor.cast.actors.get(waiting.0);
+            let Some(Stage::Delivered(step)) = actor.map(|actor| &actor.stage) else {
+                continue;
+            };
+            let own = self.conductor.footprints.of(step);
+            if step.state_before == Some(proxy::TransactionState::Idle) {
+                all = all.union(&own.released());
             }
+            all = all.union(&own);
         }
         all
     }
@@ -212,6 +230,13 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         freed.split_off(1)
     }
 
+    /// Takes note that `request` gives back what its transaction has locked.
+    pub(super) fn release(&mut self, request: RequestIndex) {
+        if let Some(touched) = self.touched.get(&request) {
+            self.released = self.released.union(&touched.released());
+        }
+    }
+
     /// Hands out the replies that are there, those of `first` before the others.
     pub(super) async fn hand_out(&mut self, first: &[RequestIndex]) -> Result<(), Failure> {
         let mut order: Vec<_> = self.replies.keys().copied().collect();
@@ -228,11 +253,15 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             let stage = std::mem::replace(&mut self.cast().actor(request).stage, Stage::Running);
             if let Stage::Delivered(step) = stage {
                 self.cast().stand(step.id.session, reply.state());
-                if self.cast().is_in_transaction(request) {
-                    let touched = self.conductor.footprints.of(&step);
-                    let entry = self.touched.entry(request).or_insert(Footprint::NOTHING);
-                    *entry = entry.union(&touched);
-                } else {
+                let own = self.conductor.footprints.of(&step);
+                let entry = self.touched.entry(request).or_insert(Footprint::NOTHING);
+                *entry = entry.union(&own);
+                let is_over = !self.cast().is_in_transaction(request);
+                if is_over || reply.error.is_some() {
+                    self.release(request);
+                }
+                // After a failure a savepoint may bring back what was before it.
+                if is_over {
                     self.touched.remove(&request);
                 }
                 self.note(Event::Replied { request, reply });

@@ -9,10 +9,13 @@
 //! branches until something that depends on it happens (sleep sets).
 //!
 //! A delivery that then waits for a lock is a step like any other; the COMMIT that sets it free
-//! is a step of both requests, and touches what both touch.
+//! is a step of both requests, and touches what both touch. Whether a statement fails, and so
+//! gives its transaction's locks back, shows only when it runs: what a step was seen to touch
+//! counts, not only what it was expected to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::explorer::footprint::Footprint;
 use crate::explorer::outcome::{Control, Outcome, Transition};
 use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
@@ -33,6 +36,9 @@ pub struct Dfs {
     redundant: u64,
 }
 
+/// Whose next step need not be run, and what it was seen to touch when it was.
+type Sleep = BTreeMap<RequestIndex, Footprint>;
+
 /// A point that was reached.
 #[derive(Debug)]
 struct Node {
@@ -41,11 +47,13 @@ struct Node {
     /// What it offered, with what each step can touch.
     transition: Transition,
     /// What need not be run from here: it is equivalent to something that was.
-    sleep: BTreeSet<RequestIndex>,
+    sleep: Sleep,
     /// What is to be run from here.
     todo: BTreeSet<RequestIndex>,
     /// What was handed out from here.
     done: Vec<RequestIndex>,
+    /// What the steps that were run from here were seen to touch.
+    touched: BTreeMap<RequestIndex, Footprint>,
     children: BTreeMap<RequestIndex, usize>,
 }
 
@@ -124,7 +132,7 @@ impl Dfs {
         let Some((at, request)) = branch.node else {
             return DfsRun {
                 prefix: Vec::new(),
-                sleep: BTreeSet::new(),
+                sleep: Sleep::new(),
             };
         };
         let node = &self.nodes[at];
@@ -132,7 +140,7 @@ impl Dfs {
         prefix.push(Choice::Deliver(request));
         DfsRun {
             prefix,
-            sleep: node.sleep_before(request),
+            sleep: node.sleep_before(request, Some(Footprint::NOTHING)),
         }
     }
 
@@ -186,6 +194,7 @@ impl Dfs {
                 }
             };
             if let Some(known) = known {
+                self.nodes[known].see(request, &transition.touched);
                 path.push(known);
                 continue;
             }
@@ -193,12 +202,15 @@ impl Dfs {
                 (Some(parent), Some(before)) => {
                     let before = &outcome.transitions[before];
                     let by = before.choice.requests().next().unwrap_or_default();
-                    still_asleep(self.nodes[*parent].sleep_before(by), before)
+                    still_asleep(self.nodes[*parent].sleep_before(by, None), before)
                 }
-                _ => BTreeSet::new(),
+                _ => Sleep::new(),
             };
-            if sleep.contains(&request) {
-                self.redundant += 1;
+            let is_asleep = sleep.contains_key(&request);
+            let mut awake = transition.enabled.iter().map(|(request, _)| *request);
+            let awake = awake.find(|request| !sleep.contains_key(request));
+            self.redundant += u64::from(is_asleep);
+            if is_asleep && awake.is_none() {
                 break;
             }
             let id = self.nodes.len();
@@ -213,9 +225,17 @@ impl Dfs {
                 transition: transition.clone(),
                 sleep,
                 todo: BTreeSet::new(),
-                done: vec![request],
+                done: Vec::new(),
+                touched: Sleep::new(),
                 children: BTreeMap::new(),
             });
+            // Somebody was awake after all, now that it is known what the earlier steps did.
+            if is_asleep {
+                self.add(id, Vec::from_iter(awake));
+                break;
+            }
+            self.nodes[id].done.push(request);
+            self.nodes[id].see(request, &transition.touched);
             path.push(id);
         }
         path
@@ -241,7 +261,7 @@ impl Dfs {
             wanted.truncate(1);
         }
         for request in wanted {
-            if !node.done.contains(&request) && !node.sleep.contains(&request) {
+            if !node.done.contains(&request) && !node.sleep.contains_key(&request) {
                 node.todo.insert(request);
                 self.open.insert((node.path.len(), at));
             }
@@ -250,18 +270,34 @@ impl Dfs {
 }
 
 impl Node {
-    /// What sleeps in the branch of `request`, before its own step wakes some.
-    fn sleep_before(&self, request: RequestIndex) -> BTreeSet<RequestIndex> {
+    /// What sleeps in the branch of `request`, before its own step wakes some. Of a step that was
+    /// handed out and has not come back, `unseen` is taken for what it touches; without that it
+    /// does not sleep.
+    fn sleep_before(&self, request: RequestIndex, unseen: Option<Footprint>) -> Sleep {
         let earlier = self.done.iter().take_while(|other| **other != request);
-        self.sleep.iter().chain(earlier).copied().collect()
+        let earlier = earlier.filter_map(|other| {
+            let touched = self.touched.get(other).or(unseen.as_ref())?;
+            Some((*other, touched.clone()))
+        });
+        self.sleep.clone().into_iter().chain(earlier).collect()
+    }
+
+    /// Takes note of what the step of `request` was seen to touch.
+    fn see(&mut self, request: RequestIndex, touched: &Footprint) {
+        let seen = self.touched.entry(request).or_insert(Footprint::NOTHING);
+        if seen != touched {
+            *seen = seen.union(touched);
+        }
     }
 }
 
 /// What still sleeps after a step: what it did not touch.
-fn still_asleep(mut sleep: BTreeSet<RequestIndex>, made: &Transition) -> BTreeSet<RequestIndex> {
-    sleep.retain(|request| {
+fn still_asleep(mut sleep: Sleep, made: &Transition) -> Sleep {
+    sleep.retain(|request, seen| {
         let pending = made.enabled.iter().find(|(other, _)| other == request);
-        let is_untouched = pending.is_some_and(|(_, next)| !next.depends_on(&made.touched));
+        let is_untouched = pending.is_some_and(|(_, next)| {
+            !next.depends_on(&made.touched) && !seen.depends_on(&made.touched)
+        });
         is_untouched && !made.moved.contains(request)
     });
     sleep
@@ -312,11 +348,12 @@ fn reversals(transitions: &[Transition]) -> Vec<(usize, Vec<RequestIndex>)> {
 struct DfsRun {
     prefix: Vec<Choice>,
     /// What sleeps beside the last choice of the prefix.
-    sleep: BTreeSet<RequestIndex>,
+    sleep: Sleep,
 }
 
 impl Chooser for DfsRun {
-    /// Sleep is worked out from the prefix on each time, so that a run can be repeated.
+    /// Sleep is worked out from the prefix on each time, so that a run can be repeated. It may be
+    /// taken for deeper than it is, which costs at most a run: see [`Dfs::extend`].
     fn choose(&mut self, point: &Point<'_>) -> Choice {
         let place = point.before.len();
         if let Some(choice) = self.prefix.get(place) {
@@ -325,18 +362,14 @@ impl Chooser for DfsRun {
         let branch = self.prefix.len().saturating_sub(1);
         let sleep = point.transitions[branch.min(place)..]
             .iter()
-            .fold(self.sleep.clone(), still_asleep_after);
+            .fold(self.sleep.clone(), still_asleep);
         let calmest = point.calmest();
         let awake = point.enabled.iter().map(|(request, _)| *request);
-        let mut awake = awake.filter(|request| !sleep.contains(request));
-        let choice = match sleep.contains(&calmest) {
+        let mut awake = awake.filter(|request| !sleep.contains_key(request));
+        let choice = match sleep.contains_key(&calmest) {
             true => awake.next().unwrap_or(calmest),
             false => calmest,
         };
         Choice::Deliver(choice)
     }
-}
-
-fn still_asleep_after(sleep: BTreeSet<RequestIndex>, made: &Transition) -> BTreeSet<RequestIndex> {
-    still_asleep(sleep, made)
 }
