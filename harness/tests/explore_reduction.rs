@@ -178,6 +178,23 @@ async fn a_commit_that_sets_a_waiter_free_is_also_the_waiter_s_commit() {
     assert_eq!(missed(&mut clients, &scripts).await, [""; 0]);
 }
 
+#[tokio::test]
+async fn what_must_come_first_for_a_reversal_is_run_first() {
+    let mut clients = Clients::open(SCHEMA).await;
+    // The sum is to be read after the second client's COMMIT and before the third one's, whose
+    // update came before both.
+    let scripts = scripts(&[
+        &["begin", "select sum(v)::int8 from t", "commit"],
+        &["begin", "update t set v = v - 1 where id = 2", "commit"],
+        &[
+            "begin",
+            "update t set v = (select v from t where id = 2) where id = 1",
+            "commit",
+        ],
+    ]);
+    assert_eq!(missed(&mut clients, &scripts).await, [""; 0]);
+}
+
 const READ_1: &str = "select v from t where id = 1";
 const READ_2: &str = "select v from t where id = 2";
 

@@ -332,12 +332,19 @@ fn reversals(transitions: &[Transition]) -> Vec<(usize, Vec<RequestIndex>)> {
             before[later].insert(earlier);
         }
         for earlier in direct {
-            let mut wanted = vec![request];
             let between = earlier + 1..later;
             let needed = between.filter(|place| {
                 before[later].contains(place) && !before[*place].contains(&earlier)
             });
-            wanted.extend(needed.filter_map(|place| transitions[place].choice.requests().next()));
+            let needed: Vec<_> = needed.collect();
+            // Whoever must wait for another of them cannot begin.
+            let begins = |place: &usize| !needed.iter().any(|other| before[*place].contains(other));
+            let first = needed.iter().copied().filter(begins);
+            let first = first.filter_map(|place| transitions[place].choice.requests().next());
+            let mut wanted: Vec<_> = first.collect();
+            if needed.is_empty() {
+                wanted.push(request);
+            }
             found.push((earlier, wanted));
         }
     }
