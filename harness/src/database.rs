@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use purchase_service::order::{ItemId, Money, UserId};
-use sqlx::{AssertSqlSafe, PgExecutor};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgExecutor};
 
 use crate::bounded;
 use crate::invariant::Aftermath;
