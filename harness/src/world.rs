@@ -225,6 +225,18 @@ impl<'a> World<'a> {
         self.target.address(index)
     }
 
+    /// Tells, at any time, whether the target has something to do, or opens a connection to the
+    /// database; of a target in this process that is not known.
+    pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let is_busy = self.target.activity();
+        let proxy = self.proxy().cloned();
+        let is_opening = move || {
+            let sessions = proxy.as_ref().map(Control::sessions).unwrap_or_default();
+            sessions.iter().any(|session| session.pid.is_none())
+        };
+        move || is_opening() || is_busy()
+    }
+
     /// The trial's clock.
     pub fn clock(&self) -> Clock {
         self.clock

@@ -17,7 +17,7 @@ use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::{Finding, Outcome};
 use crate::judgement::judge;
 use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, Record, Recording, SessionId, SessionInfo};
+use crate::proxy::{Control, Recording, SessionId, SessionInfo};
 use crate::recovery::{deadline, sell_again, until};
 use crate::shop::Shop;
 use crate::verdict::Verdict;
@@ -43,6 +43,9 @@ const ANSWER_BOUND: Duration = Duration::from_millis(2_500);
 
 /// How long one look waits for the next connection to show.
 const POOL_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long it is waited for the connections of a target that is never idle.
+const HELD_BOUND: Duration = Duration::from_secs(5);
 
 /// How often a condition is asked for while it is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -158,8 +161,9 @@ pub(super) async fn measure_pool(
 }
 
 /// Lets more requests come at once than a pool has connections, and holds the first step of each:
-/// the connections that hold a step, once they are `enough` or none has come for `patience`.
-/// Many requests, since replicas and workers do not share them evenly.
+/// the connections that hold a step, once they are `enough`, or none has come for `patience` from
+/// a target that has nothing to do. Many requests, since replicas and workers do not share them
+/// evenly.
 async fn held_connections(
     world: &World<'_>,
     control: &Control,
@@ -171,11 +175,14 @@ async fn held_connections(
     control.set_gate(Some(Arc::new(gate)));
     let refused = vec![Request::new(LATECOMER, NO_ITEM); LARGEST_POOL];
     let answers = tokio::spawn(crowd::release(clients, refused, world.clock()));
+    let is_busy = world.activity();
+    let deadline = Instant::now() + HELD_BOUND;
     let mut sessions = BTreeSet::new();
     while sessions.len() < enough {
         match timeout(patience, events.recv()).await {
             Ok(Some(Event::Request(step))) => drop(sessions.insert(step.id.session)),
             Ok(Some(_)) => {}
+            Err(_) if is_busy() && Instant::now() < deadline => {}
             Ok(None) | Err(_) => break,
         }
     }
@@ -217,6 +224,7 @@ pub(super) async fn play(
         requests,
         step,
         missed,
+        gave_up,
         over,
     } = strike.run().await?;
     let answers = join_all(requests).shared();
@@ -250,7 +258,9 @@ pub(super) async fn play(
     let untraced = record.map_or_else(unseen, |record| evidence::missed(case.fault, record));
     findings.push(judge_fault(missed.or(untraced)));
     if case.fault == Fault::Stall {
-        findings.push(judge_stall(record));
+        findings.push(judge_stall(
+            gave_up || !record.is_some_and(evidence::went_through),
+        ));
     }
 
     let verdict = Verdict::compose(findings.iter().filter_map(Finding::verdict));
@@ -361,10 +371,10 @@ fn judge_fault(missed: Option<String>) -> Finding {
     finding
 }
 
-fn judge_stall(record: Option<&Record>) -> Finding {
+fn judge_stall(was_given_up: bool) -> Finding {
     let statement = "the stalled step was given up before it was let go";
     let mut finding = Finding::new("stall-outlasts-timeouts", statement, Vec::new());
-    if record.is_some_and(evidence::went_through) {
+    if !was_given_up {
         let why = format!("nothing times out within {STALL_BOUND:?}");
         finding.outcome = Outcome::NotApplicable(why);
     }

@@ -23,7 +23,7 @@ const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a step is stalled at the most: longer than the timeouts that
 /// a target is given for it.
-pub(super) const STALL_BOUND: Duration = Duration::from_millis(1_500);
+pub(super) const STALL_BOUND: Duration = Duration::from_secs(2);
 
 /// Why a fault that breaks a step's reply did not take place.
 const NO_REPLY: &str = "the step got no reply";
@@ -43,6 +43,8 @@ pub(super) struct Struck {
     pub(super) step: Option<StepId>,
     /// Why the fault did not take place as it was meant to, as far as is known by now.
     pub(super) missed: Option<String>,
+    /// Whether the victim was answered while its step was still held.
+    pub(super) gave_up: bool,
     /// When the fault was over: from here on nothing is in the target's way.
     pub(super) over: Instant,
 }
@@ -57,6 +59,7 @@ impl Struck {
             requests: requests.into_iter().collect(),
             step: Some(step.id),
             missed,
+            gave_up: false,
             over: Instant::now(),
         }
     }
@@ -66,6 +69,7 @@ impl Struck {
             requests: vec![request],
             step: None,
             missed: Some("the step was not reached".into()),
+            gave_up: false,
             over: Instant::now(),
         }
     }
@@ -144,13 +148,18 @@ impl Strike<'_, '_> {
             }
         }
         let rival = self.start_rival().await?;
-        self.strike(&step, &victim).await?;
+        let gave_up = match self.case.fault {
+            Fault::Stall => timeout(STALL_BOUND, victim.clone()).await.is_ok(),
+            _ => false,
+        };
+        self.strike(&step).await?;
         let missed = self.differs(&step);
-        Ok(Struck::at(&step, missed, [victim].into_iter().chain(rival)))
+        let struck = Struck::at(&step, missed, [victim].into_iter().chain(rival));
+        Ok(Struck { gave_up, ..struck })
     }
 
-    /// Does the fault to `step`, whose request or reply is held.
-    async fn strike(&self, step: &Step, victim: &Pending) -> Result<(), EnvironmentError> {
+    /// Does the fault to `step`, whose request or reply is held; a stall ends with it.
+    async fn strike(&self, step: &Step) -> Result<(), EnvironmentError> {
         let server = self.world.server();
         // The step's session may end before; what really became of the step is in the trace.
         let request = |action| {
@@ -176,10 +185,7 @@ impl Strike<'_, '_> {
                     .await?;
                 request(RequestAction::Deliver);
             }
-            Fault::Stall => {
-                let _ = timeout(STALL_BOUND, victim.clone()).await;
-                request(RequestAction::Deliver);
-            }
+            Fault::Stall => request(RequestAction::Deliver),
             Fault::CrashBefore(crash) => {
                 server.stop_with(crash.stop_mode()).await?;
                 request(RequestAction::Deliver);
