@@ -165,12 +165,13 @@ impl<'a> World<'a> {
         database: Database,
         proxy: Option<Proxy>,
     ) -> Result<Self, EnvironmentError> {
-        let inspector = Inspector::open(database.options()).await?;
+        let mut inspector = Inspector::open(database.options()).await?;
         let url = match &proxy {
             None => database.url(),
             Some(proxy) => database.url_through(proxy.control().address()),
         };
         let target = Target::start(setting.target, &url, &setting.target_env).await?;
+        inspector.note_standing_locks().await?;
         let clock = Clock::start();
         let patience = setting.patience;
         let capabilities = probe(&inspector, &target, clock, patience).await?;

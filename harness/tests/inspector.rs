@@ -45,3 +45,27 @@ async fn the_shop_is_read_as_it_was_at_one_moment() {
     tokio::join!(buying, reading);
     inspector.close().await;
 }
+
+/// A target may elect its leader by an advisory lock, and keeps it for as long as it lives.
+#[tokio::test]
+async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
+    let database = fresh_database("standing").await;
+    let mut inspector = Inspector::open(database.options()).await.unwrap();
+    let connect = async || {
+        PgConnection::connect_with(&database.options())
+            .await
+            .unwrap()
+    };
+    let mut leader = connect().await;
+    leader.execute("select pg_advisory_lock(7)").await.unwrap();
+    inspector.note_standing_locks().await.unwrap();
+    assert_eq!(inspector.wait_for_rest().await.unwrap().locks, [""; 0]);
+    let mut other = connect().await;
+    other
+        .execute("select pg_advisory_lock(7, 7)")
+        .await
+        .unwrap();
+    let left = inspector.wait_for_rest().await.unwrap().locks;
+    assert_eq!(left.len(), 1, "{left:?}");
+    inspector.close().await;
+}
