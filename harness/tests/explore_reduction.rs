@@ -15,6 +15,7 @@ use proptest::test_runner::{Config, TestRunner};
 use rowlock::explorer::Strategy as _;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive};
 use sql_clients::{Clients, Scripts};
+use sqlx::postgres::PgConnectOptions;
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null check (v >= 0))";
 const RESET: &str = "delete from t; insert into t values (1, 10), (2, 20)";
@@ -192,6 +193,57 @@ async fn what_must_come_first_for_a_reversal_is_run_first() {
             "commit",
         ],
     ]);
+    assert_eq!(missed(&mut clients, &scripts).await, [""; 0]);
+}
+
+/// Two reads in one transaction, and a write that comes between them in no snapshot.
+fn two_reads_and_a_write(begin: &[&str]) -> Scripts {
+    let reader = [begin, &[READ_2, "commit"]].concat();
+    scripts(&[&reader, &["update t set v = v + 1 where id = 2"]])
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_session_was_set_to_before_the_explorer_came_is_known() {
+    let scripts = two_reads_and_a_write(&["begin", READ_1]);
+    let role = "create role buyer login;
+                alter role buyer set default_transaction_isolation = 'repeatable read'";
+    let schema = format!("{SCHEMA}; {role}; grant all on t to buyer");
+    let setting = "default_transaction_isolation";
+    for (early, user, options, session) in [
+        (
+            2,
+            None,
+            None,
+            "set session characteristics as transaction isolation level repeatable read",
+        ),
+        (
+            2,
+            None,
+            None,
+            "do $$ begin perform set_config('default_transaction_isolation', \
+             'repeatable read', false); end $$",
+        ),
+        (2, None, Some("repeatable read"), ""),
+        (0, Some("buyer"), None, ""),
+    ] {
+        let change = |mut through: PgConnectOptions| {
+            if let Some(user) = user {
+                through = through.username(user);
+            }
+            through.options(options.map(|level| (setting, level)))
+        };
+        let mut clients = Clients::open_early(&schema, early, change, session).await;
+        let missed = missed(&mut clients, &scripts).await;
+        assert_eq!(missed, [""; 0], "{user:?} {options:?} {session}");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_begins_in_one_step_with_its_first_statement_is_known() {
+    let mut clients = Clients::open(SCHEMA).await;
+    clients.is_raw = true;
+    let batch = format!("batch: begin isolation level repeatable read | {READ_1}");
+    let scripts = two_reads_and_a_write(&[&batch]);
     assert_eq!(missed(&mut clients, &scripts).await, [""; 0]);
 }
 

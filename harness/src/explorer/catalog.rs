@@ -68,12 +68,21 @@ impl Catalog {
     /// # Errors
     /// Whatever the database says.
     pub async fn read(connection: &mut PgConnection) -> Result<Catalog, sqlx::Error> {
-        let isolation: String = sqlx::query_scalar("show default_transaction_isolation")
-            .fetch_one(&mut *connection)
-            .await?;
+        // A target may come as somebody else.
+        let is_read_committed = sqlx::query_scalar(
+            "select current_setting('default_transaction_isolation') = 'read committed'
+                and not exists (
+                    select from pg_db_role_setting s, unnest(s.setconfig) setting
+                     where s.setdatabase in (0, (select oid from pg_database
+                                                  where datname = current_database()))
+                       and setting like 'default\\_transaction\\_isolation=%'
+                       and setting not like '%=read committed')",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
         let mut catalog = Catalog {
             tables: BTreeMap::new(),
-            is_read_committed: isolation == "read committed",
+            is_read_committed,
         };
         catalog.read_columns(connection).await?;
         catalog.read_unique(connection).await?;

@@ -43,8 +43,9 @@ impl Footprints {
     /// From now on everything touches everything: a session is not READ COMMITTED, and what it
     /// sees depends on when its transaction looked first.
     pub fn give_up(&mut self) {
-        self.catalog.is_read_committed = false;
-        self.known.clear();
+        if std::mem::take(&mut self.catalog.is_read_committed) {
+            self.known.clear();
+        }
     }
 
     /// What `step` can touch, apart from what its transaction touched before.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::conductor::{Conducted, Conductor, OVERTAKEN, Spent};
 use super::footprints::Footprints;
+use super::isolation::Isolation;
 use super::monitor::Monitor;
 use super::outcome::{Control, Outcome};
 use super::program::Program;
@@ -95,6 +96,7 @@ impl Place {
         let proxy = Proxy::start(Address::of(&database.options()))
             .await
             .map_err(EnvironmentError::Proxy)?;
+        let isolation = Isolation::watch(proxy.control());
         let url = database.url_through(proxy.control().address());
         let target = Target::start(&setup.target, &url, &[]).await?;
         let capabilities = probe(&inspector, &target, Clock::start(), PATIENCE).await?;
@@ -103,7 +105,8 @@ impl Place {
         let footprints = Footprints::new(monitor.catalog().await?);
         let control = proxy.control().clone();
         let is_busy = target.activity();
-        let mut conductor = Conductor::new(control, monitor, footprints, setup.bounds, is_busy);
+        let mut conductor =
+            Conductor::new(control, monitor, footprints, isolation, setup.bounds, is_busy);
         conductor.listen(LISTEN).await;
         Ok(Place {
             rows: Rows::open(database.options()).await?,

@@ -36,6 +36,7 @@ pub(crate) fn socket_address(url: &str) -> SocketAddr {
 pub(crate) type Message = (u8, Vec<u8>);
 
 /// A connection that shows what is on the wire.
+#[derive(Debug)]
 pub(crate) struct RawClient {
     pub(crate) stream: TcpStream,
     pub(crate) pid: i32,

@@ -8,9 +8,14 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
+#[path = "../proxy_support/mod.rs"]
+mod proxy_support;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use proxy_support::{RawClient, extended, flush, query, sqlstate, sync};
 use rowlock::explorer::footprints::Footprints;
+use rowlock::explorer::isolation::Isolation;
 use rowlock::explorer::monitor::Monitor;
 use rowlock::explorer::search::WINDOW;
 use rowlock::explorer::{
@@ -27,13 +32,21 @@ use tokio::sync::mpsc::UnboundedSender;
 /// first: as in a search.
 const REPEATS: u32 = 20;
 
-/// What each client sends, statement by statement.
+/// What each client sends, statement by statement. A raw client sends `flush: …` with a Flush
+/// behind it, `sync` as a Sync alone, and the statements of `batch: … | …` before one Sync.
 pub(crate) type Scripts = Vec<Vec<String>>;
 
 /// What a client saw: rows, row counts and SQLSTATEs.
 pub(crate) type Answer = Vec<String>;
 
-type Answered = (Answer, PgConnection);
+type Answered = (Answer, Connection);
+
+/// A client's own connection.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Sqlx(PgConnection),
+    Raw(RawClient),
+}
 
 /// What came of one run, as far as two equivalent interleavings must agree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +68,11 @@ pub(crate) struct Finished {
 pub(crate) struct Clients {
     pub(crate) conductor: Conductor<Answered>,
     direct: PgConnection,
+    url: String,
     through_proxy: PgConnectOptions,
-    connections: Vec<Option<PgConnection>>,
+    /// Whether clients speak the protocol byte by byte.
+    pub(crate) is_raw: bool,
+    connections: Vec<Option<Connection>>,
     _proxy: Proxy,
     _server: Server,
 }
@@ -74,6 +90,17 @@ pub(crate) async fn server() -> Server {
 
 impl Clients {
     pub(crate) async fn open(schema: &str) -> Clients {
+        Self::open_early(schema, 0, |options| options, "").await
+    }
+
+    /// The same, with `early` connections that are made before the explorer is there, as `change`
+    /// says, and begin with `session`; those that come later are like them.
+    pub(crate) async fn open_early(
+        schema: &str,
+        early: usize,
+        change: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
+        session: &str,
+    ) -> Clients {
         let server = server().await;
         let database = server.create_database("clients").await.unwrap();
         let mut direct = database.options().connect().await.unwrap();
@@ -82,15 +109,27 @@ impl Clients {
         let proxy = Proxy::start(Address::of(&database.options()))
             .await
             .unwrap();
+        let isolation = Isolation::watch(proxy.control());
         let url = database.url_through(proxy.control().address());
+        let through_proxy = change(url.parse().unwrap());
+        let mut connections = Vec::new();
+        for _ in 0..early {
+            let mut connection = through_proxy.connect().await.unwrap();
+            let session = sqlx::raw_sql(AssertSqlSafe(session.to_owned()));
+            connection.execute(session).await.unwrap();
+            connections.push(Some(Connection::Sqlx(connection)));
+        }
         let mut monitor = Monitor::open(database.options()).await.unwrap();
         let footprints = Footprints::new(monitor.catalog().await.unwrap());
         let control = proxy.control().clone();
+        let bounds = Bounds::default();
         Clients {
-            conductor: Conductor::new(control, monitor, footprints, Bounds::default(), || false),
+            conductor: Conductor::new(control, monitor, footprints, isolation, bounds, || false),
             direct,
-            through_proxy: url.parse().unwrap(),
-            connections: Vec::new(),
+            url,
+            through_proxy,
+            is_raw: false,
+            connections,
             _proxy: proxy,
             _server: server,
         }
@@ -189,13 +228,29 @@ impl Clients {
             .resize_with(self.connections.len().max(count), || None);
         for connection in &mut self.connections {
             if connection.is_none() {
-                *connection = Some(self.through_proxy.connect().await.unwrap());
+                *connection = Some(match self.is_raw {
+                    true => Connection::Raw(RawClient::connect(&self.url).await),
+                    false => Connection::Sqlx(self.through_proxy.connect().await.unwrap()),
+                });
             }
         }
     }
 }
 
-async fn play(mut connection: PgConnection, script: Vec<String>) -> Answered {
+async fn play(connection: Connection, script: Vec<String>) -> Answered {
+    match connection {
+        Connection::Sqlx(mut connection) => {
+            let answer = play_plain(&mut connection, script).await;
+            (answer, Connection::Sqlx(connection))
+        }
+        Connection::Raw(mut client) => {
+            let answer = play_raw(&mut client, script).await;
+            (answer, Connection::Raw(client))
+        }
+    }
+}
+
+async fn play_plain(connection: &mut PgConnection, script: Vec<String>) -> Answer {
     let mut answer = Vec::new();
     for sql in script {
         let rows = connection
@@ -211,7 +266,30 @@ async fn play(mut connection: PgConnection, script: Vec<String>) -> Answered {
             Err(error) => panic!("{error}"),
         }
     }
-    (answer, connection)
+    answer
+}
+
+async fn play_raw(client: &mut RawClient, script: Vec<String>) -> Answer {
+    let mut answer = Vec::new();
+    for sql in script {
+        let (bytes, last) = if let Some(sql) = sql.strip_prefix("flush: ") {
+            ([extended(sql, &[]), flush()].concat(), b'C')
+        } else if let Some(batch) = sql.strip_prefix("batch: ") {
+            let batch = batch.split(" | ").flat_map(|sql| extended(sql, &[]));
+            (batch.chain(sync()).collect(), b'Z')
+        } else if sql == "sync" {
+            (sync(), b'Z')
+        } else {
+            (query(&sql), b'Z')
+        };
+        client.send(&bytes).await;
+        let messages = client.until(last).await;
+        assert_eq!(sqlstate(&messages), None, "{sql}");
+        let rows = messages.iter().filter(|(tag, _)| *tag == b'D');
+        // Two bytes for the number of columns and four for the length of the one that there is.
+        answer.extend(rows.map(|(_, body)| String::from_utf8(body[6..].to_vec()).unwrap()));
+    }
+    answer
 }
 
 fn text(row: &PgRow) -> String {

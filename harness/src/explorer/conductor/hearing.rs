@@ -6,7 +6,7 @@ use crate::explorer::cast::{Claim, Stage};
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::signal::{Signal, Verb, kind_of};
 use crate::explorer::transcript::Event;
-use crate::proxy::{self, Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, Step};
+use crate::proxy::{Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, Step};
 
 impl<A: Send + 'static> Run<'_, A> {
     /// Takes note of what is there already; says if a reply was among it.
@@ -19,8 +19,9 @@ impl<A: Send + 'static> Run<'_, A> {
     }
 
     pub(super) fn take(&mut self, signal: Signal<A>) -> Result<(), Failure> {
-        if let Signal::Passed(step) = &signal {
-            self.watch_isolation(step);
+        if let Signal::Passed(step) | Signal::Held(step) = &signal {
+            self.conductor.isolation.heed(step);
+            self.conductor.heed_isolation();
         }
         match signal {
             Signal::Held(step) => match self.cast().claim(&step) {
@@ -50,26 +51,6 @@ impl<A: Send + 'static> Run<'_, A> {
             }
         }
         Ok(())
-    }
-
-    /// A stricter level sees what its transaction's first statement saw, which footprints do
-    /// not tell.
-    fn watch_isolation(&mut self, step: &Step) {
-        let is_strict = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            text.contains("serializable") || text.contains("repeatable")
-        };
-        let of_session = match step.kind {
-            // The start-up's options come with the list of sessions.
-            proxy::StepKind::Startup => self.conductor.proxy.sessions(),
-            _ => Vec::new(),
-        };
-        let mut options = of_session
-            .iter()
-            .flat_map(|session| session.parameters.values());
-        if step.statements.iter().any(|s| is_strict(&s.sql)) || options.any(|o| is_strict(o)) {
-            self.conductor.footprints.give_up();
-        }
     }
 
     fn answer(&mut self, request: RequestIndex, answer: A) -> Result<(), Failure> {

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use self::run::Run;
 use super::cast::Cast;
 use super::footprints::Footprints;
+use super::isolation::Isolation;
 use super::monitor::Monitor;
 use super::outcome::{Control, Transition};
 use super::schedule::{RequestIndex, Schedule};
@@ -126,6 +127,7 @@ pub struct Conductor<A> {
     sender: UnboundedSender<Signal<A>>,
     monitor: Monitor,
     footprints: Footprints,
+    isolation: Arc<Isolation>,
     bounds: Bounds,
     cast: Cast<A>,
     is_busy: Activity,
@@ -135,12 +137,13 @@ pub struct Conductor<A> {
 }
 
 impl<A: Send + 'static> Conductor<A> {
-    /// Takes hold of a proxy's gate. `is_busy` says whether the target has something to do, as
+    /// Takes hold of a proxy's gate, at which `isolation` has listened so far. `is_busy` says whether the target has something to do, as
     /// far as can be seen from outside.
     pub fn new(
         proxy: proxy::Control,
         monitor: Monitor,
         footprints: Footprints,
+        isolation: Arc<Isolation>,
         bounds: Bounds,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
@@ -152,6 +155,7 @@ impl<A: Send + 'static> Conductor<A> {
             sender,
             monitor,
             footprints,
+            isolation,
             bounds,
             cast: Cast::new(),
             is_busy: Activity(Box::new(is_busy)),
@@ -165,6 +169,14 @@ impl<A: Send + 'static> Conductor<A> {
         Spent {
             poll_count: self.monitor.polls,
             ..self.spent
+        }
+    }
+
+    /// A stricter level sees what its transaction's first statement saw, which footprints do not
+    /// tell.
+    fn heed_isolation(&mut self) {
+        if self.isolation.is_strict() {
+            self.footprints.give_up();
         }
     }
 
@@ -199,6 +211,7 @@ impl<A: Send + 'static> Conductor<A> {
         mut begin: impl FnMut(RequestIndex, UnboundedSender<Signal<A>>),
         chooser: &mut dyn Chooser,
     ) -> Result<Conducted<A>, sqlx::Error> {
+        self.heed_isolation();
         self.cast.clear();
         let mut run = Run::new(self);
         // What came since the last run is of no request.
