@@ -141,13 +141,22 @@ fn scripts(clients: &[&[&str]]) -> Scripts {
 
 /// Ends that brute force sees and reduction does not.
 async fn missed(clients: &mut Clients, scripts: &Scripts) -> Vec<String> {
+    missed_of(clients, RESET, scripts, ROWS).await
+}
+
+async fn missed_of(
+    clients: &mut Clients,
+    reset: &str,
+    scripts: &Scripts,
+    rows: &str,
+) -> Vec<String> {
     let mut brute = Exhaustive::default();
     let (all, _) = clients
-        .explore(RESET, scripts, ROWS, &mut brute, MANY)
+        .explore(reset, scripts, rows, &mut brute, MANY)
         .await;
     let mut reduced = Dfs::default();
     let (found, _) = clients
-        .explore(RESET, scripts, ROWS, &mut reduced, MANY)
+        .explore(reset, scripts, rows, &mut reduced, MANY)
         .await;
     let missed = all.iter().filter(|(end, _)| !found.contains_key(end));
     missed.map(|missed| format!("{missed:?}")).collect()
@@ -245,6 +254,32 @@ async fn a_snapshot_that_begins_in_one_step_with_its_first_statement_is_known() 
     let batch = format!("batch: begin isolation level repeatable read | {READ_1}");
     let scripts = two_reads_and_a_write(&[&batch]);
     assert_eq!(missed(&mut clients, &scripts).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_table_with_a_quoted_name_or_in_another_schema_keeps_its_foreign_keys() {
+    let tables = "create schema shop;
+        create table shop.item (id bigint primary key, v bigint not null);
+        create table \"order\" (id bigint generated always as identity primary key,
+                              item_id bigint not null references shop.item)";
+    let mut clients = Clients::open(tables).await;
+    let order = &clients.catalog.tables["order"];
+    let foreign = order.foreign.iter().map(|foreign| foreign.table.as_str());
+    assert_eq!(Vec::from_iter(foreign), ["item"]);
+    assert!(clients.catalog.tables["item"].referenced.contains("id"));
+
+    let lock = "select v from shop.item where id = 1 for update";
+    let insert = "insert into \"order\" (item_id) values (1)";
+    let reset = "delete from \"order\"; delete from shop.item; insert into shop.item values (1, 7)";
+    let rows = "select v from shop.item";
+    for one in [
+        vec!["begin", insert, lock, "commit"],
+        vec!["begin", lock, "commit"],
+    ] {
+        let scripts = scripts(&[&["begin", insert, lock, "commit"], &one]);
+        let missed = missed_of(&mut clients, reset, &scripts, rows).await;
+        assert_eq!(missed, [""; 0], "{one:?}");
+    }
 }
 
 const READ_1: &str = "select v from t where id = 1";

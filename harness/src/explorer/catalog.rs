@@ -158,7 +158,7 @@ impl Catalog {
 
     async fn read_foreign(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let rows: Vec<(String, String, Vec<String>, Vec<String>)> = sqlx::query_as(
-            "select c.conrelid::regclass::text, c.confrelid::regclass::text,
+            "select own.relname::text, other.relname::text,
                     array(select a.attname::text
                             from unnest(c.conkey) with ordinality as k (attnum, place)
                             join pg_attribute a
@@ -170,6 +170,8 @@ impl Catalog {
                               on a.attrelid = c.confrelid and a.attnum = k.attnum
                            order by k.place)
                from pg_constraint c
+               join pg_class own on own.oid = c.conrelid
+               join pg_class other on other.oid = c.confrelid
               where c.contype = 'f'",
         )
         .fetch_all(connection)

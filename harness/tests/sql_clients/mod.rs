@@ -3,6 +3,7 @@
 //! Each client is a connection of its own and runs a list of statements; its answer is what they
 //! brought. The same conductor and strategies as for services, without HTTP and without a shop.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(
     clippy::unwrap_used,
     reason = "a helper of tests fails by a panic, as a test does"
@@ -14,6 +15,7 @@ mod proxy_support;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proxy_support::{RawClient, extended, flush, query, sqlstate, sync};
+use rowlock::explorer::catalog::Catalog;
 use rowlock::explorer::footprints::Footprints;
 use rowlock::explorer::isolation::Isolation;
 use rowlock::explorer::monitor::Monitor;
@@ -67,6 +69,8 @@ pub(crate) struct Finished {
 /// A database with a table of two rows, and connections to it through a proxy.
 pub(crate) struct Clients {
     pub(crate) conductor: Conductor<Answered>,
+    /// What footprints are read with.
+    pub(crate) catalog: Catalog,
     direct: PgConnection,
     url: String,
     through_proxy: PgConnectOptions,
@@ -120,11 +124,13 @@ impl Clients {
             connections.push(Some(Connection::Sqlx(connection)));
         }
         let mut monitor = Monitor::open(database.options()).await.unwrap();
-        let footprints = Footprints::new(monitor.catalog().await.unwrap());
+        let catalog = monitor.catalog().await.unwrap();
+        let footprints = Footprints::new(catalog.clone());
         let control = proxy.control().clone();
         let bounds = Bounds::default();
         Clients {
             conductor: Conductor::new(control, monitor, footprints, isolation, bounds, || false),
+            catalog,
             direct,
             url,
             through_proxy,
