@@ -47,6 +47,12 @@ fn write(text: &mut String, explored: &Exploration) -> std::fmt::Result {
     for why in &explored.incomplete {
         writeln!(text, "  not covered: {why}")?;
     }
+    for (why, count) in &explored.unchecked {
+        writeln!(text, "  not checked, {count} times: {why}")?;
+    }
+    for (name, why) in &explored.not_applicable {
+        writeln!(text, "  not applicable: {name} ({why})")?;
+    }
     for (why, count) in &explored.lost {
         writeln!(text, "  control lost {count} times: {why}")?;
     }

@@ -19,6 +19,7 @@ use super::program::Program;
 use super::strategy::{Next, Strategy};
 use super::transcript::Event;
 use super::worker::{Job, Report, Worker};
+use crate::invariant::Outcome as Checked;
 use crate::postgres::Server;
 use crate::target::TargetSpec;
 use crate::verdict::Verdict;
@@ -83,6 +84,10 @@ pub struct Exploration {
     pub repeated: BTreeMap<String, u64>,
     /// Steps that belonged to no request, by their SQL.
     pub uncontrolled: BTreeMap<String, u64>,
+    /// Checks that could not be made, with the reason, and how often.
+    pub unchecked: BTreeMap<String, u64>,
+    /// Checks that applied in no run, by name, and why.
+    pub not_applicable: BTreeMap<String, String>,
     /// Runs in which a request waited inside the application.
     pub stalled: u64,
     /// Runs with a violation.
@@ -98,10 +103,11 @@ pub struct Exploration {
 }
 
 impl Exploration {
-    /// A violation if there is one; valid only if everything was run, under control.
+    /// A violation if there is one; valid only if everything was run, under control, and checked.
     pub fn verdict(&self) -> Verdict {
         let is_covered = self.exhausted && self.lost.is_empty() && self.incomplete.is_empty();
-        match (&self.violation, is_covered && self.schedules > 0) {
+        let is_checked = self.unchecked.is_empty() && self.schedules > 0;
+        match (&self.violation, is_covered && is_checked) {
             (Some(_), _) => Verdict::Violation,
             (None, true) => Verdict::Valid,
             (None, false) => Verdict::Inconclusive,
@@ -230,6 +236,8 @@ impl Progress {
                 lost: BTreeMap::new(),
                 repeated: BTreeMap::new(),
                 uncontrolled: BTreeMap::new(),
+                unchecked: BTreeMap::new(),
+                not_applicable: BTreeMap::new(),
                 stalled: 0,
                 violations: 0,
                 violation: None,
@@ -304,6 +312,23 @@ impl Progress {
         }
         let is_stall = |event: &Event| matches!(event, Event::Stalled { .. });
         found.stalled += u64::from(outcome.transcript.events.iter().any(is_stall));
+        let mut not_applicable = BTreeMap::new();
+        for finding in &outcome.findings {
+            match &finding.outcome {
+                Checked::Unchecked(why) => {
+                    let what = format!("{}: {why}", finding.name);
+                    *found.unchecked.entry(what).or_default() += 1;
+                }
+                Checked::NotApplicable(why) => {
+                    not_applicable.insert(finding.name.clone(), why.clone());
+                }
+                Checked::Holds | Checked::Violated(_) => {}
+            }
+        }
+        match found.schedules {
+            1 => found.not_applicable = not_applicable,
+            _ => (found.not_applicable).retain(|name, _| not_applicable.contains_key(name)),
+        }
         let is_violation = outcome.verdict() == Verdict::Violation;
         if is_violation {
             found.violations += 1;
@@ -320,3 +345,6 @@ impl Progress {
         self.found
     }
 }
+
+#[cfg(test)]
+mod tests;
