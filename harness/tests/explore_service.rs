@@ -267,6 +267,54 @@ async fn a_job_of_no_request_passes_and_is_named() {
     assert_eq!(named, ["select count(*) from item"]);
 }
 
+/// A service each of whose requests locks what nobody else wants, for as long as the session lasts.
+mod lock_for_good {
+    use futures::future::{BoxFuture, FutureExt};
+    use purchase_service::order::{IdempotencyKey, Order};
+    use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
+    use rowlock::target::{BuildPurchaser, OURS};
+    use sqlx::PgPool;
+    use std::sync::Arc;
+
+    pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
+        name: "lock-for-good",
+        build: |pool| {
+            let ours = (OURS.build)(pool.clone());
+            Arc::new(LockForGood { ours, pool })
+        },
+    };
+
+    struct LockForGood {
+        ours: Arc<dyn Purchaser>,
+        pool: PgPool,
+    }
+
+    impl Purchaser for LockForGood {
+        fn purchase(
+            self: Arc<Self>,
+            order: Order,
+            key: Option<IdempotencyKey>,
+        ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
+            async move {
+                let lock = sqlx::query("select pg_advisory_lock_shared(1)");
+                lock.execute(&self.pool).await.unwrap();
+                self.ours.clone().purchase(order, key).await
+            }
+            .boxed()
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_a_session_that_is_left_is_found() {
+    let server = server().await;
+    let target = TargetSpec::InProcess(lock_for_good::TARGET);
+    let found = run(&search(&server, target, "one-item", 2), &mut Dfs::default()).await;
+    let violation = found.violation.expect("a lock that is left");
+    let names: Vec<_> = violation.violated().map(|finding| &*finding.name).collect();
+    assert_eq!(names, ["no-lock-left"]);
+}
+
 /// A service whose requests send two statements at once.
 mod two_at_once {
     use futures::future::{BoxFuture, FutureExt};

@@ -250,6 +250,17 @@ impl<A> Cast<A> {
         self.sessions.entry(id).or_default()
     }
 
+    /// The server processes of sessions that a request has used; only of those in a transaction
+    /// where `is_open`.
+    pub(super) fn pids(&self, is_open: bool) -> Vec<i32> {
+        let sessions = self.sessions.values();
+        let used = sessions.filter(|session| match is_open {
+            true => session.owner.is_some() && session.in_transaction,
+            false => session.was_owned,
+        });
+        used.filter_map(|session| session.pid).collect()
+    }
+
     /// The request that uses the server process `pid`.
     pub(super) fn owner_of(&self, pid: i32) -> Option<RequestIndex> {
         let mut sessions = self.sessions.values();

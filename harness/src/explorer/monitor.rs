@@ -96,6 +96,21 @@ impl Monitor {
             .map(drop)
     }
 
+    /// What these sessions hold and await, in words.
+    pub(super) async fn locks(&mut self, pids: &[i32]) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "select distinct format('a session %s %s on %s',
+                                    case when granted then 'holds' else 'awaits' end, mode,
+                                    coalesce(relation::regclass::text, locktype))
+               from pg_locks
+              where pid = any ($1) and locktype <> 'virtualxid'
+              order by 1",
+        )
+        .bind(pids)
+        .fetch_all(&mut self.connection)
+        .await
+    }
+
     /// Waits until a session whose client has gone is gone too, and its locks with it; says
     /// false if it is still there after [`END_BOUND`].
     pub(super) async fn wait_for_end(&mut self, pid: i32) -> Result<bool, sqlx::Error> {

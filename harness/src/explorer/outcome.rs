@@ -67,16 +67,17 @@ impl Outcome {
         Verdict::compose(findings).max(control)
     }
 
-    /// Whether nothing is under way any more, and no transaction open, that the next run on the
-    /// same place would meet.
+    /// Whether nothing is under way any more, no transaction open and no lock left, that the next
+    /// run on the same place would meet.
     pub fn is_at_rest(&self) -> bool {
-        self.control == Control::Kept && !self.leaves_transaction_open()
+        self.control == Control::Kept && !self.leaves_something()
     }
 
-    /// Whether a request was answered and left its transaction open.
-    pub fn leaves_transaction_open(&self) -> bool {
+    /// Whether a request was answered and left its transaction open, or a lock.
+    pub fn leaves_something(&self) -> bool {
+        let left = ["no-open-transaction", "no-lock-left"];
         let mut violated = self.violated();
-        violated.any(|finding| finding.name == "no-open-transaction")
+        violated.any(|finding| left.contains(&finding.name.as_str()))
     }
 
     /// The names of the violated checks, in the order of the report.

@@ -132,7 +132,7 @@ impl Place {
         const ROUNDS: usize = 2;
         for _ in 0..ROUNDS {
             let outcome = self.run(program, &mut Follow::default()).await?;
-            if outcome.leaves_transaction_open() {
+            if outcome.leaves_something() {
                 return Ok(false);
             }
         }
@@ -218,6 +218,7 @@ impl Place {
             uncontrolled,
             deadlock,
             left_open,
+            locks,
         } = conducted;
         let requests = program.requests.iter().enumerate();
         let history = requests.zip(answers).map(|((index, request), answer)| {
@@ -232,7 +233,7 @@ impl Place {
             rows,
             aftermath: Aftermath {
                 open_transactions: left_open.collect(),
-                locks: Vec::new(),
+                locks,
                 deadlocks: i64::from(deadlock.is_some()),
             },
             // A deadlock is broken by cancelling a statement, so errors are expected then.

@@ -49,7 +49,7 @@ impl<A: Send + 'static> Run<'_, A> {
     }
 
     /// Whether silence means nothing yet: the server is being asked, or the target computes.
-    fn is_under_way(&self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         let mut sessions = self.conductor.cast.sessions.values();
         sessions.any(|session| session.is_passing) || (self.conductor.is_busy.0)()
     }

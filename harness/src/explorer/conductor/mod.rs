@@ -15,6 +15,7 @@ mod application;
 mod hearing;
 mod impasse;
 mod quiet;
+mod rest;
 mod run;
 
 use std::collections::{BTreeMap, HashSet};
@@ -105,6 +106,8 @@ pub struct Conducted<A> {
     pub deadlock: Option<Vec<RequestIndex>>,
     /// Requests that were answered and left their transaction open.
     pub left_open: Vec<RequestIndex>,
+    /// Locks that the requests' sessions still held or awaited, in words.
+    pub locks: Vec<String>,
 }
 
 /// Why a run cannot go on under control.
@@ -137,8 +140,8 @@ pub struct Conductor<A> {
 }
 
 impl<A: Send + 'static> Conductor<A> {
-    /// Takes hold of a proxy's gate, at which `isolation` has listened so far. `is_busy` says whether the target has something to do, as
-    /// far as can be seen from outside.
+    /// Takes hold of a proxy's gate, at which `isolation` has listened so far. `is_busy` says
+    /// whether the target has something to do, as far as can be seen from outside.
     pub fn new(
         proxy: proxy::Control,
         monitor: Monitor,
@@ -219,8 +222,16 @@ impl<A: Send + 'static> Conductor<A> {
             Ok(_) => run.perform(count, &mut begin, chooser).await,
             Err(failure) => Err(failure),
         };
-        let control = match performed {
-            Ok(()) => Control::Kept,
+        let rested = match performed {
+            Ok(()) => run.locks_left().await,
+            Err(failure) => Err(failure),
+        };
+        let mut locks = Vec::new();
+        let control = match rested {
+            Ok(left) => {
+                locks = left;
+                Control::Kept
+            }
             Err(Failure::Sql(error)) => return Err(error),
             Err(Failure::Lost(why)) => {
                 run.let_go().await;
@@ -247,6 +258,7 @@ impl<A: Send + 'static> Conductor<A> {
             uncontrolled,
             deadlock,
             left_open,
+            locks,
         })
     }
 }

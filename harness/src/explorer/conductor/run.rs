@@ -33,6 +33,8 @@ pub(super) struct Run<'c, A> {
     pub(super) touched: BTreeMap<RequestIndex, Footprint>,
     /// What the transactions that ended or failed since the last choice gave back.
     pub(super) released: Footprint,
+    /// Whether a step ran of which nothing is known.
+    pub(super) is_opaque: bool,
     /// Requests that were woken since the last choice.
     pub(super) moved: Vec<RequestIndex>,
     /// Server processes whose clients have gone inside a transaction.
@@ -53,6 +55,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             queue: Vec::new(),
             touched: BTreeMap::new(),
             released: Footprint::NOTHING,
+            is_opaque: false,
             moved: Vec::new(),
             vanishing: Vec::new(),
         }
@@ -123,6 +126,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
                 touched = touched.union(footprint);
             }
         }
+        self.is_opaque |= touched == Footprint::Everything;
         self.moved = choice.requests().collect();
         self.released = Footprint::NOTHING;
         let first = self.moved.clone();
