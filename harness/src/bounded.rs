@@ -20,6 +20,9 @@ const STATEMENT_BOUND: Duration = Duration::from_secs(120);
 /// PostgreSQL's name for a lock that did not come in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// PostgreSQL's name for a row that others still refer to.
+const FOREIGN_KEY_VIOLATION: &str = "23503";
+
 /// The target's sessions that are inside a transaction, in words. An aborted transaction that was
 /// not ended has no `xact_start` any more, only its state.
 pub(crate) const OPEN_TRANSACTIONS: &str = "
@@ -52,8 +55,10 @@ pub(crate) async fn explain<'e>(
     error: sqlx::Error,
 ) -> EnvironmentError {
     let code = error.as_database_error().and_then(|error| error.code());
-    if code.as_deref() != Some(LOCK_NOT_AVAILABLE) {
-        return error.into();
+    match code.as_deref() {
+        Some(LOCK_NOT_AVAILABLE) => {}
+        Some(FOREIGN_KEY_VIOLATION) => return EnvironmentError::NotPutBack(error),
+        _ => return error.into(),
     }
     let open = sqlx::query_scalar(OPEN_TRANSACTIONS).fetch_all(executor);
     match open.await {

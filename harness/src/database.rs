@@ -11,6 +11,7 @@ use purchase_service::order::{ItemId, Money, UserId};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgExecutor};
 
+use crate::baseline::Baseline;
 use crate::bounded;
 use crate::invariant::Aftermath;
 use crate::shop::{FinalRows, Item, Purchase, Shop};
@@ -28,6 +29,7 @@ pub struct Inspector {
     pool: PgPool,
     /// The advisory locks that the target holds for as long as it lives.
     standing: Vec<AdvisoryLock>,
+    baseline: Baseline,
 }
 
 /// An advisory lock's `classid`, `objid` and `objsubid`, as `pg_locks` shows them.
@@ -47,7 +49,38 @@ impl Inspector {
         Ok(Inspector {
             pool,
             standing: Vec::new(),
+            baseline: Baseline::default(),
         })
+    }
+
+    /// Remembers the tables that are the target's own, so that [`Inspector::clear`] puts them
+    /// back.
+    ///
+    /// # Errors
+    /// As [`Inspector::execute`].
+    pub(crate) async fn remember(&mut self) -> Result<(), EnvironmentError> {
+        let mut connection = self.pool.acquire().await?;
+        let captured = Baseline::capture(&mut connection).await;
+        drop(connection);
+        self.baseline = self.explained(captured).await?;
+        Ok(())
+    }
+
+    /// As [`Inspector::clear`], and remembers anew if the target has made tables meanwhile.
+    ///
+    /// # Errors
+    /// As [`Inspector::execute`].
+    pub(crate) async fn clear_and_renew(&mut self) -> Result<(), EnvironmentError> {
+        let mut connection = self.pool.acquire().await?;
+        let renewed = self.baseline.renew(&mut connection).await;
+        drop(connection);
+        self.explained(renewed).await?;
+        self.clear().await
+    }
+
+    /// What is put back.
+    pub(crate) fn baseline(&self) -> &Baseline {
+        &self.baseline
     }
 
     /// The connections, for what a scenario does to the database itself.
@@ -107,13 +140,12 @@ impl Inspector {
         Ok(())
     }
 
-    /// Removes all rows of the shop.
+    /// Removes all rows of the shop, and puts the target's own tables back.
     ///
     /// # Errors
     /// As [`Inspector::execute`].
     pub async fn clear(&self) -> Result<(), EnvironmentError> {
-        let all = "delete from purchase; delete from item; delete from wallet";
-        self.execute(all.to_owned()).await
+        self.execute(self.baseline.clear_sql()).await
     }
 
     /// Reads the shop's rows as they are at one moment; the purchases only where `with_purchases`.

@@ -13,6 +13,7 @@ pub mod scenario;
 pub mod trial;
 pub mod world;
 
+mod baseline;
 mod bounded;
 pub mod database;
 pub mod janitor;

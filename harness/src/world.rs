@@ -61,6 +61,13 @@ pub enum EnvironmentError {
         /// The target's sessions that were inside a transaction, each with its last statement.
         holders: Vec<String>,
     },
+    /// The target's own tables refer to rows that must be put back.
+    #[error(
+        "the rows cannot be put back: tables of the target's own refer to them, and this role may \
+         not keep foreign keys and triggers out of the way; it must be a superuser or, since \
+         PostgreSQL 15, be granted SET on parameter session_replication_role"
+    )]
+    NotPutBack(#[source] sqlx::Error),
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -174,7 +181,7 @@ impl<'a> World<'a> {
         inspector.note_standing_locks().await?;
         let clock = Clock::start();
         let patience = setting.patience;
-        let capabilities = probe(&inspector, &target, clock, patience).await?;
+        let capabilities = probe(&mut inspector, &target, clock, patience).await?;
         inspector.seed(&initial).await?;
         let server = setting.server;
         Ok(World {
@@ -344,9 +351,10 @@ pub(crate) fn unique_name() -> String {
     format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Finds out by a few requests, one after another, what the target can do; leaves no row.
+/// Finds out by a few requests, one after another, what the target can do; leaves no row, and of
+/// the target's own tables what they held before the first purchase.
 pub(crate) async fn probe(
-    inspector: &Inspector,
+    inspector: &mut Inspector,
     target: &Target,
     clock: Clock,
     patience: Duration,
@@ -356,13 +364,22 @@ pub(crate) async fn probe(
     const PENNILESS: i64 = 2;
     let shop = Shop::default().item(ID, 1, 10).wallet(ID, 10);
     let shop = shop.item(SOLD_OUT, 1, 0).wallet(PENNILESS, 0);
+    let connect = async || {
+        let connected = Client::connect(target.address(0), clock, patience).await;
+        connected.map_err(|source| EnvironmentError::Connect {
+            index: 0,
+            count: 1,
+            source,
+        })
+    };
+    // Where nothing is for sale yet: what a target makes at its first request is there then.
+    let mut client = connect().await?;
+    client.purchase(Request::new(ID, ID)).await;
+    inspector.remember().await?;
     inspector.seed(&shop).await?;
-    let connected = Client::connect(target.address(0), clock, patience).await;
-    let mut client = connected.map_err(|source| EnvironmentError::Connect {
-        index: 0,
-        count: 1,
-        source,
-    })?;
+    if !client.is_open() {
+        client = connect().await?;
+    }
     let plain = client.purchase(Request::new(ID, ID)).await;
     if !plain.is_ok() {
         return Err(EnvironmentError::DoesNotSell {
@@ -386,7 +403,8 @@ pub(crate) async fn probe(
             .wallets
             .get(&UserId(ID))
             .is_some_and(|balance| balance.0 == 8);
-    inspector.clear().await?;
+    // A table that came with the first sale is remembered as that has left it.
+    inspector.clear_and_renew().await?;
     Ok(Capabilities {
         purchase_rows,
         idempotency_keys,

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{Sandbox, assert_exit, stderr, stdout};
+use rowlock::postgres::{Provider, Server, Settings};
+use sqlx::{ConnectOptions, Connection, Executor};
 
 /// The interpreter that has psycopg, or `None` with the reason on standard output.
 fn python() -> Option<String> {
@@ -104,6 +106,67 @@ fn a_read_without_a_lock_in_python_is_found() {
     if let Some(report) = explore("shop_unlocked.py", 2, TWO_PROCESSES, 1) {
         assert!(report.contains("stock-gone-is-purchases"), "{report}");
     }
+}
+
+#[test]
+fn tables_of_a_right_shops_own_are_put_back_between_runs() {
+    for (program, books) in [
+        ("one-item", "BOOKS=audit"),
+        ("one-item", "BOOKS=references"),
+        ("one-item", "BOOKS=late"),
+        ("repeated-key", "BOOKS=keys"),
+    ] {
+        let size = [books, "POOL_SIZE=4"];
+        if let Some(report) = explore_program(program, "shop_books.py", 2, size, 0) {
+            assert!(report.contains("\nvalid\n"), "{books}: {report}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_silence_foreign_keys_puts_back_what_it_can_and_says_what_not() {
+    let Some(python) = python() else { return };
+    let settings = Settings {
+        provider: Provider::Local,
+        ..Settings::default()
+    };
+    let server = Server::start(&settings).await.unwrap();
+    let database = server.create_database("lent").await.unwrap();
+    let mut connection = database.options().connect().await.unwrap();
+    let role = "create role plain login createdb password 'plain'";
+    connection.execute(role).await.unwrap();
+    let (_, address) = database
+        .url()
+        .split_once('@')
+        .map(|(user, address)| (user.to_owned(), address.to_owned()))
+        .unwrap();
+    let url = format!("postgres://plain:plain@{address}");
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/shop_books.py");
+    for (books, code, said) in [
+        ("BOOKS=audit", 0, ""),
+        ("BOOKS=references", 0, ""),
+        (
+            "BOOKS=late",
+            3,
+            "the rows cannot be put back: tables of the target's own refer to them",
+        ),
+    ] {
+        let service = shlex::try_join(["env", books, &python, shop.to_str().unwrap()]).unwrap();
+        let sandbox = Sandbox::new();
+        let mut rowlock = sandbox.rowlock("explore one-item --postgres url");
+        rowlock
+            .args(["--service-cmd", &service])
+            .env("DATABASE_URL", &url);
+        let output = rowlock.output().unwrap();
+        assert_exit(&output, code);
+        assert!(
+            stderr(&output).contains(said),
+            "{books}: {}",
+            stderr(&output)
+        );
+    }
+    connection.close().await.unwrap();
+    server.stop().await.unwrap();
 }
 
 #[test]

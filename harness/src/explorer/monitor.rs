@@ -63,7 +63,8 @@ impl Monitor {
                 for it in select oid from pg_class
                            where relkind = 'r' and relnamespace not in
                                  (select oid from pg_namespace
-                                   where nspname ~ '^pg_' or nspname = 'information_schema')
+                                   where nspname ~ '^pg_'
+                                      or nspname in ('information_schema', 'rowlock'))
                 loop
                     begin
                         execute format('select from %s for update skip locked', it);

@@ -92,14 +92,15 @@ impl Place {
     pub async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
         let server = Arc::clone(&setup.server);
         let database = server.create_database(&unique_name()).await?;
-        let inspector = Inspector::open(database.options()).await?;
+        let mut inspector = Inspector::open(database.options()).await?;
         let proxy = Proxy::start(Address::of(&database.options()))
             .await
             .map_err(EnvironmentError::Proxy)?;
         let isolation = Isolation::watch(proxy.control());
         let url = database.url_through(proxy.control().address());
         let target = Target::start(&setup.target, &url, &[]).await?;
-        let capabilities = probe(&inspector, &target, Clock::start(), PATIENCE).await?;
+        let capabilities = probe(&mut inspector, &target, Clock::start(), PATIENCE).await?;
+        let rows = Rows::open(database.options(), inspector.baseline().clone()).await?;
         inspector.close().await;
         let mut monitor = Monitor::open(database.options()).await?;
         let footprints = Footprints::new(monitor.catalog().await?);
@@ -109,7 +110,7 @@ impl Place {
             Conductor::new(control, monitor, footprints, isolation, setup.bounds, is_busy);
         conductor.listen(LISTEN).await;
         Ok(Place {
-            rows: Rows::open(database.options()).await?,
+            rows,
             server,
             database,
             proxy,
@@ -136,6 +137,7 @@ impl Place {
                 return Ok(false);
             }
         }
+        self.rows.renew().await?;
         self.spent = PlaceSpent::default();
         Ok(true)
     }

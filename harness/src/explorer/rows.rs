@@ -1,13 +1,16 @@
 //! Puts a program's rows back between runs, and reads what a run left, each in one round trip.
 //!
-//! Rows are put back by UPDATE and DELETE, sequences to their start, so that the same schedule
-//! makes the same ids.
+//! Rows are put back by UPDATE and DELETE, sequences to where they stood before the first
+//! purchase, so that the same schedule makes the same ids. Where the target has tables of its own,
+//! those are put back first, and the shop's rows are all made anew, as when the target saw them
+//! come for the first time.
 
 use std::fmt::Write;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
+use crate::baseline::Baseline;
 use crate::bounded;
 use crate::shop::{FinalRows, Item, Purchase, Shop};
 use crate::world::EnvironmentError;
@@ -16,24 +19,39 @@ use crate::world::EnvironmentError;
 #[derive(Debug)]
 pub(super) struct Rows {
     connection: PgConnection,
+    baseline: Baseline,
 }
 
 impl Rows {
-    pub(super) async fn open(options: PgConnectOptions) -> Result<Rows, sqlx::Error> {
+    pub(super) async fn open(
+        options: PgConnectOptions,
+        baseline: Baseline,
+    ) -> Result<Rows, sqlx::Error> {
         let options = bounded::options(options).disable_statement_logging();
         let connection = options.connect().await?;
-        Ok(Rows { connection })
+        Ok(Rows {
+            connection,
+            baseline,
+        })
     }
 
-    /// Makes the shop's rows those of `shop`, without any purchase.
+    /// Remembers anew what is to be put back, if the target has made tables meanwhile.
+    pub(super) async fn renew(&mut self) -> Result<(), EnvironmentError> {
+        let renewed = self.baseline.renew(&mut self.connection).await;
+        self.explained(renewed).await
+    }
+
+    /// Makes the shop's rows those of `shop`, without any purchase, and the target's own tables
+    /// what they were before any.
     pub(super) async fn reset(&mut self, shop: &Shop) -> Result<(), EnvironmentError> {
-        self.execute(reset_sql(shop)).await
+        self.execute(reset_sql(shop, &self.baseline)).await
     }
 
     /// Clears away what resetting many times leaves behind.
     pub(super) async fn vacuum(&mut self) -> Result<(), EnvironmentError> {
-        self.execute("vacuum item, wallet, purchase".to_owned())
-            .await
+        let mut tables = vec!["item", "wallet", "purchase"];
+        tables.extend(self.baseline.own_tables());
+        self.execute(format!("vacuum {}", tables.join(", "))).await
     }
 
     /// The shop's rows; the purchases only where `with_purchases`.
@@ -79,18 +97,12 @@ impl Rows {
 }
 
 /// Only numbers are put into the text.
-fn reset_sql(shop: &Shop) -> String {
-    let mut sql = String::from("delete from purchase;");
-    let ids: Vec<_> = shop.items.keys().map(|id| id.0).collect();
-    let user_ids: Vec<_> = shop.wallets.keys().map(|id| id.0).collect();
-    write!(
-        sql,
-        "delete from item where id <> all ('{{{}}}'::int8[]);
-         delete from wallet where user_id <> all ('{{{}}}'::int8[]);",
-        list(&ids),
-        list(&user_ids)
-    )
-    .expect("a string takes everything");
+fn reset_sql(shop: &Shop, baseline: &Baseline) -> String {
+    let mut sql = match baseline.has_own_tables() {
+        true => baseline.clear_sql(),
+        false => clear_all_but(shop),
+    };
+    sql += &baseline.sequences_sql();
     for (id, Item { price, stock }) in &shop.items {
         write!(
             sql,
@@ -107,8 +119,20 @@ fn reset_sql(shop: &Shop) -> String {
         )
         .expect("a string takes everything");
     }
-    sql.push_str("select setval(seqrelid::regclass, seqstart, false) from pg_sequence");
     sql
+}
+
+/// Takes away what is not of `shop`; its rows are there already, mostly.
+fn clear_all_but(shop: &Shop) -> String {
+    let ids: Vec<_> = shop.items.keys().map(|id| id.0).collect();
+    let user_ids: Vec<_> = shop.wallets.keys().map(|id| id.0).collect();
+    format!(
+        "delete from purchase;
+         delete from item where id <> all ('{{{}}}'::int8[]);
+         delete from wallet where user_id <> all ('{{{}}}'::int8[]);",
+        list(&ids),
+        list(&user_ids)
+    )
 }
 
 fn list(ids: &[i64]) -> String {
