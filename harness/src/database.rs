@@ -4,10 +4,9 @@
 //! It uses connections of its own, named `rowlock`, and judges only the others. None of its
 //! statements waits for ever.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use purchase_service::order::{ItemId, Money, UserId};
+use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgExecutor};
 
@@ -153,33 +152,8 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::execute`].
     pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, EnvironmentError> {
-        self.explained(self.select(with_purchases).await).await
-    }
-
-    async fn select(&self, with_purchases: bool) -> Result<FinalRows, sqlx::Error> {
-        // A target that looks at rest may be about to come back, and must not be read in two.
-        let snapshot = "begin isolation level repeatable read, read only";
-        let mut snapshot = self.pool.begin_with(snapshot).await?;
-        let items: Vec<(ItemId, Money, i64)> = sqlx::query_as("select id, price, stock from item")
-            .fetch_all(&mut *snapshot)
-            .await?;
-        let wallets: Vec<(UserId, Money)> = sqlx::query_as("select user_id, balance from wallet")
-            .fetch_all(&mut *snapshot)
-            .await?;
-        let purchases = match with_purchases {
-            true => Some(purchases(&mut *snapshot).await?),
-            false => None,
-        };
-        snapshot.commit().await?;
-        let items: BTreeMap<_, _> = items
-            .into_iter()
-            .map(|(id, price, stock)| (id, Item { price, stock }))
-            .collect();
-        let shop = Shop {
-            items,
-            wallets: wallets.into_iter().collect(),
-        };
-        Ok(FinalRows { shop, purchases })
+        self.explained(read_rows(&self.pool, with_purchases).await)
+            .await
     }
 
     /// All rows of `purchase`, in the order of their ids.
@@ -187,7 +161,8 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::execute`].
     pub async fn purchases(&self) -> Result<Vec<Purchase>, EnvironmentError> {
-        self.explained(purchases(&self.pool).await).await
+        let rows = self.read(true).await?;
+        Ok(rows.purchases.unwrap_or_default())
     }
 
     /// Waits until the target's sessions are out of their transactions and hold no lock, for
@@ -361,8 +336,51 @@ impl Inspector {
     }
 }
 
-async fn purchases(executor: impl PgExecutor<'_>) -> Result<Vec<Purchase>, sqlx::Error> {
-    sqlx::query_as("select id, user_id, item_id, price, idempotency_key from purchase order by id")
-        .fetch_all(executor)
-        .await
+/// The shop's rows, all as of one moment, since others may be writing; the purchases only where
+/// `with_purchases`.
+pub(crate) async fn read_rows<'e>(
+    executor: impl PgExecutor<'e>,
+    with_purchases: bool,
+) -> Result<FinalRows, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select 0::int2, id, price, stock, null::int8, null::text from item
+         union all
+         select 1::int2, user_id, balance, null, null, null from wallet
+         union all
+         select 2::int2, id, user_id, item_id, price, idempotency_key from purchase
+         order by 1, 2",
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(final_rows(rows, with_purchases))
+}
+
+type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
+
+fn final_rows(rows: Vec<Row>, with_purchases: bool) -> FinalRows {
+    let mut shop = Shop::default();
+    let mut purchases = Vec::new();
+    for (kind, id, first, second, third, key) in rows {
+        match kind {
+            0 => {
+                let item = Item {
+                    price: Money(first),
+                    stock: second.unwrap_or_default(),
+                };
+                shop.items.insert(ItemId(id), item);
+            }
+            1 => drop(shop.wallets.insert(UserId(id), Money(first))),
+            _ => purchases.push(Purchase {
+                purchase_id: PurchaseId(id),
+                user_id: UserId(first),
+                item_id: ItemId(second.unwrap_or_default()),
+                price: Money(third.unwrap_or_default()),
+                idempotency_key: key,
+            }),
+        }
+    }
+    FinalRows {
+        shop,
+        purchases: with_purchases.then_some(purchases),
+    }
 }

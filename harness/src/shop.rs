@@ -55,10 +55,9 @@ impl Shop {
 }
 
 /// One row of `purchase`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purchase {
     /// The row's key.
-    #[sqlx(rename = "id")]
     pub purchase_id: PurchaseId,
     /// Who paid.
     pub user_id: UserId,

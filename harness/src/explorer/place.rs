@@ -106,8 +106,14 @@ impl Place {
         let footprints = Footprints::new(monitor.catalog().await?);
         let control = proxy.control().clone();
         let is_busy = target.activity();
-        let mut conductor =
-            Conductor::new(control, monitor, footprints, isolation, setup.bounds, is_busy);
+        let mut conductor = Conductor::new(
+            control,
+            monitor,
+            footprints,
+            isolation,
+            setup.bounds,
+            is_busy,
+        );
         conductor.listen(LISTEN).await;
         Ok(Place {
             rows,

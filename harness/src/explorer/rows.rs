@@ -12,7 +12,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 use crate::baseline::Baseline;
 use crate::bounded;
-use crate::shop::{FinalRows, Item, Purchase, Shop};
+use crate::database::read_rows;
+use crate::shop::{FinalRows, Item, Shop};
 use crate::world::EnvironmentError;
 
 /// The harness's way to the rows of one worker's database.
@@ -59,19 +60,8 @@ impl Rows {
         &mut self,
         with_purchases: bool,
     ) -> Result<FinalRows, EnvironmentError> {
-        type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
-        let rows: Result<Vec<Row>, _> = sqlx::query_as(
-            "select 0::int2, id, price, stock, null::int8, null::text from item
-             union all
-             select 1::int2, user_id, balance, null, null, null from wallet
-             union all
-             select 2::int2, id, user_id, item_id, price, idempotency_key from purchase
-             order by 1, 2",
-        )
-        .fetch_all(&mut self.connection)
-        .await;
-        let rows = self.explained(rows).await?;
-        Ok(final_rows(rows, with_purchases))
+        let rows = read_rows(&mut self.connection, with_purchases).await;
+        self.explained(rows).await
     }
 
     pub(super) async fn close(self) {
@@ -138,35 +128,4 @@ fn clear_all_but(shop: &Shop) -> String {
 fn list(ids: &[i64]) -> String {
     let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
     ids.join(",")
-}
-
-type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
-
-fn final_rows(rows: Vec<Row>, with_purchases: bool) -> FinalRows {
-    use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
-    let mut shop = Shop::default();
-    let mut purchases = Vec::new();
-    for (kind, id, first, second, third, key) in rows {
-        match kind {
-            0 => {
-                let item = Item {
-                    price: Money(first),
-                    stock: second.unwrap_or_default(),
-                };
-                shop.items.insert(ItemId(id), item);
-            }
-            1 => drop(shop.wallets.insert(UserId(id), Money(first))),
-            _ => purchases.push(Purchase {
-                purchase_id: PurchaseId(id),
-                user_id: UserId(first),
-                item_id: ItemId(second.unwrap_or_default()),
-                price: Money(third.unwrap_or_default()),
-                idempotency_key: key,
-            }),
-        }
-    }
-    FinalRows {
-        shop,
-        purchases: with_purchases.then_some(purchases),
-    }
 }

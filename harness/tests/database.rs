@@ -1,0 +1,41 @@
+//! The harness's own view of a database that others write to meanwhile.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+use rowlock::database::Inspector;
+use rowlock::postgres;
+use rowlock::shop::Shop;
+use sqlx::ConnectOptions;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_read_as_of_one_moment() {
+    const STOCK: i64 = 1_000_000;
+    let server = postgres::shared_local().await;
+    let database = server.create_database("one_moment").await.unwrap();
+    let inspector = Inspector::open(database.options()).await.unwrap();
+    let shop = Shop::default().item(1, 1, STOCK).wallet(1, STOCK);
+    inspector.seed(&shop).await.unwrap();
+    let mut seller = database.options().connect().await.unwrap();
+    let selling = tokio::spawn(async move {
+        loop {
+            let sale = "update item set stock = stock - 1;
+                        update wallet set balance = balance - 1;
+                        insert into purchase (user_id, item_id, price) values (1, 1, 1)";
+            sqlx::raw_sql(sale).execute(&mut seller).await.unwrap();
+        }
+    });
+    for _ in 0..50 {
+        let rows = inspector.read(true).await.unwrap();
+        let sold = i64::try_from(rows.purchases.unwrap().len()).unwrap();
+        let (item, wallet) = (rows.shop.items.values(), rows.shop.wallets.values());
+        let left: Vec<_> = item
+            .map(|item| item.stock)
+            .chain(wallet.map(|money| money.0))
+            .collect();
+        assert_eq!(left, [STOCK - sold, STOCK - sold]);
+    }
+    selling.abort();
+}
