@@ -8,7 +8,7 @@
 use rowlock::database::Inspector;
 use rowlock::postgres;
 use rowlock::shop::Shop;
-use sqlx::ConnectOptions;
+use sqlx::{ConnectOptions, Executor};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_read_as_of_one_moment() {
@@ -38,4 +38,25 @@ async fn rows_are_read_as_of_one_moment() {
         assert_eq!(left, [STOCK - sold, STOCK - sold]);
     }
     selling.abort();
+}
+
+/// A target may elect its leader by an advisory lock, and keeps it for as long as it lives.
+#[tokio::test]
+async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
+    let server = postgres::shared_local().await;
+    let database = server.create_database("standing").await.unwrap();
+    let mut inspector = Inspector::open(database.options()).await.unwrap();
+    let connect = async || database.options().connect().await.unwrap();
+    let mut leader = connect().await;
+    leader.execute("select pg_advisory_lock(7)").await.unwrap();
+    inspector.note_standing_locks().await.unwrap();
+    assert_eq!(inspector.wait_for_rest().await.unwrap().locks, [""; 0]);
+    let mut other = connect().await;
+    other
+        .execute("select pg_advisory_lock(7, 7)")
+        .await
+        .unwrap();
+    let left = inspector.wait_for_rest().await.unwrap().locks;
+    assert_eq!(left.len(), 1, "{left:?}");
+    inspector.close().await;
 }

@@ -296,7 +296,7 @@ async fn a_commit_that_is_made_to_fail_ends_its_transaction() {
         .send(&[extended("commit", &[]), sync()].concat())
         .await;
     let step = gated.held().await;
-    gated.request(&step, RequestAction::fail_commit("40001"));
+    gated.request(&step, RequestAction::fail_end("40001"));
     let (_, reply) = gated.held_reply().await;
     assert_eq!(reply.error.unwrap().sqlstate, "40001");
     assert_eq!(reply.end, ReplyEnd::Ready(TransactionState::Idle));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Fault, SqlState};
-use crate::proxy::{Control, Record, Recording, ReplyEnd, StepId};
+use crate::proxy::{Control, Record, Recording, ReplyEnd, StepId, TransactionState};
 
 /// How long a broken step may take to end, once its request has been answered.
 const BOUND: Duration = Duration::from_secs(1);
@@ -85,7 +85,12 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
     let is_lost = matches!(end, ReplyEnd::Cut | ReplyEnd::NotSent);
     let is_ended_by = |state| sqlstate(record).is_some_and(|found| found.starts_with(state));
     let took_place = match fault {
-        Fault::Error(SqlState(state)) => record.replaced_by.is_some() && is_ended_by(state),
+        // In a transaction that has failed before, nothing else can be said (25P02).
+        Fault::Error(SqlState(state)) => {
+            let has_failed_before = record.step.state_before == Some(TransactionState::Failed);
+            let state = if has_failed_before { "" } else { state };
+            record.replaced_by.is_some() && is_ended_by(state)
+        }
         Fault::DropBefore => end == ReplyEnd::NotSent,
         Fault::DropAfter | Fault::CrashAfter(_) | Fault::ClientAbort => is_executed,
         Fault::TerminateRunning => is_ended_by("57P01"),
@@ -104,7 +109,7 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
 mod tests {
     use super::super::{Crash, SQL_STATES};
     use super::*;
-    use crate::proxy::{ErrorResponse, Reply, SessionId, Step, StepKind, TransactionState};
+    use crate::proxy::{ErrorResponse, Reply, SessionId, Step, StepKind};
 
     fn record(end: ReplyEnd, sqlstate: Option<&str>, replaced_by: Option<&str>) -> Record {
         let error = |sqlstate: &str| ErrorResponse {

@@ -12,7 +12,7 @@ use super::picker::Picker;
 use super::{Case, Fault, SqlState};
 use crate::history::{Operation, Request};
 use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, ReplyAction, RequestAction, Step, StepId};
+use crate::proxy::{Control, ReplyAction, RequestAction, Step, StepId, TransactionState};
 use crate::world::{EnvironmentError, World};
 
 /// How long the chosen step may take to come, once its request has been answered without it.
@@ -27,6 +27,9 @@ pub(super) const STALL_BOUND: Duration = Duration::from_secs(2);
 
 /// Why a fault that breaks a step's reply did not take place.
 const NO_REPLY: &str = "the step got no reply";
+
+/// What a backend executes when it is terminated while it runs.
+const TERMINATE: &str = "select pg_terminate_backend(pg_backend_pid())";
 
 /// How often the database is asked for a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -169,15 +172,17 @@ impl Strike<'_, '_> {
             self.control.release_reply(step.id, action);
         };
         match self.case.fault {
-            Fault::Error(SqlState(state)) if is_commit(step) => {
-                request(RequestAction::fail_commit(state));
+            Fault::Error(SqlState(state)) if is_end(step) => {
+                request(RequestAction::fail_end(state));
             }
             Fault::Error(SqlState(state)) => request(RequestAction::fail(state)),
             Fault::DropBefore => request(RequestAction::Drop),
             Fault::DropAfter => reply(ReplyAction::Drop),
-            Fault::TerminateRunning => request(RequestAction::Replace(
-                "select pg_terminate_backend(pg_backend_pid())".into(),
-            )),
+            // A transaction that has failed runs nothing more.
+            Fault::TerminateRunning if step.state_before == Some(TransactionState::Failed) => {
+                request(RequestAction::RollBackAndReplace(TERMINATE.into()));
+            }
+            Fault::TerminateRunning => request(RequestAction::Replace(TERMINATE.into())),
             Fault::TerminateIdle => {
                 self.world
                     .inspector()
@@ -253,14 +258,15 @@ pub(super) fn sql(step: &Step) -> String {
     statements.join("; ")
 }
 
-/// Whether the step commits and does nothing else.
-fn is_commit(step: &Step) -> bool {
+/// Whether the step ends its transaction and does nothing else.
+fn is_end(step: &Step) -> bool {
     let sql = sql(step).to_ascii_lowercase();
     let mut words = sql
         .trim_end_matches(';')
         .split_ascii_whitespace()
         .filter(|word| !matches!(*word, "work" | "transaction"));
-    matches!(words.next(), Some("commit" | "end")) && words.next().is_none()
+    let is_end = matches!(words.next(), Some("commit" | "end" | "rollback" | "abort"));
+    is_end && words.next().is_none()
 }
 
 /// A request that is over.

@@ -69,12 +69,13 @@ impl RequestAction {
         Self::Replace(raise(sqlstate))
     }
 
-    /// Lets the server fail a COMMIT with this SQLSTATE: unlike after any other statement, the
-    /// transaction is over then (`TBLOCK_END` in PostgreSQL's `AbortCurrentTransaction`).
+    /// Lets the server fail a COMMIT or ROLLBACK with this SQLSTATE: unlike after any other
+    /// statement, the transaction is over then (`TBLOCK_END` and `TBLOCK_ABORT_PENDING` in
+    /// PostgreSQL's `AbortCurrentTransaction`).
     ///
     /// # Panics
     /// If `sqlstate` is not five digits or capital letters.
-    pub fn fail_commit(sqlstate: &str) -> Self {
+    pub fn fail_end(sqlstate: &str) -> Self {
         Self::RollBackAndReplace(raise(sqlstate))
     }
 }
