@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rowlock::explorer::Strategy as _;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive};
-use sql_clients::{Clients, Scripts};
+use sql_clients::{Clients, End, Scripts};
 use sqlx::postgres::PgConnectOptions;
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null check (v >= 0))";
@@ -282,6 +282,48 @@ async fn a_table_with_a_quoted_name_or_in_another_schema_keeps_its_foreign_keys(
     }
 }
 
+#[tokio::test]
+async fn a_transaction_that_was_begun_and_cut_with_flush_is_one() {
+    let mut clients = Clients::open(SCHEMA).await;
+    clients.is_raw = true;
+    let lock = "flush: select v from t where id = 1 for update";
+    for end in [
+        &["flush: begin", lock, "batch: commit"][..],
+        &[lock, "sync"],
+    ] {
+        let scripts = scripts(&[end, &[SKIP_1]]);
+        assert_eq!(missed(&mut clients, &scripts).await, [""; 0], "{end:?}");
+        let mut reduced = Dfs::default();
+        let (found, _) = clients
+            .explore(RESET, &scripts, ROWS, &mut reduced, MANY)
+            .await;
+        let is_skipped =
+            |end: &End| matches!(end, End::Finished(answers, _) if answers[1].is_empty());
+        assert!(found.keys().any(is_skipped), "{end:?}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_transaction_touched_in_steps_cut_with_flush_is_given_back_at_its_end() {
+    let mut clients = Clients::open(SCHEMA).await;
+    clients.is_raw = true;
+    let update = "flush: update t set v = 15 where id = 1";
+    for writer in [
+        &["begin", update, "commit"][..],
+        &["flush: begin", update, "batch: commit"],
+        &["begin", update, "flush: commit", "sync"],
+        &[update, "sync"],
+        &[update, "batch: select v from t where id = 2"],
+    ] {
+        for reader in [READ_1, SKIP_1] {
+            for scripts in [scripts(&[writer, &[reader]]), scripts(&[&[reader], writer])] {
+                assert_eq!(missed(&mut clients, &scripts).await, [""; 0], "{scripts:?}");
+            }
+        }
+    }
+}
+
+const SKIP_1: &str = "select v from t where id = 1 for update skip locked";
 const READ_1: &str = "select v from t where id = 1";
 const READ_2: &str = "select v from t where id = 2";
 
@@ -325,7 +367,6 @@ async fn preemptions_bound_what_is_run() {
 
 #[tokio::test]
 async fn a_deadlock_is_found_as_a_circle() {
-    use sql_clients::End;
     let mut clients = Clients::open(SCHEMA).await;
     let lock = |id| format!("select v from t where id = {id} for update");
     let client = |first, second| {

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::schedule::RequestIndex;
-use crate::proxy::{SessionId, Step, TransactionState};
+use super::signal::{Verb, kind_of};
+use crate::proxy::{Reply, ReplyEnd, SessionId, Step, TransactionState};
 
 /// Where a request is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,12 +236,17 @@ impl<A> Cast<A> {
     }
 
     /// Takes note of where a session stands; its owner keeps it only inside a transaction.
-    pub(super) fn stand(&mut self, id: SessionId, state: Option<TransactionState>) {
-        let session = self.session(id);
-        session.in_transaction = matches!(
-            state,
-            Some(TransactionState::Open | TransactionState::Failed)
-        );
+    /// Where the reply does not say it, it is in one if it may be.
+    pub(super) fn stand(&mut self, step: &Step, reply: &Reply) {
+        let session = self.session(step.id.session);
+        let was_end = (step.statements.last()).is_some_and(|last| kind_of(&last.sql) == Verb::End);
+        session.in_transaction = match reply.end {
+            ReplyEnd::Ready(state) => state != TransactionState::Idle,
+            ReplyEnd::Flushed if was_end && reply.error.is_none() => false,
+            ReplyEnd::Flushed if step.kind.runs() => true,
+            ReplyEnd::Flushed | ReplyEnd::Skipped => session.in_transaction,
+            ReplyEnd::Cut | ReplyEnd::NotSent | ReplyEnd::Unanswered => false,
+        };
         if !session.in_transaction {
             session.owner = None;
         }

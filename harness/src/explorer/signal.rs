@@ -85,7 +85,12 @@ fn touches_nothing_shared(step: &Step) -> bool {
             Verb::Other => false,
         }
     };
+    let is_known = step.state_before.is_some();
     match step.kind {
+        // What a Flush left open ends with the next Sync, whatever comes with that.
+        StepKind::Query | StepKind::Execute | StepKind::Prepare | StepKind::Sync if !is_known => {
+            false
+        }
         StepKind::Query | StepKind::Execute => {
             // A BEGIN before an END in one step is a whole transaction, which the END ends.
             let ends_what_it_began = step.statements.len() > 1

@@ -398,8 +398,11 @@ impl Session {
         self.memory.undo(front.reply.take_unanswered());
         self.skipping |= front.reply.is_cut_with_flush() && front.reply.has_failed();
         let reply = front.reply.into_reply(end);
-        if let ReplyEnd::Ready(state) = end {
-            self.settle(state, front.query.as_deref(), &reply);
+        match end {
+            ReplyEnd::Ready(state) => self.settle(state, front.query.as_deref(), &reply),
+            // What ran has begun or ended a transaction or not; only ReadyForQuery will say.
+            ReplyEnd::Flushed if front.kind.runs() => self.state = None,
+            _ => {}
         }
         self.place_front();
         front.observed.then_some(Completed {

@@ -125,7 +125,8 @@ pub struct Step {
     pub transaction: u64,
     /// What the step is for.
     pub kind: StepKind,
-    /// Where the session stood before the step; unknown during start-up.
+    /// Where the session stood before the step; unknown during start-up, and from a step that ran
+    /// something and was cut with Flush to the next ReadyForQuery.
     pub state_before: Option<TransactionState>,
     /// What it runs, in order.
     pub statements: Vec<Statement>,

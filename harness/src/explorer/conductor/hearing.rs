@@ -39,7 +39,7 @@ impl<A: Send + 'static> Run<'_, A> {
                 let session = self.cast().session(step.id.session);
                 session.is_passing = false;
                 session.pid = step.pid.or(session.pid);
-                self.cast().stand(step.id.session, reply.state());
+                self.cast().stand(&step, &reply);
             }
             Signal::Replied(step, reply) => self.take_reply(&step, reply)?,
             Signal::Session(event) => self.take_session(event)?,
@@ -141,7 +141,7 @@ impl<A: Send + 'static> Run<'_, A> {
                 Ok(())
             }
             None => {
-                self.cast().stand(step.id.session, reply.state());
+                self.cast().stand(step, &reply);
                 self.conductor
                     .proxy
                     .release_reply(step.id, ReplyAction::Deliver);

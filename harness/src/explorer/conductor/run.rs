@@ -13,7 +13,7 @@ use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::signal::{Signal, Verb, kind_of};
 use crate::explorer::strategy::{Chooser, Point};
 use crate::explorer::transcript::{Event, Transcript};
-use crate::proxy::{self, Reply, ReplyAction, RequestAction};
+use crate::proxy::{Reply, ReplyAction, RequestAction, Step, TransactionState};
 
 /// One run.
 pub(super) struct Run<'c, A> {
@@ -189,8 +189,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         let ends = |verb| verb == Verb::End;
         let is_end = step.statements.iter().any(|s| ends(kind_of(&s.sql)));
         let own = self.conductor.footprints.of(step);
-        let is_whole = step.state_before == Some(proxy::TransactionState::Idle);
-        if !is_end && !is_whole {
+        if !is_end && !may_be_whole(step) {
             return own;
         }
         let mut all = own.union(&own.released()).union(&self.behind(request));
@@ -210,7 +209,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
                 continue;
             };
             let own = self.conductor.footprints.of(step);
-            if step.state_before == Some(proxy::TransactionState::Idle) {
+            if may_be_whole(step) {
                 all = all.union(&own.released());
             }
             all = all.union(&own);
@@ -256,7 +255,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             self.moved.push(request);
             let stage = std::mem::replace(&mut self.cast().actor(request).stage, Stage::Running);
             if let Stage::Delivered(step) = stage {
-                self.cast().stand(step.id.session, reply.state());
+                self.cast().stand(&step, &reply);
                 let own = self.conductor.footprints.of(&step);
                 let entry = self.touched.entry(request).or_insert(Footprint::NOTHING);
                 *entry = entry.union(&own);
@@ -277,4 +276,11 @@ impl<'c, A: Send + 'static> Run<'c, A> {
         }
         Ok(())
     }
+}
+
+/// Whether a step may end a transaction without saying so: one of its own, or one that a Flush
+/// left open.
+fn may_be_whole(step: &Step) -> bool {
+    use TransactionState::{Failed, Open};
+    !matches!(step.state_before, Some(Open | Failed))
 }
