@@ -15,13 +15,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::{ATTEMPTS, led_elsewhere};
 use crate::explorer::footprint::Footprint;
 use crate::explorer::outcome::{Control, Outcome, Transition};
 use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
-
-/// How often a prefix is run again that led elsewhere than before.
-const ATTEMPTS: u32 = 5;
 
 /// Exhaustive search with reduction.
 #[derive(Debug, Default)]
@@ -171,11 +169,8 @@ impl Dfs {
             let attempt = branch.attempt + 1;
             return self.again.push(Branch { attempt, ..branch });
         }
-        self.incomplete.push(format!(
-            "the choices {} led elsewhere each time, from choice {} on",
-            outcome.schedule,
-            place + 1
-        ));
+        self.incomplete
+            .push(led_elsewhere(&outcome.schedule, place));
     }
 
     /// Adds the points of a run that are new, and gives all of its points, up to where it went

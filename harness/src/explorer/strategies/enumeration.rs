@@ -1,11 +1,15 @@
 //! Every schedule of a tree of choices, each once, the deepest branch first.
 //!
 //! The one idea: what is still to be run is a stack of prefixes. A run that followed one of them
-//! adds, for each point beyond its prefix, the choices that it did not make there; nothing else
-//! need be remembered.
+//! adds, for each point beyond its prefix, the choices that it did not make there. Besides, only
+//! what the prefix was offered is remembered: a run that is offered something else is not the one
+//! that was wanted.
 
-use crate::explorer::outcome::{Control, Outcome};
-use crate::explorer::schedule::{Choice, Schedule};
+use std::collections::VecDeque;
+
+use super::{ATTEMPTS, led_elsewhere};
+use crate::explorer::outcome::{Control, Outcome, Transition};
+use crate::explorer::schedule::{Choice, RequestIndex, Schedule};
 use crate::explorer::strategy::{Chooser, Follow, Next, Point};
 
 /// Says which choices there are at a point, the one that is made first in front.
@@ -17,10 +21,20 @@ pub(super) struct Enumeration {
     choices: Choices,
     /// What `choices` is told besides the point.
     bound: usize,
-    prefixes: Vec<Schedule>,
-    /// Lengths of the prefixes that were handed out and not observed.
-    under_way: std::collections::VecDeque<usize>,
+    prefixes: Vec<Prefix>,
+    /// Those that were handed out and not observed.
+    under_way: VecDeque<Prefix>,
     incomplete: Vec<String>,
+}
+
+/// The beginning of a run.
+#[derive(Debug, Clone, Default)]
+struct Prefix {
+    choices: Vec<Choice>,
+    /// The requests among which each choice was made.
+    offered: Vec<Vec<RequestIndex>>,
+    /// How often a run of it was offered something else.
+    diverged: u32,
 }
 
 impl Enumeration {
@@ -28,8 +42,8 @@ impl Enumeration {
         Enumeration {
             choices,
             bound,
-            prefixes: vec![Schedule::default()],
-            under_way: std::collections::VecDeque::new(),
+            prefixes: vec![Prefix::default()],
+            under_way: VecDeque::new(),
             incomplete: Vec::new(),
         }
     }
@@ -41,12 +55,13 @@ impl Enumeration {
                 false => Next::Wait,
             };
         };
-        self.under_way.push_back(prefix.0.len());
-        Next::Run(Box::new(First {
-            prefix: Follow(prefix),
+        let run = First {
+            prefix: Follow(Schedule(prefix.choices.clone())),
             choices: self.choices,
             bound: self.bound,
-        }))
+        };
+        self.under_way.push_back(prefix);
+        Next::Run(Box::new(run))
     }
 
     pub(super) fn observe(&mut self, outcome: &Outcome) {
@@ -54,8 +69,17 @@ impl Enumeration {
         if let Control::Lost(why) = &outcome.control {
             self.incomplete
                 .push(format!("what follows {}: {why}", outcome.schedule));
+        } else if let Some(place) = prefix.diverged(outcome) {
+            if prefix.diverged + 1 < ATTEMPTS {
+                let diverged = prefix.diverged + 1;
+                return self.prefixes.push(Prefix { diverged, ..prefix });
+            }
+            self.incomplete
+                .push(led_elsewhere(&outcome.schedule, place));
         }
-        for (place, made) in outcome.transitions.iter().enumerate().skip(prefix) {
+        let offered: Vec<_> = outcome.transitions.iter().map(offered).collect();
+        let beyond = prefix.choices.len();
+        for (place, made) in outcome.transitions.iter().enumerate().skip(beyond) {
             let point = Point {
                 before: &outcome.schedule.0[..place],
                 transitions: &outcome.transitions[..place],
@@ -63,9 +87,13 @@ impl Enumeration {
             };
             let others = (self.choices)(&point, self.bound).into_iter();
             for other in others.filter(|other| *other != made.choice).rev() {
-                let mut schedule = outcome.schedule.0[..place].to_vec();
-                schedule.push(other);
-                self.prefixes.push(Schedule(schedule));
+                let mut choices = outcome.schedule.0[..place].to_vec();
+                choices.push(other);
+                self.prefixes.push(Prefix {
+                    choices,
+                    offered: offered[..=place].to_vec(),
+                    diverged: 0,
+                });
             }
         }
     }
@@ -73,6 +101,24 @@ impl Enumeration {
     pub(super) fn incomplete(&self) -> Vec<String> {
         self.incomplete.clone()
     }
+}
+
+impl Prefix {
+    /// The first place at which a run of it was offered something else. What follows a pair is
+    /// left to chance, so there is nothing that it must be.
+    fn diverged(&self, outcome: &Outcome) -> Option<usize> {
+        let is_pair = |choice: &Choice| matches!(choice, Choice::Together(..));
+        if self.choices.iter().any(is_pair) {
+            return None;
+        }
+        let met = |place: &usize| outcome.transitions.get(*place).map(offered);
+        (0..self.offered.len()).find(|place| met(place).as_ref() != Some(&self.offered[*place]))
+    }
+}
+
+/// The requests among which a choice was made.
+fn offered(made: &Transition) -> Vec<RequestIndex> {
+    made.enabled.iter().map(|(request, _)| *request).collect()
 }
 
 /// Follows a prefix, and then makes the first choice everywhere.
@@ -101,4 +147,83 @@ pub(super) fn deliveries(point: &Point<'_>) -> Vec<Choice> {
         .chain(others)
         .map(Choice::Deliver)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::explorer::footprint::Footprint;
+    use crate::explorer::transcript::Transcript;
+    use crate::shop::FinalRows;
+
+    /// Runs two requests of `steps` steps each under a chooser; `is_late` says at which points the
+    /// second of them has nothing to deliver yet.
+    fn run(chooser: &mut dyn Chooser, steps: usize, is_late: impl Fn(usize) -> bool) -> Outcome {
+        let mut left = [steps; 2];
+        let mut transitions: Vec<Transition> = Vec::new();
+        let mut before = Vec::new();
+        while left != [0; 2] {
+            let can = |request: &usize| {
+                left[*request] > 0 && !(*request == 1 && left[0] > 0 && is_late(before.len()))
+            };
+            let enabled = (0..2).filter(can);
+            let enabled: Vec<_> = enabled
+                .map(|request| (RequestIndex(request), Footprint::Everything))
+                .collect();
+            let choice = chooser.choose(&Point {
+                before: &before,
+                transitions: &transitions,
+                enabled: &enabled,
+            });
+            let moved: Vec<_> = choice.requests().collect();
+            left[moved[0].0] -= 1;
+            before.push(choice);
+            transitions.push(Transition {
+                choice,
+                enabled,
+                touched: Footprint::Everything,
+                moved,
+            });
+        }
+        Outcome {
+            schedule: Schedule(before),
+            transcript: Transcript::default(),
+            history: Vec::new(),
+            rows: FinalRows::default(),
+            findings: Vec::new(),
+            control: Control::Kept,
+            uncontrolled: BTreeMap::new(),
+            transitions,
+        }
+    }
+
+    fn search(mut is_late: impl FnMut(u64, usize) -> bool) -> (u64, Vec<String>) {
+        let mut all = Enumeration::new(|point, _| deliveries(point), 0);
+        let mut runs = 0;
+        while let Next::Run(mut chooser) = all.next() {
+            runs += 1;
+            let is_late = std::cell::RefCell::new(&mut is_late);
+            let outcome = run(chooser.as_mut(), 2, |place| {
+                is_late.borrow_mut()(runs, place)
+            });
+            all.observe(&outcome);
+        }
+        (runs, all.incomplete())
+    }
+
+    #[test]
+    fn a_prefix_that_is_offered_more_than_before_is_not_taken_for_the_same() {
+        assert_eq!(search(|_, _| false), (6, Vec::new()));
+        // The first run meets the second request late; all others do not.
+        let (_, incomplete) = search(|run, place| run == 1 && place == 0);
+        assert!(!incomplete.is_empty());
+    }
+
+    #[test]
+    fn a_prefix_that_is_offered_something_else_once_is_run_again() {
+        let (runs, incomplete) = search(|run, place| run == 2 && place == 0);
+        assert_eq!((runs, incomplete), (7, Vec::new()));
+    }
 }

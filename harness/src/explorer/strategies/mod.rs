@@ -14,3 +14,14 @@ pub use exhaustive::Exhaustive;
 pub use overlap::Overlap;
 pub use pct::Pct;
 pub use random::Random;
+
+use super::schedule::Schedule;
+
+/// How often in all a prefix is run that leads elsewhere than before.
+const ATTEMPTS: u32 = 5;
+
+/// Why a prefix was given up, from which place on.
+fn led_elsewhere(schedule: &Schedule, place: usize) -> String {
+    let choice = place + 1;
+    format!("the choices {schedule} led elsewhere each time, from choice {choice} on")
+}
