@@ -315,6 +315,54 @@ async fn a_lock_of_a_session_that_is_left_is_found() {
     assert_eq!(names, ["no-lock-left"]);
 }
 
+/// A service that gives each purchase that comes without a key one of its own, made up anew.
+mod fresh_key {
+    use futures::future::BoxFuture;
+    use purchase_service::order::{IdempotencyKey, Order};
+    use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
+    use rowlock::target::{BuildPurchaser, OURS};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
+        name: "fresh-key",
+        build: |pool| {
+            let ours = (OURS.build)(pool);
+            let made_up = AtomicU64::new(0);
+            Arc::new(FreshKey { ours, made_up })
+        },
+    };
+
+    struct FreshKey {
+        ours: Arc<dyn Purchaser>,
+        made_up: AtomicU64,
+    }
+
+    impl Purchaser for FreshKey {
+        fn purchase(
+            self: Arc<Self>,
+            order: Order,
+            key: Option<IdempotencyKey>,
+        ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
+            let key = key.unwrap_or_else(|| {
+                // As unlike the last as a random one, and the seed's all the same.
+                let number = self.made_up.fetch_add(1, Ordering::Relaxed);
+                let uuid = format!("{number:08x}-0000-4000-8000-000000000000");
+                IdempotencyKey::parse(uuid.as_bytes()).unwrap()
+            });
+            self.ours.clone().purchase(order, Some(key))
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_up_anew_in_each_run_hinders_nobody() {
+    let server = server().await;
+    let target = TargetSpec::InProcess(fresh_key::TARGET);
+    let all = run(&search(&server, target, "one-item", 2), &mut Dfs::default()).await;
+    assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
+}
+
 /// A service whose requests send two statements at once.
 mod two_at_once {
     use futures::future::{BoxFuture, FutureExt};

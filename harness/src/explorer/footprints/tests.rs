@@ -68,6 +68,19 @@ fn inserts_depend_through_a_unique_key_and_nothing_else() {
 }
 
 #[test]
+fn a_text_that_may_be_random_tells_no_rows_apart() {
+    let one = ["7c9e6679-7425-40de-944b-e07fc1f90ae7"];
+    let other = ["0f14d0ab-9605-4a62-a9e4-5ed26688389b"];
+    for sql in [
+        "insert into purchase (item_id, key) values (1, $1)",
+        "select 1 from purchase where key = $1 for update",
+    ] {
+        assert_eq!(of(sql, &one), of(sql, &other));
+        assert!(of(sql, &one).depends_on(&of(sql, &["a"])));
+    }
+}
+
+#[test]
 fn an_insert_shares_the_row_it_refers_to() {
     let insert = "insert into purchase (item_id) values (1)";
     assert!(depend(insert, "select 1 from item where id = 1 for update"));
