@@ -323,6 +323,40 @@ async fn what_a_transaction_touched_in_steps_cut_with_flush_is_given_back_at_its
     }
 }
 
+#[tokio::test]
+async fn what_an_insert_does_beside_its_text_is_known_or_taken_for_anything() {
+    let schema = format!(
+        "{SCHEMA};
+         create function total() returns bigint language sql
+             as 'select sum(v)::int8 from t';
+         create table by_default (id bigint primary key, total bigint default total());
+         create table by_check (id bigint primary key, check (id + total() < 35));
+         create table no_nulls (id bigint primary key, k text unique nulls not distinct)"
+    );
+    let mut clients = Clients::open(&schema).await;
+    let reset = format!("{RESET}; truncate by_default, by_check, no_nulls");
+    let rows = "select id, total from by_default union all select id, id from by_check
+                union all select id, id from no_nulls union all select id, v from t order by 1, 2";
+    let update = "update t set v = v + 1 where id = 1";
+    for (insert, other) in [
+        ("insert into by_default (id) values (3)", update),
+        ("insert into by_check (id) values (4)", update),
+        (
+            "insert into no_nulls (id, k) values (3, null)",
+            "insert into no_nulls (id, k) values (4, null)",
+        ),
+    ] {
+        let client = |sql| ["begin", sql, "commit"];
+        for scripts in [
+            scripts(&[&client(insert), &client(other)]),
+            scripts(&[&client(other), &client(insert)]),
+        ] {
+            let missed = missed_of(&mut clients, &reset, &scripts, rows).await;
+            assert_eq!(missed, [""; 0], "{scripts:?}");
+        }
+    }
+}
+
 const SKIP_1: &str = "select v from t where id = 1 for update skip locked";
 const READ_1: &str = "select v from t where id = 1";
 const READ_2: &str = "select v from t where id = 2";

@@ -17,7 +17,8 @@ pub struct Catalog {
     pub is_read_committed: bool,
 }
 
-/// One table without triggers, rules, row security, partitions and children.
+/// One table without triggers, rules, row security, partitions and children, and without functions
+/// of the target's in its defaults and checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     /// Its columns by name.
@@ -102,11 +103,27 @@ impl Catalog {
                     and n.nspname not in ('pg_catalog', 'information_schema')
                     and not exists (select from pg_trigger t
                                      where t.tgrelid = c.oid and not t.tgisinternal)
-                    -- What indexes compute or leave out is not understood.
+                    -- What indexes compute or leave out is not understood, nor two NULLs that are
+                    -- the same (from PostgreSQL 15 on).
                     and not exists (select from pg_index i
                                      where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)
                                        and (i.indexprs is not null or i.indpred is not null
-                                            or i.indisexclusion))
+                                            or i.indisexclusion
+                                            or to_jsonb(i) ->> 'indnullsnotdistinct' = 'true'))
+                    -- A default or a check may call what reads other tables; the server's own
+                    -- functions and those of its extensions do not.
+                    and not exists (
+                        select from pg_depend d
+                          join pg_proc f on f.oid = d.refobjid
+                          join pg_language l on l.oid = f.prolang
+                         where d.refclassid = 'pg_proc'::regclass
+                           and l.lanname not in ('c', 'internal')
+                           and (d.classid, d.objid) in (
+                                   select 'pg_attrdef'::regclass, a.oid
+                                     from pg_attrdef a where a.adrelid = c.oid
+                                   union all
+                                   select 'pg_constraint'::regclass, k.oid
+                                     from pg_constraint k where k.conrelid = c.oid))
                     and (select count(*) from pg_class other
                           where other.relname = c.relname
                             and other.relkind in ('r', 'v', 'm', 'p', 'f')) = 1)

@@ -19,7 +19,7 @@ use super::signal::{Verb, kind_of};
 use super::syntax::{
     assigned, column_of, is_plain, name_of, only_waits_for_rows, relations, table_of,
 };
-use crate::proxy::{Step, Value};
+use crate::proxy::{Step, StepKind, Value};
 
 /// No value of SQL looks like this: a column that holds NULL.
 const NULL: &str = "\0null";
@@ -50,7 +50,11 @@ impl Footprints {
 
     /// What `step` can touch, apart from what its transaction touched before.
     pub fn of(&mut self, step: &Step) -> Footprint {
-        let mut all = Footprint::NOTHING;
+        // Which function it calls is told by a number.
+        let mut all = match step.kind {
+            StepKind::Call => Footprint::Everything,
+            _ => Footprint::NOTHING,
+        };
         for statement in &step.statements {
             let key = (statement.sql.clone(), statement.parameters.clone());
             let footprint = match self.known.get(&key) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::explorer::catalog::{Column, Foreign};
+use crate::proxy::{SessionId, StepId, TransactionState};
 
 fn shop() -> Catalog {
     let column = |kind| Column {
@@ -118,6 +119,24 @@ fn what_is_not_understood_touches_everything() {
     ] {
         assert_eq!(of(sql, &[]), Footprint::Everything, "{sql}");
     }
+}
+
+#[test]
+fn a_function_that_is_called_by_the_protocol_touches_everything() {
+    let call = |kind| Step {
+        id: StepId {
+            session: SessionId(1),
+            number: 1,
+        },
+        pid: None,
+        transaction: 1,
+        kind,
+        state_before: Some(TransactionState::Idle),
+        statements: Vec::new(),
+    };
+    let mut footprints = Footprints::new(shop());
+    assert_eq!(footprints.of(&call(StepKind::Call)), Footprint::Everything);
+    assert_eq!(footprints.of(&call(StepKind::Sync)), Footprint::NOTHING);
 }
 
 #[test]
