@@ -205,10 +205,11 @@ pub(super) fn unanswered(evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
+/// A 503 is none: it refuses before anything began, and all else still checks that it did.
 pub(super) fn server_errors(evidence: &Evidence) -> Vec<String> {
     let history = evidence.history.iter();
     history
-        .filter(|operation| operation.status.is_some_and(|status| status >= 500))
+        .filter(|operation| operation.completion == Completion::Info(Unknown::ServerError))
         .map(Operation::describe)
         .collect()
 }

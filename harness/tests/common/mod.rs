@@ -131,3 +131,16 @@ pub(crate) fn assert_exit(output: &Output, code: i32) {
         stderr(output)
     );
 }
+
+/// The interpreter that has psycopg, or `None` with the reason on standard output.
+pub(crate) fn python() -> Option<String> {
+    let python = std::env::var("ROWLOCK_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let imports = Command::new(&python)
+        .args(["-c", "import psycopg"])
+        .output();
+    if imports.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    println!("skipped: {python} has no psycopg");
+    None
+}

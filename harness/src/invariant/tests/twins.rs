@@ -219,8 +219,8 @@ const TWINS: &[Twins] = &[
     },
     Twins {
         name: "no-server-error",
-        ok: |evidence| evidence.ask(1, 3, refused(Refusal::Conflict)),
-        bad: |evidence| evidence.ask(1, 3, refused(Refusal::Busy)),
+        ok: |evidence| evidence.ask(1, 3, refused(Refusal::Busy)),
+        bad: |evidence| evidence.ask(1, 3, Completion::Info(Unknown::ServerError)),
         with: &[],
     },
     Twins {
