@@ -2,7 +2,8 @@
 //!
 //! The one idea: a step is the same when its SQL is, whatever values it carries, because ids and
 //! times differ between machines and databases. A violation counts even where steps differ; its
-//! absence counts only where they do not.
+//! absence counts only where they do not. Where control was lost the schedule did not run, so
+//! neither counts.
 
 use std::fmt;
 
@@ -20,14 +21,14 @@ pub const CHANCES: usize = 500;
 /// What became of a witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replayed {
-    /// An invariant of the witness is violated again, by the same steps or others.
+    /// An invariant of the witness is violated again, under control, by the same steps or others.
     Again {
         /// The names of those that are.
         names: Vec<String>,
         /// The first step that is not the witness's, if one is not.
         difference: Option<Difference>,
     },
-    /// None of the witness's invariants is violated, and others are.
+    /// None of the witness's invariants is violated, and others are, under control.
     Otherwise(Vec<Violated>),
     /// The same steps ran, and every invariant holds.
     Gone,
@@ -86,6 +87,15 @@ pub fn judge(witness: &Witness, outcome: &Outcome) -> Replayed {
     let violated: Vec<_> = outcome.violated().filter_map(Violated::of).collect();
     let is_known = |name: &str| witness.violated.iter().any(|known| known.name == name);
     let names = violated.iter().map(|violated| violated.name.clone());
+    if let Control::Lost(why) = &outcome.control
+        && !violated.is_empty()
+    {
+        let names: Vec<_> = names.collect();
+        return Replayed::Inconclusive(format!(
+            "control was lost: {why}; violated, but not by the schedule: {}",
+            names.join(", ")
+        ));
+    }
     let names: Vec<_> = names.filter(|name| is_known(name)).collect();
     let difference = first_difference(witness, outcome);
     if !names.is_empty() {
