@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use common::{Sandbox, assert_exit, python, stderr, stdout};
+use serde_json::Value;
 use tempfile::TempDir;
 
 const UNLOCKED: &str = "--postgres local --mutant unlocked-absolute-write";
@@ -206,6 +207,137 @@ fn a_directory_gets_a_line_for_each_file_and_the_worst_exit_code() {
             explored.witness.display()
         )
     );
+}
+
+#[test]
+fn a_witness_that_asks_for_keys_is_an_error_on_a_target_without_them() {
+    let Some(python) = python() else { return };
+    let sandbox = Sandbox::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let witness = root.join("../examples/witnesses/key-checked-apart.json");
+    let shop = root.join("tests/targets/shop_unlocked.py");
+    let service = shlex::try_join([&python, shop.to_str().unwrap()]).unwrap();
+    let mut rowlock = sandbox.rowlock("replay --postgres local");
+    let output = rowlock.arg(witness).args(["--service-cmd", &service]);
+    let output = output.output().unwrap();
+    assert_exit(&output, 3);
+    let said = stderr(&output);
+    assert!(
+        said.contains("repeats an Idempotency-Key, and the target knows no such keys"),
+        "{said}"
+    );
+    sandbox.wait_until_clean();
+}
+
+/// Every way to write a witness by hand that cannot be run, and what is said of it.
+const UNRUNNABLE: &[(&str, &str, &str)] = &[
+    (
+        "together",
+        r#"schedule[0]={"together":[0,0]}"#,
+        "schedule[0] delivers request 0 twice at once",
+    ),
+    (
+        "newline",
+        r#"program.requests[0].key="a\nb""#,
+        "program.requests[0].key \"a\\nb\" cannot be sent as an Idempotency-Key",
+    ),
+    (
+        "letter",
+        r#"program.requests[1].key="é""#,
+        "program.requests[1].key \"é\" cannot be sent as an Idempotency-Key",
+    ),
+    (
+        "stock",
+        "program.initial.items.1.stock=-1",
+        "program.initial.items.1.stock is -1",
+    ),
+    (
+        "price",
+        "program.initial.items.1.price=-2",
+        "program.initial.items.1.price is -2",
+    ),
+    (
+        "balance",
+        "program.initial.wallets.2=-3",
+        "program.initial.wallets.2 is -3",
+    ),
+];
+
+/// `witness` with the value at a path replaced, as in `program.requests[0].key="k"`.
+fn changed(witness: &Value, change: &str) -> Value {
+    let (path, value) = change.split_once('=').unwrap();
+    let pointer = path.replace(['.', '['], "/").replace(']', "");
+    let (parent, last) = pointer.rsplit_once('/').unwrap();
+    let mut witness = witness.clone();
+    let parent = witness.pointer_mut(&format!("/{parent}")).unwrap();
+    let value = serde_json::from_str(value).unwrap();
+    match parent {
+        Value::Array(elements) => elements[last.parse::<usize>().unwrap()] = value,
+        parent => parent[last] = value,
+    }
+    witness
+}
+
+#[test]
+fn a_file_that_cannot_be_run_names_its_field_and_stops_no_other() {
+    let sandbox = Sandbox::new();
+    let directory = tempfile::tempdir().unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/witnesses");
+    let good = fs::read_to_string(examples.join("unlocked-absolute-write.json")).unwrap();
+    let witness: Value = serde_json::from_str(&good).unwrap();
+    // Before and after all others.
+    for name in ["a-good.json", "z-good.json"] {
+        fs::write(directory.path().join(name), &good).unwrap();
+    }
+    for (name, change, _) in UNRUNNABLE {
+        let path = directory.path().join(format!("bad-{name}.json"));
+        fs::write(path, changed(&witness, change).to_string()).unwrap();
+    }
+    let output = replay(&sandbox, directory.path(), "--postgres local");
+    assert_exit(&output, 1);
+    let text = stdout(&output);
+    for (name, _, said) in UNRUNNABLE {
+        let line = format!("bad-{name}.json is no witness: {said}");
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert_eq!(
+        text.matches("good.json: violated again").count(),
+        2,
+        "{text}"
+    );
+    sandbox.wait_until_clean();
+}
+
+#[test]
+fn a_target_that_does_not_start_for_one_file_hides_no_other() {
+    let Some(python) = python() else { return };
+    let sandbox = Sandbox::new();
+    let directory = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = root.join("../examples/witnesses");
+    for (name, witness) in [
+        ("a.json", "unlocked-absolute-write.json"),
+        ("b.json", "key-checked-apart.json"),
+        ("c.json", "unlocked-absolute-write.json"),
+    ] {
+        fs::copy(examples.join(witness), directory.path().join(name)).unwrap();
+    }
+    let shop = root.join("tests/targets/shop_unlocked.py");
+    let service = shlex::try_join([&python, shop.to_str().unwrap()]).unwrap();
+    let mut rowlock = sandbox.rowlock("replay --postgres local");
+    let output = rowlock
+        .arg(directory.path())
+        .args(["--service-cmd", &service]);
+    let output = output.output().unwrap();
+    assert_exit(&output, 1);
+    let text = stdout(&output);
+    for line in [
+        "a.json: violated again",
+        "b.json: program repeated-key repeats an Idempotency-Key",
+        "c.json: violated again",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
 }
 
 #[test]

@@ -47,6 +47,21 @@ pub(super) async fn conclude<T>(
     Ok(Err(ExitCode::from(code)))
 }
 
+/// What fails after a violation was `found` is said, and takes nothing from it; else it is an
+/// error.
+pub(super) fn unless_found(
+    found: bool,
+    done: Result<(), impl Into<anyhow::Error>>,
+) -> anyhow::Result<()> {
+    match done.map_err(Into::into) {
+        Err(error) if found => {
+            eprintln!("error: {error:#}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
 /// Writes what `render` gives to `path`, if there is one.
 pub(super) fn write_junit<E: std::error::Error + Send + Sync + 'static>(
     path: Option<&Path>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 
-use super::common::{conclude, wants_colour};
+use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
 use super::{PostgresArgs, output, positive};
 use crate::explorer::search::Setup;
@@ -70,7 +70,16 @@ async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdi
         let verdict = match witness {
             Ok(witness) => {
                 let solo = stage.set(target).await?;
-                args.replay_one(solo, &path, &witness, is_shown).await?
+                match args.replay_one(solo, &path, &witness, is_shown).await {
+                    Ok(verdict) => verdict,
+                    Err(error) if is_shown => return Err(error),
+                    // What keeps one file from being replayed says nothing of the others.
+                    Err(error) => {
+                        stage.set = None;
+                        output::write(&format!("{}: {error:#}\n", path.display()))?;
+                        Verdict::Inconclusive
+                    }
+                }
             }
             Err(error) => {
                 output::write(&format!("{:#}\n", anyhow::Error::new(error)))?;
@@ -79,12 +88,14 @@ async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdi
         };
         verdicts.push(verdict);
     }
-    stage.clear().await?;
+    let verdict = Verdict::compose(verdicts);
+    let found = verdict == Verdict::Violation;
+    unless_found(found, stage.clear().await)?;
     let Some(server) = Arc::into_inner(server) else {
         bail!("a run outlived its replay");
     };
-    server.stop().await?;
-    Ok(Verdict::compose(verdicts))
+    unless_found(found, server.stop().await)?;
+    Ok(verdict)
 }
 
 /// All targets in a few words.
@@ -142,7 +153,15 @@ impl ReplayArgs {
         let mut verdicts = Vec::new();
         let mut worst: Option<(Replayed, _)> = None;
         for _ in 0..self.times {
-            let (replayed, outcome) = replay(solo, witness).await?;
+            let (replayed, outcome) = match replay(solo, witness).await {
+                Ok(ran) => ran,
+                Err(error) => {
+                    let found = verdicts.contains(&Verdict::Violation);
+                    unless_found(found, Err(error))?;
+                    verdicts.push(Verdict::Inconclusive);
+                    break;
+                }
+            };
             verdicts.push(replayed.verdict());
             let is_worse = |(known, _): &(Replayed, _)| known.verdict() < replayed.verdict();
             if worst.as_ref().is_none_or(is_worse) {

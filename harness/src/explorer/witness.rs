@@ -4,9 +4,9 @@
 //! same violation found twice is the same file. The schedule is what replays; all the rest says
 //! what is to be expected, and is for people. It neither runs nor judges anything.
 
+mod contradiction;
 mod error;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use error::WitnessError;
@@ -110,7 +110,7 @@ impl Witness {
             Ok(witness) => witness,
             Err(source) => return Err(WitnessError::Malformed { path, source }),
         };
-        match witness.contradiction() {
+        match contradiction::of(&witness) {
             Some(what) => Err(WitnessError::Contradiction { path, what }),
             None => Ok(witness),
         }
@@ -172,39 +172,6 @@ impl Witness {
         let identity = (&self.program, &self.schedule, names, steps);
         let json = serde_json::to_vec(&identity).expect("a witness has string keys only");
         fnv1a(&json)
-    }
-
-    /// What cannot be in a witness that was written by this program.
-    fn contradiction(&self) -> Option<String> {
-        let requests = self.program.requests.len();
-        if requests == 0 {
-            return Some("it has no requests".into());
-        }
-        if self.answers.len() != requests {
-            let answers = self.answers.len();
-            return Some(format!("it has {requests} requests and {answers} answers"));
-        }
-        let chosen = self.schedule.0.iter().flat_map(|choice| choice.requests());
-        let ran = self.transcript.events.iter().flat_map(requests_of);
-        if let Some(request) = chosen.chain(ran).find(|request| request.0 >= requests) {
-            let number = request.0;
-            return Some(format!(
-                "it names request {number} from 0, and has {requests} requests"
-            ));
-        }
-        self.misnamed()
-    }
-
-    fn misnamed(&self) -> Option<String> {
-        if self.violated.is_empty() {
-            return Some("it names no violated invariant".into());
-        }
-        let names: BTreeSet<_> = self
-            .violated
-            .iter()
-            .map(|violated| &violated.name)
-            .collect();
-        (names.len() < self.violated.len()).then(|| "it names an invariant twice".into())
     }
 }
 
@@ -293,14 +260,6 @@ pub(super) fn steps(transcript: &Transcript) -> impl Iterator<Item = DeliveredSt
         }),
         _ => None,
     })
-}
-
-fn requests_of(event: &Event) -> Vec<RequestIndex> {
-    match event {
-        Event::Deadlocked { cycle } => cycle.clone(),
-        Event::Waits { request, by } => by.iter().copied().chain([*request]).collect(),
-        other => other.request().into_iter().collect(),
-    }
 }
 
 #[cfg(test)]
