@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use super::common::conclude;
+use super::common::{conclude, unless_found};
+use super::service::ServiceArgs;
 use super::witness::WitnessArgs;
-use super::{CommonArgs, output, positive};
+use super::{PostgresArgs, output, up_to};
 use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::{Budget, Setup};
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
@@ -18,23 +19,37 @@ use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 
+/// More requests at once have more orders than anybody can wait for.
+const MOST_BUYERS: u32 = 64;
+
+/// Each has a database, a proxy and a target of its own.
+const MOST_WORKERS: u32 = 64;
+
+/// A run has no more choices than this, and so no more preemptions and changes of priority.
+const MOST_BOUND: u32 = 1_000;
+
+/// The longest budget, in seconds: a year.
+const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
+
 #[derive(Debug, Args)]
 pub(super) struct ExploreArgs {
     /// The requests to run, as `rowlock list` prints them
     #[arg(default_value = "one-item", value_parser = program_names())]
     program: String,
     #[command(flatten)]
-    common: CommonArgs,
+    postgres: PostgresArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
     #[command(flatten)]
     witness: WitnessArgs,
     /// How many requests run at once
-    #[arg(long, value_name = "K", default_value_t = 2, value_parser = positive())]
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = up_to(1, MOST_BUYERS))]
     buyers: usize,
     /// Which schedules are run
     #[arg(long, value_enum, default_value_t = StrategyName::Dfs)]
     strategy: StrategyName,
     /// The most preemptions of a schedule (bounded), or the depth of the bug (pct)
-    #[arg(long, value_name = "B", default_value_t = 2)]
+    #[arg(long, value_name = "B", default_value_t = 2, value_parser = up_to(0, MOST_BOUND))]
     bound: usize,
     /// Let dfs run every schedule, equivalent ones too
     #[arg(long)]
@@ -43,11 +58,14 @@ pub(super) struct ExploreArgs {
     #[arg(long, value_name = "SCHEDULES|TIME", value_parser = budget)]
     budget: Option<Budget>,
     /// How many schedules run at a time, each in a database of its own
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(1, MOST_WORKERS))]
     workers: usize,
     /// Go on after the first violation
     #[arg(long)]
     keep_going: bool,
+    /// Where every random choice comes from; printed with the report
+    #[arg(long, value_name = "SEED")]
+    seed: Option<Seed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,16 +91,20 @@ fn budget(text: &str) -> Result<Budget, String> {
     let number: u64 = digits
         .parse()
         .map_err(|_| format!("{text:?} is no number of schedules and no time such as 30s"))?;
-    match &text[digits.len()..] {
-        "" => Ok(Budget::Schedules(number)),
-        "s" => Ok(Budget::Time(Duration::from_secs(number))),
-        "m" => Ok(Budget::Time(Duration::from_secs(number * 60))),
-        unit => Err(format!("{unit:?} is no unit of time; use s or m")),
+    let seconds = match &text[digits.len()..] {
+        "" => return Ok(Budget::Schedules(number)),
+        "s" => number,
+        "m" => number.saturating_mul(60),
+        unit => return Err(format!("{unit:?} is no unit of time; use s or m")),
+    };
+    match seconds {
+        0..=MOST_SECONDS => Ok(Budget::Time(Duration::from_secs(seconds))),
+        _ => Err(format!("{text} is longer than a year, {MOST_SECONDS}s")),
     }
 }
 
 pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
-    let seed = args.common.seed();
+    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
     let progress = Progress::on_terminal();
     let again = args.repeat(seed);
     let explored = match conclude(search(&args, seed, &again, &progress), &progress, &again).await?
@@ -105,12 +127,12 @@ async fn search(
     again: &str,
     progress: &Progress,
 ) -> anyhow::Result<(Exploration, Option<String>)> {
-    let target = args.common.service.in_process()?;
+    let target = args.service.in_process()?;
     let Some(template) = program::find(&args.program) else {
         bail!("program {:?} is not known", args.program);
     };
     progress.say("starting PostgreSQL");
-    let server = Arc::new(Server::start(&args.common.postgres.exploring()).await?);
+    let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
     output::write(&format!(
         "postgres: {}\ntarget:   {}\n",
         server.description(),
@@ -141,10 +163,8 @@ async fn search(
     let evidence = match &explored.violation {
         Some(outcome) => {
             progress.say("shrinking the violation");
-            let CommonArgs {
-                postgres, service, ..
-            } = &args.common;
-            let flags = [postgres.repeat(), service.repeat()].concat().join(" ");
+            let flags = [args.postgres.repeat(), args.service.repeat()].concat();
+            let flags = flags.join(" ");
             let write = args.witness.write(&search.setup, outcome, &flags, again);
             Some(write.await?)
         }
@@ -154,13 +174,7 @@ async fn search(
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived the search");
     };
-    if let Err(error) = server.stop().await {
-        // What was found stands, whatever is left behind.
-        if evidence.is_none() {
-            return Err(error.into());
-        }
-        eprintln!("error: {:#}", anyhow::Error::new(error));
-    }
+    unless_found(evidence.is_some(), server.stop().await)?;
     Ok((explored, evidence))
 }
 
@@ -202,7 +216,9 @@ impl ExploreArgs {
         if self.keep_going {
             flags.push("--keep-going".into());
         }
-        flags.push(self.common.repeat(seed));
+        flags.push(format!("--seed {seed}"));
+        flags.extend(self.postgres.repeat());
+        flags.extend(self.service.repeat());
         flags.join(" ")
     }
 }

@@ -122,7 +122,8 @@ struct RunArgs {
     #[command(flatten)]
     common: CommonArgs,
     /// How many buyers `concurrent-buyers` lets go at once, each on an open connection
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = 10_000,
+          value_parser = up_to(1, 1_000_000))]
     buyers: usize,
     /// The stocks that they fight for, one trial each
     #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
@@ -130,10 +131,11 @@ struct RunArgs {
     stock: Vec<i64>,
 }
 
-fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
+/// A count from `least` to `most`.
+fn up_to(least: u32, most: u32) -> impl clap::builder::TypedValueParser<Value = usize> {
     use clap::builder::TypedValueParser;
     clap::value_parser!(u32)
-        .range(1..)
+        .range(i64::from(least)..=i64::from(most))
         .map(|count| count as usize)
 }
 

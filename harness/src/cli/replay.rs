@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
-use super::{PostgresArgs, output, positive};
+use super::{PostgresArgs, output, up_to};
 use crate::explorer::search::Setup;
 use crate::explorer::{
     Bounds, Outcome, Program, Replayed, Solo, Witness, columns, replay, witness,
@@ -28,7 +28,7 @@ pub(super) struct ReplayArgs {
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// How often each is replayed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to(1, 1_000_000))]
     times: usize,
     #[command(flatten)]
     postgres: PostgresArgs,

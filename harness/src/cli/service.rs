@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use super::positive;
+use super::up_to;
 use crate::mutants;
 use crate::target::{BuildPurchaser, OURS, START_TIMEOUT, TargetError, TargetSpec};
 
@@ -15,7 +15,7 @@ pub(super) struct ServiceArgs {
     #[arg(long, value_name = "COMMAND", conflicts_with = "mutant", value_parser = command_line)]
     service_cmd: Option<String>,
     /// How many processes of the target share the database
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to(1, 64))]
     replicas: usize,
     /// How long the target may take from its start to its first HTTP answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
