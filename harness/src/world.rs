@@ -362,6 +362,7 @@ pub(crate) async fn probe(
     const ID: i64 = 1;
     const SOLD_OUT: i64 = 2;
     const PENNILESS: i64 = 2;
+    const ABSENT: i64 = 3;
     let shop = Shop::default().item(ID, 1, 10).wallet(ID, 10);
     let shop = shop.item(SOLD_OUT, 1, 0).wallet(PENNILESS, 0);
     let connect = async || {
@@ -372,9 +373,9 @@ pub(crate) async fn probe(
             source,
         })
     };
-    // Where nothing is for sale yet: what a target makes at its first request is there then.
+    // What a target makes at its first request is there once it has refused what does not exist.
     let mut client = connect().await?;
-    client.purchase(Request::new(ID, ID)).await;
+    client.purchase(Request::new(ABSENT, ABSENT)).await;
     inspector.remember().await?;
     inspector.seed(&shop).await?;
     if !client.is_open() {
