@@ -7,12 +7,12 @@ use crate::explorer::transcript::Transcript;
 use crate::invariant::Finding;
 use crate::shop::FinalRows;
 
-fn run_with(found: &[(&str, Checked)]) -> Box<Outcome> {
+fn run_with(found: &[(&str, Checked)]) -> Outcome {
     let finding = |(name, outcome): &(&str, Checked)| Finding {
         outcome: outcome.clone(),
         ..Finding::new(name, "what must hold", Vec::new())
     };
-    Box::new(Outcome {
+    Outcome {
         schedule: Schedule::default(),
         transcript: Transcript::default(),
         history: Vec::new(),
@@ -21,15 +21,15 @@ fn run_with(found: &[(&str, Checked)]) -> Box<Outcome> {
         control: Control::Kept,
         uncontrolled: BTreeMap::new(),
         transitions: Vec::new(),
-    })
+    }
 }
 
 /// A search that made these runs and had nothing more to make.
-fn searched(runs: Vec<Box<Outcome>>) -> Exploration {
+fn searched(runs: Vec<Outcome>) -> Exploration {
     let mut progress = Progress::new(Budget::Unlimited);
     progress.exhausted = true;
     for run in runs {
-        progress.take(run);
+        progress.take(Box::new(run));
     }
     progress.end()
 }
