@@ -331,16 +331,20 @@ async fn what_an_insert_does_beside_its_text_is_known_or_taken_for_anything() {
              as 'select sum(v)::int8 from t';
          create table by_default (id bigint primary key, total bigint default total());
          create table by_check (id bigint primary key, check (id + total() < 35));
+         create domain small as bigint check (value + total() < 35);
+         create table by_domain (id small primary key);
          create table no_nulls (id bigint primary key, k text unique nulls not distinct)"
     );
     let mut clients = Clients::open(&schema).await;
-    let reset = format!("{RESET}; truncate by_default, by_check, no_nulls");
+    let reset = format!("{RESET}; truncate by_default, by_check, by_domain, no_nulls");
     let rows = "select id, total from by_default union all select id, id from by_check
+                union all select id, id from by_domain
                 union all select id, id from no_nulls union all select id, v from t order by 1, 2";
     let update = "update t set v = v + 1 where id = 1";
     for (insert, other) in [
         ("insert into by_default (id) values (3)", update),
         ("insert into by_check (id) values (4)", update),
+        ("insert into by_domain (id) values (4)", update),
         (
             "insert into no_nulls (id, k) values (3, null)",
             "insert into no_nulls (id, k) values (4, null)",

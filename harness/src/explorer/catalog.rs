@@ -123,7 +123,10 @@ impl Catalog {
                                      from pg_attrdef a where a.adrelid = c.oid
                                    union all
                                    select 'pg_constraint'::regclass, k.oid
-                                     from pg_constraint k where k.conrelid = c.oid))
+                                     from pg_constraint k
+                                    where k.conrelid = c.oid
+                                       or k.contypid in (select a.atttypid from pg_attribute a
+                                                          where a.attrelid = c.oid)))
                     and (select count(*) from pg_class other
                           where other.relname = c.relname
                             and other.relkind in ('r', 'v', 'm', 'p', 'f')) = 1)
