@@ -118,6 +118,7 @@ fn tables_of_a_right_shops_own_are_put_back_between_runs() {
         ("one-item", "BOOKS=audit"),
         ("one-item", "BOOKS=references"),
         ("one-item", "BOOKS=late"),
+        ("one-item", "BOOKS=mirror"),
         ("repeated-key", "BOOKS=keys"),
     ] {
         let size = [books, "POOL_SIZE=4"];
@@ -149,6 +150,7 @@ async fn a_role_that_may_not_silence_foreign_keys_puts_back_what_it_can_and_says
     for (books, code, said) in [
         ("BOOKS=audit", 0, ""),
         ("BOOKS=references", 0, ""),
+        ("BOOKS=mirror", 0, ""),
         (
             "BOOKS=late",
             3,
