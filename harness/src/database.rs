@@ -211,6 +211,8 @@ impl Inspector {
         Ok(())
     }
 
+    /// Predicate locks are none that anybody waits for, and outlive their transactions (PostgreSQL
+    /// manual, 13.2.3).
     async fn locks(&self) -> Result<Vec<String>, sqlx::Error> {
         let classes: Vec<_> = self.standing.iter().map(|lock| lock.0).collect();
         let objects: Vec<_> = self.standing.iter().map(|lock| lock.1).collect();
@@ -225,6 +227,7 @@ impl Inspector {
                and a.backend_type = 'client backend'
                and a.application_name <> 'rowlock'
                and l.locktype <> 'virtualxid'
+               and l.mode <> 'SIReadLock'
                and not (l.locktype = 'advisory' and exists (
                    select from unnest($1::int8[], $2::int8[], $3::int4[]) as standing (c, o, s)
                    where (c, o, s) = (l.classid::int8, l.objid::int8, l.objsubid::int4)

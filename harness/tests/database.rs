@@ -60,3 +60,24 @@ async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
     assert_eq!(left.len(), 1, "{left:?}");
     inspector.close().await;
 }
+
+/// They stay after the COMMIT, until no transaction that overlaps is left.
+#[tokio::test]
+async fn predicate_locks_are_not_left() {
+    let server = postgres::shared_local().await;
+    let database = server.create_database("predicate").await.unwrap();
+    let inspector = Inspector::open(database.options()).await.unwrap();
+    let connect = async || database.options().connect().await.unwrap();
+    let (mut committed, mut overlapping) = (connect().await, connect().await);
+    let read = "begin isolation level serializable; select * from item";
+    overlapping.execute(read).await.unwrap();
+    committed.execute(read).await.unwrap();
+    committed
+        .execute("insert into item (id, name, price, stock) values (1, 'a', 1, 1); commit")
+        .await
+        .unwrap();
+    let left = inspector.wait_for_rest().await.unwrap().locks;
+    let is_predicate_lock = |lock: &String| lock.contains("SIReadLock");
+    assert!(!left.iter().any(is_predicate_lock), "{left:?}");
+    inspector.close().await;
+}

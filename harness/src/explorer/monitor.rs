@@ -104,7 +104,7 @@ impl Monitor {
                                     case when granted then 'holds' else 'awaits' end, mode,
                                     coalesce(relation::regclass::text, locktype))
                from pg_locks
-              where pid = any ($1) and locktype <> 'virtualxid'
+              where pid = any ($1) and locktype <> 'virtualxid' and mode <> 'SIReadLock'
               order by 1",
         )
         .bind(pids)
