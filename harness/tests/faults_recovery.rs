@@ -1,5 +1,7 @@
 //! What the checks after a fault are worth: services that are right until something breaks.
 
+mod common;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -160,7 +162,9 @@ async fn a_key_that_is_refused_for_ever_does_not_end_it() {
 /// The process ends where it loses its connection, as one with an unhandled error event does.
 #[tokio::test]
 async fn a_target_that_dies_of_a_fault_is_at_fault_itself() {
-    let python = std::env::var("ROWLOCK_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let Some(python) = common::python() else {
+        return;
+    };
     let shops = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/targets");
     let target = TargetSpec::command(&format!("{python} {shops}/shop_mortal.py"), 1);
     let target = target.expect("a command line");

@@ -9,10 +9,10 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use common::{Sandbox, assert_exit, python, stderr, stdout};
 use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
@@ -94,23 +94,6 @@ fn two_replicas_of_ours_are_right() {
         assert!(stdout(&output).contains("target:   purchase-service, 2 replicas"));
     }
     sandbox.wait_until_clean();
-}
-
-/// The interpreter that has psycopg, or `None` with the reason on standard output.
-fn python() -> Option<String> {
-    let python = std::env::var("ROWLOCK_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    match Command::new(&python)
-        .args(["-c", "import psycopg"])
-        .output()
-    {
-        Ok(output) if output.status.success() => return Some(python),
-        Ok(output) => println!(
-            "skipped: {python} cannot import psycopg: {}",
-            stderr(&output)
-        ),
-        Err(error) => println!("skipped: cannot run {python}: {error}"),
-    }
-    None
 }
 
 /// `rowlock` with `arguments` on one of the shops in Python.
