@@ -267,8 +267,8 @@ async fn a_job_of_no_request_passes_and_is_named() {
     assert_eq!(named, ["select count(*) from item"]);
 }
 
-/// A service each of whose requests locks what nobody else wants, for as long as the session lasts.
-mod lock_for_good {
+/// Services that do something else first in each request.
+mod beforehand {
     use futures::future::{BoxFuture, FutureExt};
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
@@ -276,28 +276,50 @@ mod lock_for_good {
     use sqlx::PgPool;
     use std::sync::Arc;
 
-    pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
+    /// Locks what nobody else wants, for as long as the session lasts.
+    pub(crate) const LOCK_FOR_GOOD: BuildPurchaser = BuildPurchaser {
         name: "lock-for-good",
-        build: |pool| {
-            let ours = (OURS.build)(pool.clone());
-            Arc::new(LockForGood { ours, pool })
-        },
+        build: |pool| beforehand(pool, |pool| lock_for_good(pool).boxed()),
     };
 
-    struct LockForGood {
-        ours: Arc<dyn Purchaser>,
-        pool: PgPool,
+    /// Sends two statements at once.
+    pub(crate) const TWO_AT_ONCE: BuildPurchaser = BuildPurchaser {
+        name: "two-at-once",
+        build: |pool| beforehand(pool, |pool| two_at_once(pool).boxed()),
+    };
+
+    async fn lock_for_good(pool: &PgPool) {
+        let lock = sqlx::query("select pg_advisory_lock_shared(1)");
+        lock.execute(pool).await.unwrap();
     }
 
-    impl Purchaser for LockForGood {
+    async fn two_at_once(pool: &PgPool) {
+        let count = || sqlx::query("select count(*) from purchase").execute(pool);
+        let (one, two) = tokio::join!(count(), count());
+        one.and(two).unwrap();
+    }
+
+    type First = fn(&PgPool) -> BoxFuture<'_, ()>;
+
+    struct Beforehand {
+        ours: Arc<dyn Purchaser>,
+        pool: PgPool,
+        first: First,
+    }
+
+    fn beforehand(pool: PgPool, first: First) -> Arc<dyn Purchaser> {
+        let ours = (OURS.build)(pool.clone());
+        Arc::new(Beforehand { ours, pool, first })
+    }
+
+    impl Purchaser for Beforehand {
         fn purchase(
             self: Arc<Self>,
             order: Order,
             key: Option<IdempotencyKey>,
         ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
             async move {
-                let lock = sqlx::query("select pg_advisory_lock_shared(1)");
-                lock.execute(&self.pool).await.unwrap();
+                (self.first)(&self.pool).await;
                 self.ours.clone().purchase(order, key).await
             }
             .boxed()
@@ -308,7 +330,7 @@ mod lock_for_good {
 #[tokio::test]
 async fn a_lock_of_a_session_that_is_left_is_found() {
     let server = server().await;
-    let target = TargetSpec::InProcess(lock_for_good::TARGET);
+    let target = TargetSpec::InProcess(beforehand::LOCK_FOR_GOOD);
     let found = run(&search(&server, target, "one-item", 2), &mut Dfs::default()).await;
     let violation = found.violation.expect("a lock that is left");
     let names: Vec<_> = violation.violated().map(|finding| &*finding.name).collect();
@@ -363,49 +385,10 @@ async fn a_key_that_is_made_up_anew_in_each_run_hinders_nobody() {
     assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
 }
 
-/// A service whose requests send two statements at once.
-mod two_at_once {
-    use futures::future::{BoxFuture, FutureExt};
-    use purchase_service::order::{IdempotencyKey, Order};
-    use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-    use rowlock::target::{BuildPurchaser, OURS};
-    use sqlx::PgPool;
-    use std::sync::Arc;
-
-    pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
-        name: "two-at-once",
-        build: |pool| {
-            let ours = (OURS.build)(pool.clone());
-            Arc::new(TwoAtOnce { ours, pool })
-        },
-    };
-
-    struct TwoAtOnce {
-        ours: Arc<dyn Purchaser>,
-        pool: PgPool,
-    }
-
-    impl Purchaser for TwoAtOnce {
-        fn purchase(
-            self: Arc<Self>,
-            order: Order,
-            key: Option<IdempotencyKey>,
-        ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
-            async move {
-                let count = || sqlx::query("select count(*) from purchase").execute(&self.pool);
-                let (one, two) = tokio::join!(count(), count());
-                one.and(two).unwrap();
-                self.ours.clone().purchase(order, key).await
-            }
-            .boxed()
-        }
-    }
-}
-
 #[tokio::test]
 async fn lost_control_is_inconclusive_and_says_why() {
     let server = server().await;
-    let target = TargetSpec::InProcess(two_at_once::TARGET);
+    let target = TargetSpec::InProcess(beforehand::TWO_AT_ONCE);
     let mut search = search(&server, target, "one-item", 2);
     search.budget = Budget::Schedules(2);
     let lost = run(&search, &mut Dfs::default()).await;

@@ -72,16 +72,19 @@ fn sqlstate(record: &Record) -> Option<&str> {
     Some(&error.sqlstate)
 }
 
+/// Whether the server has answered the step, be it by an error.
+fn is_executed(record: &Record) -> bool {
+    matches!(record.reply.end, ReplyEnd::Ready(_) | ReplyEnd::Flushed)
+}
+
 /// Whether `record` is of a step that was executed as if it had never been held.
 pub(super) fn went_through(record: &Record) -> bool {
-    let is_executed = matches!(record.reply.end, ReplyEnd::Ready(_) | ReplyEnd::Flushed);
-    is_executed && record.reply.error.is_none()
+    is_executed(record) && record.reply.error.is_none()
 }
 
 /// Why `record`, the chosen step's, does not show `fault`, if it does not.
 pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
     let end = record.reply.end;
-    let is_executed = matches!(end, ReplyEnd::Ready(_) | ReplyEnd::Flushed);
     let is_lost = matches!(end, ReplyEnd::Cut | ReplyEnd::NotSent);
     let is_ended_by = |state| sqlstate(record).is_some_and(|found| found.starts_with(state));
     let took_place = match fault {
@@ -92,7 +95,7 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
             record.replaced_by.is_some() && is_ended_by(state)
         }
         Fault::DropBefore => end == ReplyEnd::NotSent,
-        Fault::DropAfter | Fault::CrashAfter(_) | Fault::ClientAbort => is_executed,
+        Fault::DropAfter | Fault::CrashAfter(_) | Fault::ClientAbort => is_executed(record),
         Fault::TerminateRunning => is_ended_by("57P01"),
         // The server may have said so between two steps, to nobody in particular.
         Fault::TerminateIdle | Fault::CrashBefore(_) => is_lost || is_ended_by("57P"),
