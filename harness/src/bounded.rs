@@ -49,20 +49,24 @@ pub(crate) fn options(options: PgConnectOptions) -> PgConnectOptions {
     ])
 }
 
-/// Why a statement failed: where a lock was in its way, with whoever may hold it.
-pub(crate) async fn explain<'e>(
+/// What was `done`, or why not: where a lock was in the way, with whoever may hold it.
+pub(crate) async fn explained<'e, T>(
     executor: impl PgExecutor<'e>,
-    error: sqlx::Error,
-) -> EnvironmentError {
+    done: Result<T, sqlx::Error>,
+) -> Result<T, EnvironmentError> {
+    let error = match done {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
     let code = error.as_database_error().and_then(|error| error.code());
     match code.as_deref() {
         Some(LOCK_NOT_AVAILABLE) => {}
-        Some(FOREIGN_KEY_VIOLATION) => return EnvironmentError::NotPutBack(error),
-        _ => return error.into(),
+        Some(FOREIGN_KEY_VIOLATION) => return Err(EnvironmentError::NotPutBack(error)),
+        _ => return Err(error.into()),
     }
     let open = sqlx::query_scalar(OPEN_TRANSACTIONS).fetch_all(executor);
-    match open.await {
+    Err(match open.await {
         Ok(holders) => EnvironmentError::Locked { holders },
         Err(_) => error.into(),
-    }
+    })
 }

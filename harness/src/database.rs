@@ -98,10 +98,7 @@ impl Inspector {
 
     /// What was `done`, or why not, with whoever was in the way.
     async fn explained<T>(&self, done: Result<T, sqlx::Error>) -> Result<T, EnvironmentError> {
-        match done {
-            Ok(value) => Ok(value),
-            Err(error) => Err(bounded::explain(&self.pool, error).await),
-        }
+        bounded::explained(&self.pool, done).await
     }
 
     /// Inserts the rows of `shop`.

@@ -79,10 +79,7 @@ impl Rows {
 
     /// What was `done`, or why not, with whoever was in the way.
     async fn explained<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, EnvironmentError> {
-        match done {
-            Ok(value) => Ok(value),
-            Err(error) => Err(bounded::explain(&mut self.connection, error).await),
-        }
+        bounded::explained(&mut self.connection, done).await
     }
 }
 
