@@ -5,11 +5,24 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use axum::http::HeaderName;
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
 /// The longest timeout, in milliseconds: a day.
 const MAX_TIMEOUT_MS: u64 = 86_400_000;
+
+/// Headers that say something else already.
+const TAKEN_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "idempotency-key",
+    "transfer-encoding",
+    "x-request-id",
+];
 
 /// How the service runs. All times are in milliseconds.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,6 +57,9 @@ pub struct Config {
     pub body_timeout_ms: u64,
     /// `SHUTDOWN_TIMEOUT_MS`: how long requests under way may take after the stop signal.
     pub shutdown_timeout_ms: u64,
+    /// `TRUST_USER_HEADER`: the header in which a gateway says which user it has authenticated.
+    /// Unset, any caller may name any user.
+    pub trust_user_header: Option<HeaderName>,
 }
 
 /// A variable with a value that cannot be used.
@@ -62,6 +78,12 @@ pub enum ConfigError {
     /// Nothing to listen on.
     #[error("HOST={value:?}: expected a host name or an address")]
     Host {
+        /// What it says.
+        value: String,
+    },
+    /// Not a header of the gateway's own.
+    #[error("TRUST_USER_HEADER={value:?}: expected the name of a header that says nothing else")]
+    UserHeader {
         /// What it says.
         value: String,
     },
@@ -109,6 +131,7 @@ impl Config {
             idle_timeout_ms: timeout("IDLE_TIMEOUT_MS", 75_000)?,
             body_timeout_ms: timeout("BODY_TIMEOUT_MS", 10_000)?,
             shutdown_timeout_ms: timeout("SHUTDOWN_TIMEOUT_MS", 25_000)?,
+            trust_user_header: lookup("TRUST_USER_HEADER").map(header).transpose()?,
         };
         if config.host.trim().is_empty() {
             return Err(ConfigError::Host { value: config.host });
@@ -168,6 +191,7 @@ impl fmt::Debug for Config {
             .field("port", &self.port)
             .field("pool_size", &self.pool_size)
             .field("max_waiting", &self.max_waiting)
+            .field("trust_user_header", &self.trust_user_header)
             .finish_non_exhaustive()
     }
 }
@@ -184,6 +208,13 @@ fn number(
     match value.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(ConfigError::Number { name, value, range }),
+    }
+}
+
+fn header(value: String) -> Result<HeaderName, ConfigError> {
+    match HeaderName::from_str(&value) {
+        Ok(name) if !TAKEN_HEADERS.contains(&name.as_str()) => Ok(name),
+        _ => Err(ConfigError::UserHeader { value }),
     }
 }
 
@@ -209,6 +240,10 @@ mod tests {
         assert_eq!(with("HOST", "::1").unwrap().host, "::1");
         assert_eq!(with("POOL_SIZE", "3").unwrap().pool_size, 3);
         assert_eq!(with("LOCK_TIMEOUT_MS", "7").unwrap().lock_timeout_ms, 7);
+        let header = with("TRUST_USER_HEADER", "X-User-Id")
+            .unwrap()
+            .trust_user_header;
+        assert_eq!(header.unwrap(), "x-user-id");
     }
 
     #[test]
@@ -248,6 +283,21 @@ mod tests {
                 "HOST",
                 " ",
                 r#"HOST=" ": expected a host name or an address"#,
+            ),
+            (
+                "TRUST_USER_HEADER",
+                "",
+                r#"TRUST_USER_HEADER="": expected the name of a header that says nothing else"#,
+            ),
+            (
+                "TRUST_USER_HEADER",
+                "X User",
+                r#"TRUST_USER_HEADER="X User": expected the name of a header that says nothing else"#,
+            ),
+            (
+                "TRUST_USER_HEADER",
+                "Idempotency-Key",
+                r#"TRUST_USER_HEADER="Idempotency-Key": expected the name of a header that says nothing else"#,
             ),
         ] {
             assert_eq!(with(name, value).unwrap_err().to_string(), message);

@@ -10,13 +10,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderName, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::admission::Admission;
+use crate::caller::Caller;
 use crate::order::{ItemId, UserId};
 use crate::problem::Problem;
 use crate::reads::{self, ReadError};
@@ -31,6 +32,8 @@ pub struct Shop {
     pub reads: PgPool,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// Where the gateway says who calls; without one, the caller is trusted.
+    pub user_header: Option<HeaderName>,
 }
 
 /// The routes of the shop.
@@ -57,8 +60,13 @@ pub fn router(shop: Shop) -> Router {
         .with_state(shop)
 }
 
-async fn purchase(State(shop): State<Shop>, request: Request<Body>) -> Result<Response, Problem> {
+async fn purchase(
+    State(shop): State<Shop>,
+    caller: Caller,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
     let (order, key) = request::read(request, shop.body_timeout).await?;
+    caller.authorize(order.user_id)?;
     let receipt = shop.admission.purchase(order, key).await??;
     Ok(Json(receipt).into_response())
 }
@@ -85,8 +93,9 @@ async fn item(State(shop): State<Shop>, id: PathId) -> Result<Response, Problem>
     Ok(Json(item).into_response())
 }
 
-async fn wallet(State(shop): State<Shop>, id: PathId) -> Result<Response, Problem> {
+async fn wallet(State(shop): State<Shop>, caller: Caller, id: PathId) -> Result<Response, Problem> {
     let user_id = UserId(path_id(id)?);
+    caller.authorize(user_id)?;
     let wallet = reads::wallet(&shop.reads, user_id).await?;
     let wallet =
         wallet.ok_or_else(|| Problem::not_found("unknown_user", "there is no such user"))?;

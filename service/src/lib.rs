@@ -15,6 +15,7 @@ pub mod purchase;
 mod session;
 
 pub mod admission;
+mod caller;
 pub mod http;
 mod problem;
 mod reads;

@@ -13,6 +13,9 @@ use crate::purchaser::PurchaseError;
 /// Seconds after which a refused client may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What a 401 must name: who authenticates is the gateway, by its own means.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Gateway");
+
 /// An error answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -127,9 +130,11 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => headers.insert(header::RETRY_AFTER, RETRY_AFTER),
+            StatusCode::UNAUTHORIZED => headers.insert(header::WWW_AUTHENTICATE, CHALLENGE),
+            _ => None,
+        };
         response
     }
 }

@@ -106,6 +106,7 @@ impl Service {
             admission: Arc::clone(&admission),
             reads: reads.clone(),
             body_timeout: Duration::from_millis(config.body_timeout_ms),
+            user_header: config.trust_user_header.clone(),
         });
         let limits = Limits {
             idle_timeout: Duration::from_millis(config.idle_timeout_ms),
@@ -149,6 +150,12 @@ impl Service {
 /// A [`StartError`].
 pub async fn run(config: &Config, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
     let service = Service::start(config).await?;
+    match &config.trust_user_header {
+        Some(header) => tracing::info!(%header, "a gateway says who calls"),
+        None => {
+            tracing::warn!("callers are trusted to name any user: TRUST_USER_HEADER is not set")
+        }
+    }
     tracing::info!(address = %service.address(), "listening");
     service.serve(shutdown).await;
     Ok(())

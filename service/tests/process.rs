@@ -4,64 +4,18 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::process::Stdio;
 
 use common::client::{buy, get, purchase_request, read_answer};
 use common::database::fresh_database;
+use common::process::{Log, command, listening, signal};
 use common::{BOUND, Shop};
 use futures::future::join_all;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
-
-/// The binary with an environment of nothing but `variables`.
-fn command(variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_purchase-service"));
-    let variables = variables.iter().copied();
-    command
-        .env_clear()
-        .envs(variables)
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// What a process says on stderr. Kept as long as the process: a closed pipe would break its log.
-struct Log(Lines<BufReader<ChildStderr>>);
-
-impl Log {
-    fn of(child: &mut Child) -> Self {
-        Self(BufReader::new(child.stderr.take().unwrap()).lines())
-    }
-
-    /// Waits for a line with `words`, and returns what follows them.
-    async fn after(&mut self, words: &str) -> String {
-        let search = async {
-            while let Some(line) = self.0.next_line().await.unwrap() {
-                if let Some((_, rest)) = line.split_once(words) {
-                    return rest.to_owned();
-                }
-            }
-            panic!("the service ended before it said {words:?}");
-        };
-        timeout(BOUND, search).await.unwrap()
-    }
-}
-
-/// Waits until the process listens.
-async fn listening(child: &mut Child) -> (SocketAddr, Log) {
-    let mut log = Log::of(child);
-    let address = log.after("listening address=").await;
-    (address.parse().unwrap(), log)
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(child.id().unwrap() as i32).unwrap();
-    kill_process(pid, signal).unwrap();
-}
 
 #[tokio::test]
 async fn replicas_that_start_at_once_on_an_empty_database_all_serve() {
@@ -136,6 +90,23 @@ async fn service_out_of_file_descriptors_serves_again_when_they_are_free() {
 }
 
 #[tokio::test]
+async fn the_log_says_at_start_whose_word_is_taken_for_who_calls() {
+    let database = fresh_database().await;
+    let url = ("DATABASE_URL", database.url.as_str());
+    let port = ("PORT", "0");
+    let mut trusting = command(&[url, port]).spawn().unwrap();
+    Log::of(&mut trusting)
+        .after("callers are trusted to name any user")
+        .await;
+    let header = ("TRUST_USER_HEADER", "X-User-Id");
+    let mut guarded = command(&[url, port, header]).spawn().unwrap();
+    let said = Log::of(&mut guarded)
+        .after("a gateway says who calls")
+        .await;
+    assert_eq!(said, " header=x-user-id");
+}
+
+#[tokio::test]
 async fn bad_configuration_ends_the_process_with_one_clear_line() {
     for (name, value, says) in [
         (
@@ -147,6 +118,11 @@ async fn bad_configuration_ends_the_process_with_one_clear_line() {
             "POOL_SIZE",
             "0",
             "purchase-service: POOL_SIZE=\"0\": expected a whole number",
+        ),
+        (
+            "TRUST_USER_HEADER",
+            "x user",
+            "purchase-service: TRUST_USER_HEADER=\"x user\": expected the name of a header",
         ),
         (
             "DATABASE_URL",

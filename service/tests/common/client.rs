@@ -62,6 +62,11 @@ impl Answer {
             status == 405,
             "{what}: {self:?}"
         );
+        assert_eq!(
+            self.header("www-authenticate").is_some(),
+            status == 401,
+            "{what}: {self:?}"
+        );
     }
 }
 

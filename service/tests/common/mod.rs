@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod database;
+pub mod process;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
