@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use benches::setting;
 use rowlock::explorer::program;
-use rowlock::explorer::search::{Budget, Setup};
+use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Random;
-use rowlock::explorer::{Bounds, Exploration, Search};
+use rowlock::explorer::{Bounds, Exploration, Search, Setup};
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::seed::Seed;
 use rowlock::target::{OURS, TargetSpec};

@@ -40,7 +40,7 @@ async fn sightings(strategy: &mut dyn Strategy, runs: u64) -> u64 {
         let finished = clients
             .run(RESET, &short_lived(), rows, chooser.as_mut())
             .await;
-        strategy.observe(&finished.outcome);
+        strategy.observe(&finished.execution);
         let End::Finished(answers, _) = finished.end else {
             panic!("nothing here waits for two");
         };
@@ -140,7 +140,7 @@ async fn a_pair_overlaps_each_time_where_a_statement_locks_a_row() {
         let End::Finished(_, rows) = finished.end else {
             panic!("nothing here waits in a circle");
         };
-        assert_eq!(rows.len(), 2, "run {run}: {:?}", finished.outcome.control);
+        assert_eq!(rows.len(), 2, "run {run}: {:?}", finished.execution.control);
     }
 }
 
@@ -161,5 +161,5 @@ async fn a_table_that_is_locked_as_a_whole_is_left_out_of_what_is_held() {
     let run = clients.run(RESET, &scripts, "select v from t", &mut chooser);
     let finished = tokio::time::timeout(Duration::from_secs(30), run).await;
     let finished = finished.expect("the harness waits for nobody's table");
-    assert_eq!(finished.outcome.schedule.to_string(), "A(AB)A");
+    assert_eq!(finished.execution.schedule.to_string(), "A(AB)A");
 }

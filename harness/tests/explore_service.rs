@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rowlock::explorer::program;
-use rowlock::explorer::search::{Budget, Setup};
+use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
-use rowlock::explorer::{Bounds, Exploration, Outcome, Search, Strategy};
+use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::seed::Seed;
@@ -57,10 +57,10 @@ async fn run(search: &Search, strategy: &mut dyn Strategy) -> Exploration {
 /// Every run's schedule and transcript, as they would be written down.
 async fn record(search: &Search, strategy: &mut dyn Strategy) -> Vec<String> {
     let mut all = Vec::new();
-    let write = |outcome: &Outcome| {
-        let transcript = serde_json::to_string(&outcome.transcript).unwrap();
-        let history = serde_json::to_string(&outcome.history).unwrap();
-        all.push(format!("{} {transcript} {history}", outcome.schedule));
+    let write = |run: &Run| {
+        let transcript = serde_json::to_string(&run.execution.transcript).unwrap();
+        let history = serde_json::to_string(&run.assessment.history).unwrap();
+        all.push(format!("{} {transcript} {history}", run.execution.schedule));
     };
     search.run(strategy, write).await.unwrap();
     all
@@ -396,7 +396,7 @@ async fn lost_control_is_inconclusive_and_says_why() {
     let why: Vec<_> = lost.lost.keys().collect();
     assert!(
         why.iter()
-            .any(|why| why.contains("several statements at once")),
+            .any(|why| why.to_string().contains("several statements at once")),
         "{why:?}"
     );
 }
@@ -448,7 +448,7 @@ async fn a_thousand_schedules_leave_nothing_behind() {
     let mut search = search(&server, ours(), "one-item", 2);
     search.budget = Budget::Schedules(ALL as u64);
     let (mut seen, mut memory) = (0, Vec::new());
-    let measure = |_: &Outcome| {
+    let measure = |_: &Run| {
         seen += 1;
         if [WARM, ALL].contains(&seen) {
             memory.push((resident_kib(), server_kib(postmaster)));

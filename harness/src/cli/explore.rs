@@ -12,9 +12,9 @@ use super::service::ServiceArgs;
 use super::witness::WitnessArgs;
 use super::{PostgresArgs, output, up_to};
 use crate::explorer::program::{self, PROGRAMS};
-use crate::explorer::search::{Budget, Setup};
+use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
-use crate::explorer::{Bounds, Exploration, Search, Strategy, coverage};
+use crate::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy, coverage};
 use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
@@ -153,19 +153,19 @@ async fn search(
         keep_going: args.keep_going,
     };
     let mut strategy = args.strategy(seed);
-    let mut run = 0;
-    let on_outcome = |outcome: &crate::explorer::Outcome| {
-        run += 1;
-        tracing::debug!(run, schedule = %outcome.schedule, verdict = %outcome.verdict());
-        progress.say(format!("{run} schedules"));
+    let mut runs = 0;
+    let on_run = |run: &Run| {
+        runs += 1;
+        tracing::debug!(runs, schedule = %run.execution.schedule, verdict = %run.verdict());
+        progress.say(format!("{runs} schedules"));
     };
-    let explored = search.run(strategy.as_mut(), on_outcome).await?;
+    let explored = search.run(strategy.as_mut(), on_run).await?;
     let evidence = match &explored.violation {
-        Some(outcome) => {
+        Some(run) => {
             progress.say("shrinking the violation");
             let flags = [args.postgres.repeat(), args.service.repeat()].concat();
             let flags = flags.join(" ");
-            let write = args.witness.write(&search.setup, outcome, &flags, again);
+            let write = args.witness.write(&search.setup, run, &flags, again);
             Some(write.await?)
         }
         None => None,

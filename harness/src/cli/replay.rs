@@ -13,9 +13,8 @@ use clap::Args;
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
 use super::{PostgresArgs, output, up_to};
-use crate::explorer::search::Setup;
 use crate::explorer::{
-    Bounds, Outcome, Program, Replayed, Solo, Witness, columns, replay, witness,
+    Bounds, Program, Replayed, Run, Setup, Solo, Witness, columns, replay, witness,
 };
 use crate::postgres::Server;
 use crate::progress::Progress;
@@ -153,7 +152,7 @@ impl ReplayArgs {
         let mut verdicts = Vec::new();
         let mut worst: Option<(Replayed, _)> = None;
         for _ in 0..self.times {
-            let (replayed, outcome) = match replay(solo, witness).await {
+            let (replayed, run) = match replay(solo, witness).await {
                 Ok(ran) => ran,
                 Err(error) => {
                     let found = verdicts.contains(&Verdict::Violation);
@@ -165,10 +164,10 @@ impl ReplayArgs {
             verdicts.push(replayed.verdict());
             let is_worse = |(known, _): &(Replayed, _)| known.verdict() < replayed.verdict();
             if worst.as_ref().is_none_or(is_worse) {
-                worst = Some((replayed, outcome));
+                worst = Some((replayed, run));
             }
         }
-        let Some((worst, outcome)) = worst else {
+        let Some((worst, run)) = worst else {
             bail!("--times is at least 1");
         };
         let count = |verdict| verdicts.iter().filter(|other| **other == verdict).count();
@@ -182,7 +181,7 @@ impl ReplayArgs {
             ),
         };
         let text = match is_shown {
-            true => self.shown(path, witness, &worst, &outcome, &counted),
+            true => self.shown(path, witness, &worst, &run, &counted),
             false => format!("{}: {worst}{counted}\n", path.display()),
         };
         output::write(&text)?;
@@ -195,10 +194,10 @@ impl ReplayArgs {
         path: &Path,
         witness: &Witness,
         replayed: &Replayed,
-        outcome: &Outcome,
+        run: &Run,
         counted: &str,
     ) -> String {
-        let ran = Witness::new(&witness.target, &witness.program, outcome);
+        let ran = Witness::new(&witness.target, &witness.program, run);
         let ran = ran.map(|ran| columns::render(&ran, wants_colour()) + "\n");
         let replay_line = match replayed.verdict() {
             Verdict::Valid => String::new(),

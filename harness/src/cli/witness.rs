@@ -6,9 +6,8 @@ use anyhow::Context;
 use clap::Args;
 
 use super::common::wants_colour;
-use crate::explorer::search::Setup;
 use crate::explorer::shrink::RUNS;
-use crate::explorer::{Control, Outcome, Shrunk, Solo, Witness, columns, replay, shrink};
+use crate::explorer::{Run, Setup, Shrunk, Solo, Witness, columns, replay, shrink};
 
 #[derive(Debug, Args)]
 pub(super) struct WitnessArgs {
@@ -18,7 +17,7 @@ pub(super) struct WitnessArgs {
 }
 
 impl WitnessArgs {
-    /// Shrinks the violation in `outcome`, writes it down, and gives the text that shows it. It
+    /// Shrinks the violation in `run`, writes it down, and gives the text that shows it. It
     /// ends with the line that replays it, for which `flags` name the same server and target.
     ///
     /// A violation that was found is shown whatever fails after it: what could not be done with
@@ -27,12 +26,12 @@ impl WitnessArgs {
     pub(super) async fn write(
         &self,
         setup: &Setup,
-        outcome: &Outcome,
+        run: &Run,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
         let mut solo = Solo::new(setup.clone());
-        let text = self.write_with(&mut solo, setup, outcome, flags, again);
+        let text = self.write_with(&mut solo, setup, run, flags, again);
         let mut text = text.await?;
         if let Err(error) = solo.close().await {
             text.insert_str(0, &format!("left behind: {}\n", error.in_full()));
@@ -44,33 +43,33 @@ impl WitnessArgs {
         &self,
         solo: &mut Solo,
         setup: &Setup,
-        outcome: &Outcome,
+        run: &Run,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
-        let first = outcome.violated().next().context("there is no violation")?;
-        let shrunk = shrink(solo, &setup.program, outcome, &first.name, RUNS).await;
+        let first = run.violated().next().context("there is no violation")?;
+        let shrunk = shrink(solo, &setup.program, run, &first.name, RUNS).await;
         let (program, smallest, how) = match shrunk {
             Ok(Shrunk {
                 program,
-                outcome: smallest,
+                run: smallest,
                 runs,
             }) => {
                 let buyers = setup.program.requests.len();
-                let schedule = &outcome.schedule;
+                let schedule = &run.execution.schedule;
                 let how = format!("in {runs} runs from {buyers} buyers and schedule {schedule}");
                 (program, smallest, how)
             }
             Err(error) => {
                 let how = format!("not: {}", error.in_full());
-                (setup.program.clone(), outcome.clone(), how)
+                (setup.program.clone(), run.clone(), how)
             }
         };
         let target = setup.target.describe();
         let witness = Witness::new(&target, &program, &smallest).context("it was violated")?;
         let mut text = columns::render(&witness, wants_colour());
         text += &format!("shrunk:   {how}\n");
-        if let Control::Lost(why) = &smallest.control {
+        if let Some(why) = smallest.execution.control.lost() {
             text += &format!("control:  was lost, so it may not replay: {why}\n");
         }
         text += &match replay(solo, &witness).await {

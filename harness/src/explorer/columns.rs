@@ -265,8 +265,8 @@ mod tests {
 
     async fn shown(toy: Toy, program: &str, buyers: usize, letters: &str) -> String {
         let program = program::find(program).unwrap().program(buyers);
-        let outcome = ToyRunner::new(toy).run_letters(&program, letters).await;
-        let witness = Witness::new("a toy", &program, &outcome).unwrap();
+        let run = ToyRunner::new(toy).run_letters(&program, letters).await;
+        let witness = Witness::new("a toy", &program, &run).unwrap();
         let text = render(&witness, false);
         let too_long = text.lines().find(|line| line.chars().count() > WIDTH);
         assert_eq!(too_long, None);

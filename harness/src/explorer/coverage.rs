@@ -25,14 +25,14 @@ fn write(text: &mut String, explored: &Exploration) -> std::fmt::Result {
         explored.distinct,
         explored.pruned,
     )?;
-    if let Some(outcome) = &explored.violation {
+    if let Some(run) = &explored.violation {
         let at = explored.found_at.unwrap_or_default();
         writeln!(
             text,
             "  violated by schedule {} (number {at}):",
-            outcome.schedule
+            run.execution.schedule
         )?;
-        for finding in outcome.violated() {
+        for finding in run.violated() {
             writeln!(text, "    {}: {}", finding.name, finding.statement)?;
             if let invariant::Outcome::Violated(places) = &finding.outcome {
                 for place in places {

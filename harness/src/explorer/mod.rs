@@ -2,11 +2,13 @@
 //!
 //! A [`Program`] is the same few requests on the same rows, again and again, each time under
 //! another schedule. A strategy chooses, the conductor makes it so and writes down what ran, and
-//! every [`Outcome`] is judged. What is here and pure can be tested without a database: the
+//! every [`Run`] is judged. What is here and pure can be tested without a database: the
 //! terms, the strategies, the footprints. The rest drives a real target through the proxy's gate.
 
-pub mod outcome;
+pub mod control;
+pub mod execution;
 pub mod program;
+pub mod run;
 pub mod schedule;
 pub mod transcript;
 
@@ -20,6 +22,7 @@ pub mod isolation;
 mod syntax;
 
 pub mod runner;
+pub mod setup;
 
 mod cast;
 pub mod conductor;
@@ -44,14 +47,17 @@ mod sql;
 mod story;
 
 pub use conductor::{Bounds, Conductor};
+pub use control::{Control, LostControl};
+pub use execution::{Execution, Transition};
 pub use footprint::Footprint;
-pub use outcome::{Control, Outcome, Transition};
 pub use place::Place;
 pub use program::Program;
 pub use replay::{Difference, Replayed, replay};
+pub use run::{Assessment, Run};
 pub use runner::Runner;
 pub use schedule::{Choice, RequestIndex, Schedule};
 pub use search::{Exploration, Search};
+pub use setup::Setup;
 pub use shrink::{Shrunk, shrink};
 pub use signal::Signal;
 pub use solo::Solo;

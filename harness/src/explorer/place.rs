@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::conductor::{Conducted, Conductor, OVERTAKEN, Spent};
+use super::conductor::{Conducted, Conductor, Spent};
+use super::control::LostControl;
+use super::execution::Execution;
 use super::footprints::Footprints;
 use super::isolation::Isolation;
 use super::monitor::Monitor;
-use super::outcome::{Control, Outcome};
 use super::program::Program;
 use super::rows::Rows;
+use super::run::{Assessment, Run};
 use super::runner::Runner;
 use super::schedule::RequestIndex;
-use super::search::Setup;
+use super::setup::Setup;
 use super::signal::Signal;
 use super::strategy::{Chooser, Follow};
 use crate::client::{Client, Clock};
@@ -138,8 +140,8 @@ impl Place {
     async fn warm_up(&mut self, program: &Program) -> Result<bool, EnvironmentError> {
         const ROUNDS: usize = 2;
         for _ in 0..ROUNDS {
-            let outcome = self.run(program, &mut Follow::default()).await?;
-            if outcome.leaves_something() {
+            let run = self.run(program, &mut Follow::default()).await?;
+            if !run.execution.leftovers.is_empty() {
                 return Ok(false);
             }
         }
@@ -216,49 +218,43 @@ impl Place {
         join_all(connecting).await.into_iter().collect()
     }
 
-    fn judge(&self, program: &Program, conducted: Conducted<Answered>, rows: FinalRows) -> Outcome {
-        let Conducted {
-            schedule,
-            transitions,
-            transcript,
-            answers,
-            control,
-            uncontrolled,
-            deadlock,
-            left_open,
-            locks,
-        } = conducted;
+    fn assess(&self, program: &Program, conducted: Conducted<Answered>, rows: FinalRows) -> Run {
+        let Conducted { execution, answers } = conducted;
+        let end = execution.transcript.events.len();
         let requests = program.requests.iter().enumerate();
-        let history = requests.zip(answers).map(|((index, request), answer)| {
-            operation(index, request, answer, transcript.events.len())
-        });
-        let left_open = left_open
-            .iter()
-            .map(|request| format!("request {request} was answered and left its transaction open"));
-        let evidence = Evidence {
+        let history = requests
+            .zip(answers)
+            .map(|((index, request), answer)| operation(index, request, answer, end));
+        let history: Vec<_> = history.collect();
+        let findings = judge(&Evidence {
             initial: program.initial.clone(),
-            history: history.collect(),
-            rows,
-            aftermath: Aftermath {
-                open_transactions: left_open.collect(),
-                locks,
-                deadlocks: i64::from(deadlock.is_some()),
-            },
+            history: history.clone(),
+            rows: rows.clone(),
+            aftermath: aftermath(&execution),
             // A deadlock is broken by cancelling a statement, so errors are expected then.
-            faults: deadlock.is_some() || control != Control::Kept,
+            faults: execution.deadlock().is_some() || !execution.control.is_kept(),
             capabilities: self.capabilities,
-        };
-        let findings = judge(&evidence);
-        Outcome {
-            schedule,
-            transcript,
-            history: evidence.history,
-            rows: evidence.rows,
-            findings,
-            control,
-            uncontrolled,
-            transitions,
+        });
+        Run {
+            execution,
+            assessment: Assessment {
+                history,
+                rows,
+                findings,
+            },
         }
+    }
+}
+
+/// What a run left behind, as invariants see it.
+fn aftermath(execution: &Execution) -> Aftermath {
+    let left_open = execution.leftovers.open_transactions.iter();
+    let left_open = left_open
+        .map(|request| format!("request {request} was answered and left its transaction open"));
+    Aftermath {
+        open_transactions: left_open.collect(),
+        locks: execution.leftovers.locks.clone(),
+        deadlocks: i64::from(execution.deadlock().is_some()),
     }
 }
 
@@ -267,13 +263,13 @@ impl Runner for Place {
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Outcome, EnvironmentError> {
+    ) -> Result<Run, EnvironmentError> {
         loop {
-            let outcome = self.run_once(program, chooser).await?;
-            let is_overtaken = matches!(&outcome.control, Control::Lost(why) if why == OVERTAKEN);
+            let run = self.run_once(program, chooser).await?;
+            let is_overtaken = run.execution.control.lost() == Some(&LostControl::Overtaken);
             if !is_overtaken || self.overtaken_in_a_row >= REPEATS {
                 self.overtaken_in_a_row = 0;
-                return Ok(outcome);
+                return Ok(run);
             }
             self.overtaken_in_a_row += 1;
             self.spent.repeats += 1;
@@ -286,7 +282,7 @@ impl Place {
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Outcome, EnvironmentError> {
+    ) -> Result<Run, EnvironmentError> {
         let began = Instant::now();
         if self.spent.runs.is_multiple_of(VACUUM_EVERY) {
             self.rows.vacuum().await?;
@@ -307,10 +303,10 @@ impl Place {
         }
         let began = Instant::now();
         let rows = self.rows.read(self.capabilities.purchase_rows).await?;
-        let outcome = self.judge(program, conducted, rows);
+        let run = self.assess(program, conducted, rows);
         self.spent.judge += began.elapsed();
         self.spent.runs += 1;
-        Ok(outcome)
+        Ok(run)
     }
 }
 

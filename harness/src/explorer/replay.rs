@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use super::outcome::{Control, Outcome};
+use super::execution::Execution;
+use super::run::Run;
 use super::runner::Runner;
 use super::schedule::RequestIndex;
 use super::strategy::Follow;
@@ -59,35 +60,36 @@ pub struct Difference {
 pub async fn replay<R: Runner>(
     runner: &mut R,
     witness: &Witness,
-) -> Result<(Replayed, Outcome), EnvironmentError> {
+) -> Result<(Replayed, Run), EnvironmentError> {
     let steps_to_pair = witness.schedule.steps_to_pair();
     let mut runs = 0;
     loop {
         runs += 1;
         let mut follow = Follow(witness.schedule.clone());
-        let outcome = runner.run(&witness.program, &mut follow).await?;
-        let replayed = judge(witness, &outcome);
+        let run = runner.run(&witness.program, &mut follow).await?;
+        let replayed = compare(witness, &run);
         let Some(steps) = steps_to_pair else {
-            return Ok((replayed, outcome));
+            return Ok((replayed, run));
         };
         let is_another_target = matches!(&replayed,
             Replayed::Different(difference) if difference.number <= steps);
         if is_another_target || replayed.verdict() == Verdict::Violation {
-            return Ok((replayed, outcome));
+            return Ok((replayed, run));
         }
         if runs == CHANCES {
             let why = format!("not violated in {runs} runs of a schedule that leaves it to chance");
-            return Ok((Replayed::Inconclusive(why), outcome));
+            return Ok((Replayed::Inconclusive(why), run));
         }
     }
 }
 
 /// Compares a run of the witness's schedule with the witness.
-pub fn judge(witness: &Witness, outcome: &Outcome) -> Replayed {
-    let violated: Vec<_> = outcome.violated().filter_map(Violated::of).collect();
+pub fn compare(witness: &Witness, run: &Run) -> Replayed {
+    let violated: Vec<_> = run.violated().filter_map(Violated::of).collect();
     let is_known = |name: &str| witness.violated.iter().any(|known| known.name == name);
     let names = violated.iter().map(|violated| violated.name.clone());
-    if let Control::Lost(why) = &outcome.control
+    let lost = run.execution.control.lost();
+    if let Some(why) = lost
         && !violated.is_empty()
     {
         let names: Vec<_> = names.collect();
@@ -97,7 +99,7 @@ pub fn judge(witness: &Witness, outcome: &Outcome) -> Replayed {
         ));
     }
     let names: Vec<_> = names.filter(|name| is_known(name)).collect();
-    let difference = first_difference(witness, outcome);
+    let difference = first_difference(witness, &run.execution);
     if !names.is_empty() {
         return Replayed::Again { names, difference };
     }
@@ -107,18 +109,18 @@ pub fn judge(witness: &Witness, outcome: &Outcome) -> Replayed {
     if let Some(difference) = difference {
         return Replayed::Different(difference);
     }
-    if let Control::Lost(why) = &outcome.control {
+    if let Some(why) = lost {
         return Replayed::Inconclusive(format!("control was lost: {why}"));
     }
-    match outcome.verdict() {
+    match run.verdict() {
         Verdict::Valid => Replayed::Gone,
         _ => Replayed::Inconclusive("an invariant could not be checked".into()),
     }
 }
 
-fn first_difference(witness: &Witness, outcome: &Outcome) -> Option<Difference> {
+fn first_difference(witness: &Witness, execution: &Execution) -> Option<Difference> {
     let mut expected = steps(&witness.transcript);
-    let mut got = steps(&outcome.transcript);
+    let mut got = steps(&execution.transcript);
     for number in 1.. {
         let (expected, got) = (expected.next(), got.next());
         let is_same = match (&expected, &got) {

@@ -1,14 +1,14 @@
 //! Whoever can run a program under a schedule.
 
-use super::outcome::Outcome;
 use super::program::Program;
+use super::run::Run;
 use super::strategy::Chooser;
 use crate::world::EnvironmentError;
 
 /// Runs programs, one at a time, each on fresh rows.
 ///
-/// A choice that the program does not offer ends control: the rest of the run is let go, and its
-/// outcome says so.
+/// A choice that the program does not offer ends control: the rest of the run is let go, and
+/// its execution says so.
 pub trait Runner {
     /// Puts the program's rows there, sends its requests, lets `chooser` choose until all are
     /// answered, and judges what came of it.
@@ -19,5 +19,5 @@ pub trait Runner {
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> impl Future<Output = Result<Outcome, EnvironmentError>>;
+    ) -> impl Future<Output = Result<Run, EnvironmentError>>;
 }

@@ -1,45 +1,29 @@
-//! The search: gives a strategy's choosers to workers and their outcomes back to it.
+//! The search: gives a strategy's choosers to workers and what ran back to it.
 //!
-//! The one idea: choosers are numbered as they are handed out, and outcomes go back in the order
-//! of these numbers. At most [`WINDOW`] are under way, whatever the number of workers, and the
+//! The one idea: choosers are numbered as they are handed out, and runs go back in the order of
+//! these numbers. At most [`WINDOW`] are under way, whatever the number of workers, and the
 //! next is asked for at the moment when the oldest has come back. So all that a strategy sees,
 //! and all that it says, is the same at every speed and with any number of workers.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::conductor::{Bounds, Spent};
-use super::outcome::{Control, Outcome};
+use super::conductor::Spent;
+use super::control::LostControl;
 use super::place::PlaceSpent;
-use super::program::Program;
+use super::run::Run;
+use super::setup::Setup;
 use super::strategy::{Next, Strategy};
-use super::transcript::Event;
 use super::worker::{Job, Report, Worker};
 use crate::invariant::Outcome as Checked;
-use crate::postgres::Server;
-use crate::target::TargetSpec;
 use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// How many runs are under way at a time.
 pub const WINDOW: usize = 8;
-
-/// What every worker needs.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The real PostgreSQL.
-    pub server: Arc<Server>,
-    /// The service under test.
-    pub target: TargetSpec,
-    /// What is run.
-    pub program: Program,
-    /// How long the conductor waits.
-    pub bounds: Bounds,
-}
 
 /// When a search ends that has found nothing and is not exhausted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +63,9 @@ pub struct Exploration {
     /// What the strategy could not cover for itself.
     pub incomplete: Vec<String>,
     /// Why control was lost, and how often.
-    pub lost: BTreeMap<String, u64>,
+    pub lost: BTreeMap<LostControl, u64>,
     /// Why runs were repeated that lost control and then kept it, and how often.
-    pub repeated: BTreeMap<String, u64>,
+    pub repeated: BTreeMap<LostControl, u64>,
     /// Steps that belonged to no request, by their SQL.
     pub uncontrolled: BTreeMap<String, u64>,
     /// Checks that could not be made, with the reason, and how often.
@@ -93,7 +77,7 @@ pub struct Exploration {
     /// Runs with a violation.
     pub violations: u64,
     /// The first of them.
-    pub violation: Option<Box<Outcome>>,
+    pub violation: Option<Box<Run>>,
     /// The number of the run that found it, from 1.
     pub found_at: Option<u64>,
     /// Time without the start-up.
@@ -116,15 +100,15 @@ impl Exploration {
 }
 
 impl Search {
-    /// Searches until a violation, the end of the budget, or until nothing is left. `on_outcome`
-    /// sees every outcome, in the order of the schedules.
+    /// Searches until a violation, the end of the budget, or until nothing is left. `on_run` sees
+    /// every run, in the order of the schedules.
     ///
     /// # Errors
     /// What kept a worker from working.
     pub async fn run(
         &self,
         strategy: &mut dyn Strategy,
-        mut on_outcome: impl FnMut(&Outcome),
+        mut on_run: impl FnMut(&Run),
     ) -> Result<Exploration, EnvironmentError> {
         let (reports, mut reported) = unbounded_channel();
         let mut workers = Vec::new();
@@ -158,16 +142,16 @@ impl Search {
                 Some(Report::Ran {
                     worker,
                     job,
-                    outcome,
+                    run,
                     repeated,
                 }) => {
                     idle.push(worker);
                     progress.repeat(repeated);
-                    progress.came_back.insert(job, outcome);
-                    while let Some(outcome) = progress.next_outcome() {
-                        strategy.observe(&outcome);
-                        on_outcome(&outcome);
-                        if progress.take(outcome) && !self.keep_going {
+                    progress.came_back.insert(job, run);
+                    while let Some(run) = progress.next_run() {
+                        strategy.observe(&run.execution);
+                        on_run(&run);
+                        if progress.take(run) && !self.keep_going {
                             break 'search;
                         }
                         // Before the next is observed, whether or not it is there already.
@@ -210,7 +194,7 @@ struct Progress {
     budget: Budget,
     handed_out: u64,
     observed: u64,
-    came_back: BTreeMap<u64, Box<Outcome>>,
+    came_back: BTreeMap<u64, Box<Run>>,
     transcripts: HashSet<u64>,
     exhausted: bool,
     began: Option<Instant>,
@@ -282,38 +266,38 @@ impl Progress {
         }
     }
 
-    fn next_outcome(&mut self) -> Option<Box<Outcome>> {
-        let outcome = self.came_back.remove(&self.observed)?;
+    fn next_run(&mut self) -> Option<Box<Run>> {
+        let run = self.came_back.remove(&self.observed)?;
         self.observed += 1;
-        Some(outcome)
+        Some(run)
     }
 
-    fn repeat(&mut self, reasons: Vec<String>) {
+    fn repeat(&mut self, reasons: Vec<LostControl>) {
         for why in reasons {
             *self.found.repeated.entry(why).or_default() += 1;
         }
     }
 
-    /// Takes an outcome into account; says whether it is a violation.
-    fn take(&mut self, outcome: Box<Outcome>) -> bool {
+    /// Takes a run into account; says whether it is a violation.
+    fn take(&mut self, run: Box<Run>) -> bool {
         let found = &mut self.found;
+        let execution = &run.execution;
         found.schedules += 1;
         let mut hasher = DefaultHasher::new();
         // Any serializer would do: only equality matters.
-        serde_json::to_string(&outcome.transcript)
+        serde_json::to_string(&execution.transcript)
             .expect("a transcript is plain JSON")
             .hash(&mut hasher);
         self.transcripts.insert(hasher.finish());
-        if let Control::Lost(why) = &outcome.control {
+        if let Some(why) = execution.control.lost() {
             *found.lost.entry(why.clone()).or_default() += 1;
         }
-        for (sql, count) in &outcome.uncontrolled {
+        for (sql, count) in &execution.uncontrolled {
             *found.uncontrolled.entry(sql.clone()).or_default() += count;
         }
-        let is_stall = |event: &Event| matches!(event, Event::Stalled { .. });
-        found.stalled += u64::from(outcome.transcript.events.iter().any(is_stall));
+        found.stalled += u64::from(execution.has_stalled());
         let mut not_applicable = BTreeMap::new();
-        for finding in &outcome.findings {
+        for finding in &run.assessment.findings {
             match &finding.outcome {
                 Checked::Unchecked(why) => {
                     let what = format!("{}: {why}", finding.name);
@@ -329,11 +313,11 @@ impl Progress {
             1 => found.not_applicable = not_applicable,
             _ => (found.not_applicable).retain(|name, _| not_applicable.contains_key(name)),
         }
-        let is_violation = outcome.verdict() == Verdict::Violation;
+        let is_violation = run.verdict() == Verdict::Violation;
         if is_violation {
             found.violations += 1;
             found.found_at.get_or_insert(found.schedules);
-            found.violation.get_or_insert(outcome);
+            found.violation.get_or_insert(run);
         }
         is_violation
     }

@@ -1,13 +1,13 @@
 //! Shrinking: the same violation with fewer requests, and then with fewer switches between them.
 //!
 //! The one idea: greedy, one reduction after another, each kept when a run shows that the same
-//! invariant is violated still. The runs are the same every time, and bounded. An outcome whose
-//! control was lost never counts, and what it shrinks to is what really ran.
+//! invariant is violated still. The runs are the same every time, and bounded. A run whose control
+//! was lost never counts, and what it shrinks to is what really ran.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::outcome::{Control, Outcome};
 use super::program::Program;
+use super::run::Run;
 use super::runner::Runner;
 use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
@@ -26,19 +26,19 @@ pub struct Shrunk {
     /// The program, with as few requests as were found to do.
     pub program: Program,
     /// A run of it that violates the same invariant.
-    pub outcome: Outcome,
+    pub run: Run,
     /// How many runs it took.
     pub runs: usize,
 }
 
-/// Shrinks the violation of the invariant called `name` in `outcome`, in at most `budget` runs.
+/// Shrinks the violation of the invariant called `name` in `run`, in at most `budget` runs.
 ///
 /// # Errors
 /// What keeps a run from being made.
 pub async fn shrink<R: Runner>(
     runner: &mut R,
     program: &Program,
-    outcome: &Outcome,
+    run: &Run,
     name: &str,
     budget: usize,
 ) -> Result<Shrunk, EnvironmentError> {
@@ -48,7 +48,7 @@ pub async fn shrink<R: Runner>(
         budget,
         best: Shrunk {
             program: program.clone(),
-            outcome: outcome.clone(),
+            run: run.clone(),
             runs: 0,
         },
     };
@@ -68,9 +68,9 @@ struct Shrinking<'a, R> {
 impl<R: Runner> Shrinking<'_, R> {
     /// Looks for the same violation under control, if the first was not.
     async fn regain_control(&mut self) -> Result<(), EnvironmentError> {
-        if self.best.outcome.control != Control::Kept {
+        if !self.best.run.execution.control.is_kept() {
             let program = self.best.program.clone();
-            let schedule = self.best.outcome.schedule.clone();
+            let schedule = self.best.run.execution.schedule.clone();
             self.try_run(&program, schedule, |_| true).await?;
         }
         Ok(())
@@ -85,7 +85,7 @@ impl<R: Runner> Shrinking<'_, R> {
             }
             for request in (0..count).rev().map(RequestIndex) {
                 let program = without_request(&self.best.program, request);
-                let schedule = forget(&self.best.outcome.schedule, request);
+                let schedule = forget(&self.best.run.execution.schedule, request);
                 let schedules = std::iter::once(schedule.clone()).chain(interruptions(&schedule));
                 for schedule in schedules {
                     if self.try_run(&program, schedule, |_| true).await? {
@@ -101,11 +101,11 @@ impl<R: Runner> Shrinking<'_, R> {
     async fn drop_switches(&mut self) -> Result<(), EnvironmentError> {
         'calmer: loop {
             let program = self.best.program.clone();
-            let now = unrest(&self.best.outcome.schedule);
-            let mut candidates = calmer(&self.best.outcome.schedule);
+            let now = unrest(&self.best.run.execution.schedule);
+            let mut candidates = calmer(&self.best.run.execution.schedule);
             candidates.sort_by_key(unrest);
             for candidate in candidates {
-                let is_calmer = |outcome: &Outcome| unrest(&outcome.schedule) < now;
+                let is_calmer = |run: &Run| unrest(&run.execution.schedule) < now;
                 if self.try_run(&program, candidate, is_calmer).await? {
                     continue 'calmer;
                 }
@@ -120,17 +120,17 @@ impl<R: Runner> Shrinking<'_, R> {
         &mut self,
         program: &Program,
         schedule: Schedule,
-        is_better: impl Fn(&Outcome) -> bool,
+        is_better: impl Fn(&Run) -> bool,
     ) -> Result<bool, EnvironmentError> {
         let chances = schedule.steps_to_pair().map_or(1, |_| CHANCES);
         for _ in 0..chances.min(self.budget - self.best.runs) {
             self.best.runs += 1;
             let mut guide = Guide::new(schedule.clone());
-            let outcome = self.runner.run(program, &mut guide).await?;
-            let is_violated = outcome.violated().any(|finding| finding.name == self.name);
-            if outcome.control == Control::Kept && is_violated && is_better(&outcome) {
+            let run = self.runner.run(program, &mut guide).await?;
+            let is_violated = run.violated().any(|finding| finding.name == self.name);
+            if run.execution.control.is_kept() && is_violated && is_better(&run) {
                 self.best.program = program.clone();
-                self.best.outcome = outcome;
+                self.best.run = run;
                 return Ok(true);
             }
         }

@@ -3,11 +3,11 @@
 //! The one idea: whoever asks for a run gets it on warm connections and under control from its
 //! start; where the run before left something under way, that means another place.
 
-use super::outcome::Outcome;
 use super::place::Place;
 use super::program::Program;
+use super::run::Run;
 use super::runner::Runner;
-use super::search::Setup;
+use super::setup::Setup;
 use super::strategy::Chooser;
 use crate::world::EnvironmentError;
 
@@ -58,16 +58,16 @@ impl Runner for Solo {
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Outcome, EnvironmentError> {
+    ) -> Result<Run, EnvironmentError> {
         let mut place = self.open(program).await?;
-        let outcome = place.run(program, chooser).await?;
-        match outcome.is_at_rest() {
+        let run = place.run(program, chooser).await?;
+        match run.execution.is_at_rest() {
             true => self.place = Some(place),
             false => {
                 self.warm = None;
                 place.close().await?;
             }
         }
-        Ok(outcome)
+        Ok(run)
     }
 }

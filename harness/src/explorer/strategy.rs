@@ -1,11 +1,11 @@
 //! Strategies: which schedules to run.
 //!
-//! A [`Strategy`] hands out one [`Chooser`] per run, which may run at the same time as others; the
-//! outcomes come back in the order in which the choosers were handed out, however long each took,
+//! A [`Strategy`] hands out one [`Chooser`] per run, which may run at the same time as others; what
+//! ran comes back in the order in which the choosers were handed out, however long each took,
 //! so the search is the same at every speed.
 
+use super::execution::{Execution, Transition};
 use super::footprint::Footprint;
-use super::outcome::{Outcome, Transition};
 use super::schedule::{Choice, RequestIndex, Schedule};
 
 /// Decides which schedules are run.
@@ -13,8 +13,8 @@ pub trait Strategy: Send {
     /// The chooser of the next run.
     fn next(&mut self) -> Next;
 
-    /// Learns what came of a run; called once for each chooser, in the order of [`Self::next`].
-    fn observe(&mut self, outcome: &Outcome);
+    /// Learns what ran; called once for each chooser, in the order of [`Self::next`].
+    fn observe(&mut self, execution: &Execution);
 
     /// Branches that were left out because what follows them is equivalent to what ran.
     fn pruned(&self) -> u64 {
@@ -31,9 +31,9 @@ pub trait Strategy: Send {
 pub enum Next {
     /// This run.
     Run(Box<dyn Chooser>),
-    /// An outcome first, before it can say more.
+    /// What ran first, before it can say more.
     Wait,
-    /// Nothing more, once the outcomes under way bring nothing new.
+    /// Nothing more, once the runs under way bring nothing new.
     Exhausted,
 }
 

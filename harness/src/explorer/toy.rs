@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use purchase_service::order::{ItemId, Money, PurchaseId};
 
+use super::control::{Control, Disabled, LostControl};
+use super::execution::{Execution, Leftovers, Transition};
 use super::footprint::Footprint;
-use super::outcome::{Control, Outcome, Transition};
 use super::program::Program;
+use super::run::{Assessment, Run};
 use super::runner::Runner;
 use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
@@ -84,7 +86,7 @@ impl ToyRunner {
     }
 
     /// Runs the schedule written as letters; what is missing at its end is calm.
-    pub(super) async fn run_letters(&mut self, program: &Program, letters: &str) -> Outcome {
+    pub(super) async fn run_letters(&mut self, program: &Program, letters: &str) -> Run {
         let mut follow = super::strategy::Follow(schedule(letters));
         self.run(program, &mut follow).await.expect("a toy starts")
     }
@@ -115,14 +117,14 @@ impl Runner for ToyRunner {
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Outcome, EnvironmentError> {
+    ) -> Result<Run, EnvironmentError> {
         let mut play = Play::new(self.toy, program);
         while play.go_on(chooser) {}
         if self.runs >= self.loses_control_from {
-            play.control = Control::Lost("the toy was told to".into());
+            play.control = Control::Lost(LostControl::GateGone);
         }
         self.runs += 1;
-        Ok(play.into_outcome(program))
+        Ok(play.into_run(program))
     }
 }
 
@@ -204,9 +206,12 @@ impl Play {
             enabled: &enabled,
         };
         let mut choice = chooser.choose(&point);
-        if !choice.requests().all(|request| point.can(request)) {
-            let why = format!("{choice} was chosen and has no step to deliver");
-            self.control = Control::Lost(why);
+        if let Some(request) = choice.requests().find(|request| !point.can(*request)) {
+            self.control = Control::Lost(LostControl::NotEnabled {
+                number: self.schedule.0.len() + 1,
+                request,
+                because: Disabled::Answered,
+            });
             choice = Choice::Deliver(point.calmest());
         }
         self.schedule.0.push(choice);
@@ -427,7 +432,7 @@ impl Play {
         }
     }
 
-    fn into_outcome(self, program: &Program) -> Outcome {
+    fn into_run(self, program: &Program) -> Run {
         let operation = |buyer: Buyer| {
             let completion = buyer.completion.expect("all are answered");
             Operation {
@@ -464,17 +469,22 @@ impl Play {
                 stock_before_balance: true,
             },
         });
-        Outcome {
-            schedule: self.schedule,
-            transcript: Transcript {
-                events: self.events,
+        Run {
+            execution: Execution {
+                schedule: self.schedule,
+                transitions: self.transitions,
+                transcript: Transcript {
+                    events: self.events,
+                },
+                control: self.control,
+                uncontrolled: BTreeMap::new(),
+                leftovers: Leftovers::default(),
             },
-            history,
-            rows,
-            findings,
-            control: self.control,
-            uncontrolled: BTreeMap::new(),
-            transitions: self.transitions,
+            assessment: Assessment {
+                history,
+                rows,
+                findings,
+            },
         }
     }
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 pub use error::WitnessError;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::Outcome;
 use super::program::Program;
+use super::run::Run;
 use super::schedule::{RequestIndex, Schedule};
 use super::sql;
 use super::transcript::{Event, Transcript};
@@ -60,18 +60,18 @@ pub struct Violated {
 }
 
 impl Witness {
-    /// The evidence in `outcome`; nothing where no invariant is violated.
-    pub fn new(target: &str, program: &Program, outcome: &Outcome) -> Option<Witness> {
-        let violated: Vec<_> = outcome.violated().filter_map(Violated::of).collect();
+    /// The evidence in `run`; nothing where no invariant is violated.
+    pub fn new(target: &str, program: &Program, run: &Run) -> Option<Witness> {
+        let violated: Vec<_> = run.violated().filter_map(Violated::of).collect();
         (!violated.is_empty()).then(|| Witness {
             format: FORMAT,
             target: target.to_owned(),
             violated,
             program: program.clone(),
-            schedule: outcome.schedule.clone(),
-            transcript: outcome.transcript.clone(),
-            answers: outcome.history.clone(),
-            rows: outcome.rows.clone(),
+            schedule: run.execution.schedule.clone(),
+            transcript: run.execution.transcript.clone(),
+            answers: run.assessment.history.clone(),
+            rows: run.assessment.rows.clone(),
         })
     }
 

@@ -9,10 +9,11 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::conductor::Spent;
-use super::outcome::{Control, Outcome};
+use super::control::LostControl;
 use super::place::{Place, PlaceSpent};
+use super::run::Run;
 use super::runner::Runner;
-use super::search::Setup;
+use super::setup::Setup;
 use super::strategy::Chooser;
 use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
@@ -31,9 +32,9 @@ pub(super) enum Report {
     Ran {
         worker: usize,
         job: u64,
-        outcome: Box<Outcome>,
+        run: Box<Run>,
         /// Why it was repeated, if it was.
-        repeated: Vec<String>,
+        repeated: Vec<LostControl>,
     },
     /// It cannot go on.
     Failed(EnvironmentError),
@@ -93,29 +94,29 @@ async fn work(
     let _ = reports.send(Report::Ready { worker });
     while let Some((job, mut chooser)) = queue.recv().await {
         let mut repeated = Vec::new();
-        let (outcome, used) = loop {
+        let (run, used) = loop {
             let mut used = match place.take() {
                 Some(place) => place,
                 None => open(setup).await?,
             };
-            let outcome = used.run(&setup.program, chooser.as_mut()).await?;
-            match &outcome.control {
-                Control::Lost(why)
-                    if repeated.len() + 1 < ATTEMPTS && outcome.verdict() != Verdict::Violation =>
+            let run = used.run(&setup.program, chooser.as_mut()).await?;
+            match run.execution.control.lost() {
+                Some(why)
+                    if repeated.len() + 1 < ATTEMPTS && run.verdict() != Verdict::Violation =>
                 {
                     repeated.push(why.clone());
                 }
-                _ => break (outcome, used),
+                _ => break (run, used),
             }
             used.close().await?;
         };
-        let is_at_rest = outcome.is_at_rest();
-        let outcome = Box::new(outcome);
+        let is_at_rest = run.execution.is_at_rest();
+        let run = Box::new(run);
         // Before anything else can fail.
         let _ = reports.send(Report::Ran {
             worker,
             job,
-            outcome,
+            run,
             repeated,
         });
         // Whatever took control away may still be under way, and an open transaction would keep

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::{Seen, Sighting};
 use crate::explorer::program::{PROGRAMS, Program, Template};
-use crate::explorer::search::{Budget, Setup};
+use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Dfs, Overlap, Pct};
 use crate::explorer::{
-    Bounds, Exploration, Outcome, Search, Solo, Strategy, Witness, program, replay, shrink,
+    Bounds, Exploration, Run, Search, Setup, Solo, Strategy, Witness, program, replay, shrink,
 };
 use crate::mutants::Detector;
 use crate::postgres::Server;
@@ -98,16 +98,13 @@ impl Explorer<'_> {
                 }
             };
             runs += explored.found_at.unwrap_or(explored.schedules);
-            if let Some(outcome) = &explored.violation {
+            if let Some(run) = &explored.violation {
                 let seen = Seen::Caught {
-                    by: format!("{}, schedule {}", look.describe(), outcome.schedule),
-                    violated: outcome
-                        .violated()
-                        .map(|finding| finding.name.clone())
-                        .collect(),
+                    by: format!("{}, schedule {}", look.describe(), run.execution.schedule),
+                    violated: run.violated().map(|finding| finding.name.clone()).collect(),
                 };
                 let sighting = Sighting::new(seen, runs, start.elapsed());
-                let witness = self.witness(&search, exhibit, outcome).await?;
+                let witness = self.witness(&search, exhibit, run).await?;
                 return Ok((sighting, witness));
             }
             if let Some(open) = look.left_open(&explored, exhibit) {
@@ -138,21 +135,21 @@ impl Explorer<'_> {
         &self,
         search: &Search,
         exhibit: &Exhibit,
-        outcome: &Outcome,
+        run: &Run,
     ) -> Result<Option<Witness>, EnvironmentError> {
-        let first = outcome.violated().next();
+        let first = run.violated().next();
         let Some(first) = first.filter(|_| self.wants_witness) else {
             return Ok(None);
         };
         let mut solo = Solo::new(search.setup.clone());
         let program = &search.setup.program;
-        let shrunk = shrink(&mut solo, program, outcome, &first.name, SHRINKING).await?;
+        let shrunk = shrink(&mut solo, program, run, &first.name, SHRINKING).await?;
         solo.close().await?;
         let target = format!("mutant {}", exhibit.name());
         // What was shrunk may have hung on the state of a connection, which a schedule does not
         // know; the violation as it was found is then the better evidence.
-        for (program, outcome) in [(&shrunk.program, &shrunk.outcome), (program, outcome)] {
-            let Some(witness) = Witness::new(&target, program, outcome) else {
+        for (program, run) in [(&shrunk.program, &shrunk.run), (program, run)] {
+            let Some(witness) = Witness::new(&target, program, run) else {
                 continue;
             };
             let mut solo = Solo::new(search.setup.clone());

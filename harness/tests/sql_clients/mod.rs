@@ -21,11 +21,10 @@ use rowlock::explorer::isolation::Isolation;
 use rowlock::explorer::monitor::Monitor;
 use rowlock::explorer::search::WINDOW;
 use rowlock::explorer::{
-    Bounds, Chooser, Conductor, Control, Next, Outcome, RequestIndex, Signal, Strategy,
+    Bounds, Chooser, Conductor, Control, Execution, Next, RequestIndex, Signal, Strategy,
 };
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::proxy::{Address, Proxy};
-use rowlock::shop::FinalRows;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
 use tokio::sync::mpsc::UnboundedSender;
@@ -63,7 +62,7 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) end: End,
-    pub(crate) outcome: Outcome,
+    pub(crate) execution: Execution,
 }
 
 /// A database with a table of two rows, and connections to it through a proxy.
@@ -172,21 +171,12 @@ impl Clients {
         }
         let left = sqlx::query(AssertSqlSafe(rows.to_owned()));
         let left = left.fetch_all(&mut self.direct).await.unwrap();
-        let end = match conducted.deadlock {
-            Some(circle) => End::Deadlocked(circle.into_iter().collect()),
+        let execution = conducted.execution;
+        let end = match execution.deadlock() {
+            Some(circle) => End::Deadlocked(circle.iter().copied().collect()),
             None => End::Finished(answers, left.iter().map(text).collect()),
         };
-        let outcome = Outcome {
-            schedule: conducted.schedule,
-            transcript: conducted.transcript,
-            history: Vec::new(),
-            rows: FinalRows::default(),
-            findings: Vec::new(),
-            control: conducted.control,
-            uncontrolled: conducted.uncontrolled,
-            transitions: conducted.transitions,
-        };
-        Finished { end, outcome }
+        Finished { end, execution }
     }
 
     /// Runs all that `strategy` wants, at most `most` runs; gives the different ends and the
@@ -215,14 +205,14 @@ impl Clients {
             };
             let mut finished = self.run(reset, scripts, rows, chooser.as_mut()).await;
             for _ in 0..REPEATS {
-                if finished.outcome.control == Control::Kept {
+                if finished.execution.control == Control::Kept {
                     break;
                 }
                 finished = self.run(reset, scripts, rows, chooser.as_mut()).await;
             }
-            let schedule = finished.outcome.schedule.to_string();
-            assert_eq!(finished.outcome.control, Control::Kept, "{schedule}");
-            strategy.observe(&finished.outcome);
+            let schedule = finished.execution.schedule.to_string();
+            assert_eq!(finished.execution.control, Control::Kept, "{schedule}");
+            strategy.observe(&finished.execution);
             ends.entry(finished.end).or_insert(schedule);
             runs += 1;
         }

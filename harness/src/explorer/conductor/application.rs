@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::Failure;
 use super::run::Run;
 use crate::explorer::cast::Stage;
+use crate::explorer::control::LostControl;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::transcript::Event;
 
@@ -41,7 +42,7 @@ impl<A: Send + 'static> Run<'_, A> {
                     silent = Duration::ZERO;
                     self.take(signal)?;
                 }
-                Ok(None) => return Err("the gate is gone".to_owned().into()),
+                Ok(None) => return Err(LostControl::GateGone.into()),
                 Err(_) if silent < patience && self.is_under_way() => silent += silence,
                 Err(_) => self.give_up(running[0])?,
             }

@@ -1,8 +1,9 @@
 //! What each signal means for the run.
 
+use super::Failure;
 use super::run::Run;
-use super::{Failure, UNTOLD};
 use crate::explorer::cast::{Claim, Stage};
+use crate::explorer::control::LostControl;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::signal::{Signal, Verb, kind_of};
 use crate::explorer::transcript::Event;
@@ -66,8 +67,8 @@ impl<A: Send + 'static> Run<'_, A> {
             Stage::Held(step) | Stage::Delivered(step) => {
                 let is_end = step.statements.iter().all(|s| kind_of(&s.sql) == Verb::End);
                 if !is_end {
-                    let what = text_of(step);
-                    return Err(format!("{request} was answered before: {what}. {UNTOLD}").into());
+                    let step = text_of(step);
+                    return Err(LostControl::AnsweredBefore { request, step }.into());
                 }
             }
         }
@@ -80,13 +81,14 @@ impl<A: Send + 'static> Run<'_, A> {
             Stage::Running => {}
             Stage::Stalled => self.moved.push(request),
             Stage::Held(_) | Stage::Delivered(_) | Stage::Done => {
-                let what = text_of(&step);
-                return Err(format!("{request} has another step beside: {what}. {UNTOLD}").into());
+                let step = text_of(&step);
+                return Err(LostControl::AnotherStep { request, step }.into());
             }
         }
         let text = text_of(&step);
         if self.uncontrolled.contains_key(&text) {
-            return Err(format!("{request} runs what ran uncontrolled: {text}. {UNTOLD}").into());
+            let step = text;
+            return Err(LostControl::RanUncontrolled { request, step }.into());
         }
         self.conductor.texts.insert(text);
         self.cast().actor(request).stage = Stage::Held(step);
@@ -131,11 +133,10 @@ impl<A: Send + 'static> Run<'_, A> {
             _ => false,
         });
         match of.map(|(index, _)| RequestIndex(index)).next() {
-            Some(request) if reply.end == ReplyEnd::Cut => Err(format!(
-                "the connection of {request} was cut during: {}",
-                text_of(step)
-            )
-            .into()),
+            Some(request) if reply.end == ReplyEnd::Cut => {
+                let step = text_of(step);
+                Err(LostControl::Cut { request, step }.into())
+            }
             Some(request) => {
                 self.replies.insert(request, reply);
                 Ok(())
@@ -165,9 +166,7 @@ impl<A: Send + 'static> Run<'_, A> {
                     let is_under_way =
                         matches!(self.cast().actor(owner).stage, Stage::Delivered(_));
                     if is_under_way {
-                        return Err(
-                            format!("{owner} gave up a statement that was under way").into()
-                        );
+                        return Err(LostControl::GaveUp(owner).into());
                     }
                     self.vanishing.push(pid);
                     self.release(owner);
@@ -192,7 +191,7 @@ impl<A: Send + 'static> Run<'_, A> {
     fn count(&mut self, step: &Step) -> Result<(), Failure> {
         let text = text_of(step);
         if self.conductor.texts.contains(&text) {
-            return Err(format!("no request can have sent: {text}. {UNTOLD}").into());
+            return Err(LostControl::NoSender(text).into());
         }
         self.pass_of_nobody(step);
         Ok(())

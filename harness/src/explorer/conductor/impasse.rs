@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::Failure;
 use super::run::Run;
 use crate::explorer::cast::Stage;
+use crate::explorer::control::LostControl;
 use crate::explorer::monitor::cycle;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::signal::{Signal, SignallingGate};
@@ -28,9 +29,7 @@ impl<A: Send + 'static> Run<'_, A> {
         if stalled.is_empty() {
             return match unanswered.is_empty() {
                 true => Ok(false),
-                false => Err("all requests wait, and not for each other"
-                    .to_owned()
-                    .into()),
+                false => Err(LostControl::AllWait.into()),
             };
         }
         let patience = self.conductor.bounds.patience;
@@ -41,12 +40,7 @@ impl<A: Send + 'static> Run<'_, A> {
                 self.hand_out(&[]).await?;
                 Ok(true)
             }
-            _ => {
-                let names: Vec<_> = stalled.iter().map(ToString::to_string).collect();
-                let seconds = patience.as_secs();
-                let names = names.join(", ");
-                Err(format!("no answer and no step of {names} within {seconds} s").into())
-            }
+            _ => Err(LostControl::Silent(patience, stalled).into()),
         }
     }
 
@@ -70,12 +64,11 @@ impl<A: Send + 'static> Run<'_, A> {
             cycle: requests.clone(),
         });
         let victim = requests.last().copied();
-        self.deadlock.get_or_insert(requests);
         let pid = unanswered
             .iter()
             .find(|(request, _)| Some(*request) == victim);
         let Some((victim, pid)) = pid else {
-            return Err("a circle of waits in which no request is".to_owned().into());
+            return Err(LostControl::ForeignDeadlock.into());
         };
         self.conductor.monitor.cancel(*pid).await?;
         self.waits.remove(victim);
@@ -85,7 +78,7 @@ impl<A: Send + 'static> Run<'_, A> {
             let left = deadline.saturating_duration_since(Instant::now());
             match timeout(left, self.conductor.signals.recv()).await {
                 Ok(Some(signal)) => self.take(signal)?,
-                _ => return Err("a cancelled statement did not end".to_owned().into()),
+                _ => return Err(LostControl::NotCancelled.into()),
             }
         }
         self.wait_for_quiet().await?;

@@ -18,7 +18,7 @@ mod quiet;
 mod rest;
 mod run;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,14 +28,14 @@ use tokio::time::timeout;
 
 use self::run::Run;
 use super::cast::Cast;
+use super::control::{Control, LostControl};
+use super::execution::{Execution, Leftovers};
 use super::footprints::Footprints;
 use super::isolation::Isolation;
 use super::monitor::Monitor;
-use super::outcome::{Control, Transition};
 use super::schedule::{RequestIndex, Schedule};
 use super::signal::{Signal, SignallingGate};
 use super::strategy::Chooser;
-use super::transcript::Transcript;
 use crate::proxy;
 
 /// How long the conductor waits.
@@ -90,37 +90,11 @@ impl Spent {
 /// What a conducted run came to.
 #[derive(Debug)]
 pub struct Conducted<A> {
-    /// Every choice that was made.
-    pub schedule: Schedule,
-    /// The same with what strategies want to know.
-    pub transitions: Vec<Transition>,
     /// What ran.
-    pub transcript: Transcript,
+    pub execution: Execution,
     /// Each request's answer, and its place in the transcript.
     pub answers: Vec<Option<(A, usize)>>,
-    /// Whether control was kept.
-    pub control: Control,
-    /// Steps of nobody, by their SQL.
-    pub uncontrolled: BTreeMap<String, u64>,
-    /// The deadlock that was found and broken.
-    pub deadlock: Option<Vec<RequestIndex>>,
-    /// Requests that were answered and left their transaction open.
-    pub left_open: Vec<RequestIndex>,
-    /// Locks that the requests' sessions still held or awaited, in words.
-    pub locks: Vec<String>,
 }
-
-/// Why a run cannot go on under control.
-type Lost = String;
-
-/// What may be behind a step that cannot have been where it was.
-const UNTOLD: &str = "Does a request send several statements at once, or does a job of the target \
-                      run beside the requests?";
-
-/// Why a run is to be made again: of several who waited for one row, a later one got it first.
-/// PostgreSQL wakes them in the order in which they came; then they race for the row's new
-/// version, and whoever the operating system holds up loses its place.
-pub(super) const OVERTAKEN: &str = "PostgreSQL served a later waiter before an earlier one";
 
 /// Drives one target behind one proxy.
 #[derive(Debug)]
@@ -242,7 +216,6 @@ impl<A: Send + 'static> Conductor<A> {
             transcript,
             transitions,
             uncontrolled,
-            deadlock,
             left_open,
             ..
         } = run;
@@ -250,15 +223,18 @@ impl<A: Send + 'static> Conductor<A> {
         let answers = self.cast.actors.drain(..);
         let answers = answers.map(|actor| Some((actor.answer?, actor.done_at)));
         Ok(Conducted {
-            schedule: Schedule(choices.collect()),
             answers: answers.collect(),
-            transitions,
-            transcript,
-            control,
-            uncontrolled,
-            deadlock,
-            left_open,
-            locks,
+            execution: Execution {
+                schedule: Schedule(choices.collect()),
+                transitions,
+                transcript,
+                control,
+                uncontrolled,
+                leftovers: Leftovers {
+                    open_transactions: left_open,
+                    locks,
+                },
+            },
         })
     }
 }
@@ -272,13 +248,16 @@ impl fmt::Debug for Activity {
     }
 }
 
+/// Why a run ended early.
 enum Failure {
-    Lost(Lost),
+    /// It cannot go on under control.
+    Lost(LostControl),
+    /// The harness's own statements failed.
     Sql(sqlx::Error),
 }
 
-impl From<Lost> for Failure {
-    fn from(why: Lost) -> Self {
+impl From<LostControl> for Failure {
+    fn from(why: LostControl) -> Self {
         Failure::Lost(why)
     }
 }

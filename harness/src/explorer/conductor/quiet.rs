@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::Failure;
 use super::run::Run;
-use super::{Failure, Lost, OVERTAKEN};
 use crate::explorer::cast::Stage;
+use crate::explorer::control::{LostControl, Unsettled};
 use crate::explorer::footprint::Footprint;
 use crate::explorer::monitor::Blockers;
 use crate::explorer::schedule::RequestIndex;
@@ -29,7 +30,7 @@ impl<A: Send + 'static> Run<'_, A> {
         let has_vanished = !self.vanishing.is_empty();
         for pid in std::mem::take(&mut self.vanishing) {
             if !self.conductor.monitor.wait_for_end(pid).await? {
-                return Err(format!("session {pid} outlived its client").into());
+                return Err(LostControl::OutlivedItsClient(pid).into());
             }
         }
         let fresh = self.fresh();
@@ -70,7 +71,7 @@ impl<A: Send + 'static> Run<'_, A> {
             }
             last = None;
             if Instant::now() > deadline {
-                return Err(self.no_quiet(&unanswered, &blockers).into());
+                return Err(self.unsettled(&unanswered, &blockers).into());
             }
             if answered {
                 pause = Duration::ZERO;
@@ -232,21 +233,19 @@ impl<A: Send + 'static> Run<'_, A> {
             by.contains(later) && !before.contains(later) && self.replies.contains_key(later)
         });
         match is_overtaken {
-            true => Err(OVERTAKEN.to_owned().into()),
+            true => Err(LostControl::Overtaken.into()),
             false => Ok(()),
         }
     }
 
-    fn no_quiet(&self, unanswered: &[(RequestIndex, i32)], blockers: &Blockers) -> Lost {
-        let seconds = self.conductor.bounds.patience.as_secs();
-        let stuck: Vec<_> = unanswered
+    fn unsettled(&self, unanswered: &[(RequestIndex, i32)], blockers: &Blockers) -> LostControl {
+        let steps = unanswered
             .iter()
             .map(|(request, pid)| match blockers.get(pid) {
-                Some(by) => format!("{request} waits for sessions {by:?}, which are no request's"),
-                None => format!("{request} neither was answered nor waits for a lock"),
-            })
-            .collect();
-        format!("after {seconds} s: {}", stuck.join("; "))
+                Some(by) => Unsettled::WaitsForOthers(*request, by.clone()),
+                None => Unsettled::Runs(*request),
+            });
+        LostControl::Unsettled(self.conductor.bounds.patience, steps.collect())
     }
 
     /// The requests with a delivered step that has no reply, and their server processes.

@@ -7,8 +7,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Conductor, Failure};
 use crate::explorer::cast::{Cast, Stage};
+use crate::explorer::control::{Disabled, LostControl};
+use crate::explorer::execution::Transition;
 use crate::explorer::footprint::Footprint;
-use crate::explorer::outcome::Transition;
 use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::signal::{Signal, Verb, kind_of};
 use crate::explorer::strategy::{Chooser, Point};
@@ -21,7 +22,6 @@ pub(super) struct Run<'c, A> {
     pub(super) transcript: Transcript,
     pub(super) transitions: Vec<Transition>,
     pub(super) uncontrolled: BTreeMap<String, u64>,
-    pub(super) deadlock: Option<Vec<RequestIndex>>,
     pub(super) left_open: Vec<RequestIndex>,
     /// Replies that came and are not handed out.
     pub(super) replies: BTreeMap<RequestIndex, Reply>,
@@ -48,7 +48,6 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             transcript: Transcript::default(),
             transitions: Vec::new(),
             uncontrolled: BTreeMap::new(),
-            deadlock: None,
             left_open: Vec::new(),
             replies: BTreeMap::new(),
             waits: BTreeMap::new(),
@@ -83,7 +82,7 @@ impl<'c, A: Send + 'static> Run<'c, A> {
             }
             if self.transitions.len() >= self.conductor.bounds.choices {
                 let most = self.conductor.bounds.choices;
-                return Err(format!("the run made {most} choices and did not end").into());
+                return Err(LostControl::TooManyChoices(most).into());
             }
             let enabled: Vec<_> = held
                 .iter()
@@ -96,13 +95,23 @@ impl<'c, A: Send + 'static> Run<'c, A> {
                 enabled: &enabled,
             });
             if let Some(absent) = choice.requests().find(|request| !held.contains(request)) {
-                return Err(format!(
-                    "the schedule's choice {} is {absent}, which has no step to deliver",
-                    before.len() + 1
-                )
-                .into());
+                return Err(self.not_enabled(absent).into());
             }
             self.make(choice, enabled).await?;
+        }
+    }
+
+    fn not_enabled(&self, request: RequestIndex) -> LostControl {
+        let actor = self.conductor.cast.actors.get(request.0);
+        LostControl::NotEnabled {
+            number: self.transitions.len() + 1,
+            request,
+            because: match actor.map(|actor| &actor.stage) {
+                None => Disabled::NoSuchRequest,
+                Some(Stage::Delivered(_) | Stage::Held(_)) => Disabled::WaitsForLock,
+                Some(Stage::Stalled | Stage::Running) => Disabled::Stalled,
+                Some(Stage::Done) => Disabled::Answered,
+            },
         }
     }
 

@@ -5,10 +5,10 @@ use super::*;
 
 async fn witness(letters: &str) -> (Program, Witness) {
     let program = program::find("one-item").unwrap().program(2);
-    let outcome = ToyRunner::new(Toy::Unlocked)
+    let run = ToyRunner::new(Toy::Unlocked)
         .run_letters(&program, letters)
         .await;
-    let witness = Witness::new("a toy", &program, &outcome).unwrap();
+    let witness = Witness::new("a toy", &program, &run).unwrap();
     (program, witness)
 }
 
@@ -59,9 +59,9 @@ async fn a_violation_by_other_statements_is_one_all_the_same() {
 async fn the_same_statements_without_the_violation_are_valid() {
     let (program, mut witness) = witness("ABBBBBAAAA").await;
     let mut runner = ToyRunner::new(Toy::Right);
-    let outcome = runner.run_letters(&program, "AAAAABB").await;
-    witness.schedule = outcome.schedule;
-    witness.transcript = outcome.transcript;
+    let run = runner.run_letters(&program, "AAAAABB").await;
+    witness.schedule = run.execution.schedule;
+    witness.transcript = run.execution.transcript;
     assert_eq!(replay_on(Toy::Right, &witness).await, Replayed::Gone);
 }
 
@@ -69,14 +69,14 @@ async fn the_same_statements_without_the_violation_are_valid() {
 async fn lost_control_is_inconclusive_and_says_why() {
     let (program, mut witness) = witness("ABBBBBAAAA").await;
     let mut runner = ToyRunner::new(Toy::Right);
-    let outcome = runner.run_letters(&program, "AAAAABB").await;
-    (witness.schedule, witness.transcript) = (outcome.schedule, outcome.transcript);
+    let run = runner.run_letters(&program, "AAAAABB").await;
+    (witness.schedule, witness.transcript) = (run.execution.schedule, run.execution.transcript);
     runner.loses_control_from = 0;
     let (replayed, _) = replay(&mut runner, &witness).await.unwrap();
     assert_eq!(replayed.verdict(), Verdict::Inconclusive);
     assert_eq!(
         replayed.to_string(),
-        "inconclusive: control was lost: the toy was told to"
+        "inconclusive: control was lost: the gate is gone"
     );
 }
 
@@ -89,7 +89,7 @@ async fn a_violation_out_of_control_is_not_reproduced_and_says_why() {
     assert_eq!(replayed.verdict(), Verdict::Inconclusive);
     assert_eq!(
         replayed.to_string(),
-        "inconclusive: control was lost: the toy was told to; violated, but not by the schedule: \
+        "inconclusive: control was lost: the gate is gone; violated, but not by the schedule: \
          stock-gone-is-purchases, stock-gone-is-answers"
     );
 }
@@ -98,8 +98,8 @@ async fn a_violation_out_of_control_is_not_reproduced_and_says_why() {
 async fn a_pair_that_never_violates_claims_nothing() {
     let (program, mut witness) = witness("ABBBBBAAAA").await;
     let mut runner = ToyRunner::new(Toy::Right);
-    let outcome = runner.run_letters(&program, "(AB)AAAABB").await;
-    (witness.schedule, witness.transcript) = (outcome.schedule, outcome.transcript);
+    let run = runner.run_letters(&program, "(AB)AAAABB").await;
+    (witness.schedule, witness.transcript) = (run.execution.schedule, run.execution.transcript);
     runner.runs = 0;
     let (replayed, _) = replay(&mut runner, &witness).await.unwrap();
     assert_eq!(

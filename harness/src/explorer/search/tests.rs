@@ -2,30 +2,26 @@
 
 use super::*;
 use crate::explorer::coverage;
-use crate::explorer::schedule::Schedule;
-use crate::explorer::transcript::Transcript;
+use crate::explorer::execution::Execution;
+use crate::explorer::run::Assessment;
 use crate::invariant::Finding;
-use crate::shop::FinalRows;
 
-fn run_with(found: &[(&str, Checked)]) -> Outcome {
+fn run_with(found: &[(&str, Checked)]) -> Run {
     let finding = |(name, outcome): &(&str, Checked)| Finding {
         outcome: outcome.clone(),
         ..Finding::new(name, "what must hold", Vec::new())
     };
-    Outcome {
-        schedule: Schedule::default(),
-        transcript: Transcript::default(),
-        history: Vec::new(),
-        rows: FinalRows::default(),
-        findings: found.iter().map(finding).collect(),
-        control: Control::Kept,
-        uncontrolled: BTreeMap::new(),
-        transitions: Vec::new(),
+    Run {
+        execution: Execution::default(),
+        assessment: Assessment {
+            findings: found.iter().map(finding).collect(),
+            ..Assessment::default()
+        },
     }
 }
 
 /// A search that made these runs and had nothing more to make.
-fn searched(runs: Vec<Outcome>) -> Exploration {
+fn searched(runs: Vec<Run>) -> Exploration {
     let mut progress = Progress::new(Budget::Unlimited);
     progress.exhausted = true;
     for run in runs {

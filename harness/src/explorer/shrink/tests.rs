@@ -1,3 +1,4 @@
+use super::super::control::{Control, LostControl};
 use super::super::program;
 use super::super::toy::{Toy, ToyRunner, schedule};
 use super::*;
@@ -11,9 +12,9 @@ fn one_item(buyers: usize) -> Program {
 async fn shrunk(toy: Toy, buyers: usize, letters: &str) -> Shrunk {
     let mut runner = ToyRunner::new(toy);
     let program = one_item(buyers);
-    let outcome = runner.run_letters(&program, letters).await;
-    assert!(outcome.violated().any(|finding| finding.name == LOST));
-    shrink(&mut runner, &program, &outcome, LOST, RUNS)
+    let run = runner.run_letters(&program, letters).await;
+    assert!(run.violated().any(|finding| finding.name == LOST));
+    shrink(&mut runner, &program, &run, LOST, RUNS)
         .await
         .unwrap()
 }
@@ -24,22 +25,22 @@ async fn a_third_and_a_fourth_buyer_and_all_needless_switches_go() {
     assert_eq!(shrunk.program.requests.len(), 2);
     assert_eq!(shrunk.program.initial.wallets.len(), 2);
     assert_eq!(
-        unrest(&shrunk.outcome.schedule),
+        unrest(&shrunk.run.execution.schedule),
         (2, 0),
         "{}",
-        shrunk.outcome.schedule
+        shrunk.run.execution.schedule
     );
     let mut again = ToyRunner::new(Toy::Unlocked);
-    let letters = shrunk.outcome.schedule.to_string();
-    let outcome = again.run_letters(&shrunk.program, &letters).await;
-    assert_eq!(outcome.transcript, shrunk.outcome.transcript);
-    assert!(outcome.violated().any(|finding| finding.name == LOST));
+    let letters = shrunk.run.execution.schedule.to_string();
+    let run = again.run_letters(&shrunk.program, &letters).await;
+    assert_eq!(run.execution.transcript, shrunk.run.execution.transcript);
+    assert!(run.violated().any(|finding| finding.name == LOST));
 }
 
 #[tokio::test]
 async fn what_is_smallest_already_stays() {
     let shrunk = shrunk(Toy::Unlocked, 2, "ABBBBBAAAA").await;
-    assert_eq!(shrunk.outcome.schedule, schedule("ABBBBBAAAA"));
+    assert_eq!(shrunk.run.execution.schedule, schedule("ABBBBBAAAA"));
 }
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn shrinking_twice_makes_the_same_runs() {
         shrunk(Toy::Stale, 3, letters).await,
     );
     assert_eq!(one.runs, other.runs);
-    assert_eq!(one.outcome.transcript, other.outcome.transcript);
+    assert_eq!(one.run.execution.transcript, other.run.execution.transcript);
     assert_eq!(one.program.requests.len(), 2);
 }
 
@@ -58,59 +59,52 @@ async fn shrinking_twice_makes_the_same_runs() {
 async fn a_budget_bounds_the_runs_and_keeps_the_best_so_far() {
     let mut runner = ToyRunner::new(Toy::Unlocked);
     let program = one_item(3);
-    let outcome = runner.run_letters(&program, "ABCABCABCABCABC").await;
-    let shrunk = shrink(&mut runner, &program, &outcome, LOST, 1)
-        .await
-        .unwrap();
+    let run = runner.run_letters(&program, "ABCABCABCABCABC").await;
+    let shrunk = shrink(&mut runner, &program, &run, LOST, 1).await.unwrap();
     assert_eq!((shrunk.runs, runner.runs), (1, 2));
-    assert!(
-        shrunk
-            .outcome
-            .violated()
-            .any(|finding| finding.name == LOST)
-    );
+    assert!(shrunk.run.violated().any(|finding| finding.name == LOST));
 }
 
 #[tokio::test]
-async fn an_outcome_out_of_control_never_counts() {
+async fn a_run_out_of_control_never_counts() {
     let mut runner = ToyRunner::new(Toy::Unlocked);
     let program = one_item(3);
-    let outcome = runner.run_letters(&program, "ABCABCABCABCABC").await;
+    let run = runner.run_letters(&program, "ABCABCABCABCABC").await;
     runner.loses_control_from = 1;
-    let shrunk = shrink(&mut runner, &program, &outcome, LOST, RUNS)
+    let shrunk = shrink(&mut runner, &program, &run, LOST, RUNS)
         .await
         .unwrap();
     assert_eq!(shrunk.program, program);
-    assert_eq!(shrunk.outcome.schedule, outcome.schedule);
+    assert_eq!(shrunk.run.execution.schedule, run.execution.schedule);
 }
 
 #[tokio::test]
 async fn a_violation_without_control_is_looked_for_again_under_control() {
     let mut runner = ToyRunner::new(Toy::Unlocked);
     let program = one_item(2);
-    let mut outcome = runner.run_letters(&program, "ABABABABAB").await;
-    outcome.control = Control::Lost("a test says so".into());
-    outcome.schedule.0.truncate(2);
-    let shrunk = shrink(&mut runner, &program, &outcome, LOST, RUNS)
+    let mut run = runner.run_letters(&program, "ABABABABAB").await;
+    run.execution.control = Control::Lost(LostControl::GateGone);
+    run.execution.schedule.0.truncate(2);
+    let shrunk = shrink(&mut runner, &program, &run, LOST, RUNS)
         .await
         .unwrap();
-    assert_eq!(shrunk.outcome.control, Control::Kept);
-    assert_eq!(unrest(&shrunk.outcome.schedule), (2, 0));
+    assert_eq!(shrunk.run.execution.control, Control::Kept);
+    assert_eq!(unrest(&shrunk.run.execution.schedule), (2, 0));
 }
 
 #[tokio::test]
 async fn a_pair_under_way_at_once_stays_only_where_it_is_needed() {
     let mut runner = ToyRunner::new(Toy::Once);
     let program = program::find("repeated-key").unwrap().program(3);
-    let outcome = runner.run_letters(&program, "(BC)BCBCA").await;
+    let run = runner.run_letters(&program, "(BC)BCBCA").await;
     let name = "one-receipt-per-key";
-    let needed = shrink(&mut runner, &program, &outcome, name, RUNS)
+    let needed = shrink(&mut runner, &program, &run, name, RUNS)
         .await
         .unwrap();
     assert_eq!(needed.program.requests.len(), 2);
-    assert_eq!(needed.outcome.schedule.to_string(), "(AB)BBAA");
+    assert_eq!(needed.run.execution.schedule.to_string(), "(AB)BBAA");
     let needless = shrunk(Toy::Unlocked, 2, "(AB)ABABABAB").await;
-    assert_eq!(unrest(&needless.outcome.schedule), (2, 0));
+    assert_eq!(unrest(&needless.run.execution.schedule), (2, 0));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! leaving one that is answered, or that waits, is none.
 
 use super::enumeration::{Enumeration, deliveries};
-use crate::explorer::outcome::Outcome;
+use crate::explorer::execution::Execution;
 use crate::explorer::schedule::Choice;
 use crate::explorer::strategy::{Next, Point, Strategy};
 
@@ -25,8 +25,8 @@ impl Strategy for Bounded {
         self.0.next()
     }
 
-    fn observe(&mut self, outcome: &Outcome) {
-        self.0.observe(outcome);
+    fn observe(&mut self, execution: &Execution) {
+        self.0.observe(execution);
     }
 
     fn incomplete(&self) -> Vec<String> {

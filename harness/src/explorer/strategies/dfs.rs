@@ -16,8 +16,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{ATTEMPTS, led_elsewhere};
+use crate::explorer::control::Control;
+use crate::explorer::execution::{Execution, Transition};
 use crate::explorer::footprint::Footprint;
-use crate::explorer::outcome::{Control, Outcome, Transition};
 use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
 
@@ -74,19 +75,19 @@ impl Strategy for Dfs {
         Next::Run(Box::new(run))
     }
 
-    fn observe(&mut self, outcome: &Outcome) {
+    fn observe(&mut self, execution: &Execution) {
         let Some(branch) = self.under_way.pop_front() else {
             return;
         };
-        if let Control::Lost(why) = &outcome.control {
-            let what = format!("what follows {}: {why}", outcome.schedule);
+        if let Control::Lost(why) = &execution.control {
+            let what = format!("what follows {}: {why}", execution.schedule);
             return self.incomplete.push(what);
         }
-        if let Some(place) = self.diverged(&branch, outcome) {
-            return self.retry(branch, place, outcome);
+        if let Some(place) = self.diverged(&branch, execution) {
+            return self.retry(branch, place, execution);
         }
-        let path = self.extend(outcome);
-        let transitions = &outcome.transitions[..path.len()];
+        let path = self.extend(execution);
+        let transitions = &execution.transitions[..path.len()];
         for (earlier, wanted) in reversals(transitions) {
             self.add(path[earlier], wanted);
         }
@@ -144,10 +145,10 @@ impl Dfs {
 
     /// The first place at which the run was offered something else than the same choices were
     /// offered before.
-    fn diverged(&self, branch: &Branch, outcome: &Outcome) -> Option<usize> {
+    fn diverged(&self, branch: &Branch, execution: &Execution) -> Option<usize> {
         let (last, _) = branch.node?;
         let mut at = 0;
-        for (place, transition) in outcome.transitions.iter().enumerate() {
+        for (place, transition) in execution.transitions.iter().enumerate() {
             let node = &self.nodes[at];
             if node.transition.enabled != transition.enabled {
                 return Some(place);
@@ -161,30 +162,30 @@ impl Dfs {
                 None => return Some(place),
             }
         }
-        Some(outcome.transitions.len())
+        Some(execution.transitions.len())
     }
 
-    fn retry(&mut self, branch: Branch, place: usize, outcome: &Outcome) {
+    fn retry(&mut self, branch: Branch, place: usize, execution: &Execution) {
         if branch.attempt < ATTEMPTS {
             let attempt = branch.attempt + 1;
             return self.again.push(Branch { attempt, ..branch });
         }
         self.incomplete
-            .push(led_elsewhere(&outcome.schedule, place));
+            .push(led_elsewhere(&execution.schedule, place));
     }
 
     /// Adds the points of a run that are new, and gives all of its points, up to where it went
     /// on only because everything that could go on was asleep.
-    fn extend(&mut self, outcome: &Outcome) -> Vec<usize> {
+    fn extend(&mut self, execution: &Execution) -> Vec<usize> {
         let mut path: Vec<usize> = Vec::new();
-        for (place, transition) in outcome.transitions.iter().enumerate() {
+        for (place, transition) in execution.transitions.iter().enumerate() {
             let Some(request) = transition.choice.requests().next() else {
                 break;
             };
             let known = match path.last() {
                 None => (!self.nodes.is_empty()).then_some(0),
                 Some(parent) => {
-                    let came_by = outcome.transitions[place - 1].choice.requests().next();
+                    let came_by = execution.transitions[place - 1].choice.requests().next();
                     came_by.and_then(|by| self.nodes[*parent].children.get(&by).copied())
                 }
             };
@@ -195,7 +196,7 @@ impl Dfs {
             }
             let sleep = match (path.last(), place.checked_sub(1)) {
                 (Some(parent), Some(before)) => {
-                    let before = &outcome.transitions[before];
+                    let before = &execution.transitions[before];
                     let by = before.choice.requests().next().unwrap_or_default();
                     still_asleep(self.nodes[*parent].sleep_before(by, None), before)
                 }
@@ -210,13 +211,13 @@ impl Dfs {
             }
             let id = self.nodes.len();
             if let (Some(parent), Some(before)) = (path.last(), place.checked_sub(1)) {
-                let by = outcome.transitions[before].choice.requests().next();
+                let by = execution.transitions[before].choice.requests().next();
                 self.nodes[*parent]
                     .children
                     .insert(by.unwrap_or_default(), id);
             }
             self.nodes.push(Node {
-                path: outcome.schedule.0[..place].to_vec(),
+                path: execution.schedule.0[..place].to_vec(),
                 transition: transition.clone(),
                 sleep,
                 todo: BTreeSet::new(),

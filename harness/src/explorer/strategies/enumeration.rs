@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use super::{ATTEMPTS, led_elsewhere};
-use crate::explorer::outcome::{Control, Outcome, Transition};
+use crate::explorer::control::Control;
+use crate::explorer::execution::{Execution, Transition};
 use crate::explorer::schedule::{Choice, RequestIndex, Schedule};
 use crate::explorer::strategy::{Chooser, Follow, Next, Point};
 
@@ -64,30 +65,30 @@ impl Enumeration {
         Next::Run(Box::new(run))
     }
 
-    pub(super) fn observe(&mut self, outcome: &Outcome) {
+    pub(super) fn observe(&mut self, execution: &Execution) {
         let prefix = self.under_way.pop_front().unwrap_or_default();
-        if let Control::Lost(why) = &outcome.control {
+        if let Control::Lost(why) = &execution.control {
             self.incomplete
-                .push(format!("what follows {}: {why}", outcome.schedule));
-        } else if let Some(place) = prefix.diverged(outcome) {
+                .push(format!("what follows {}: {why}", execution.schedule));
+        } else if let Some(place) = prefix.diverged(execution) {
             if prefix.diverged + 1 < ATTEMPTS {
                 let diverged = prefix.diverged + 1;
                 return self.prefixes.push(Prefix { diverged, ..prefix });
             }
             self.incomplete
-                .push(led_elsewhere(&outcome.schedule, place));
+                .push(led_elsewhere(&execution.schedule, place));
         }
-        let offered: Vec<_> = outcome.transitions.iter().map(offered).collect();
+        let offered: Vec<_> = execution.transitions.iter().map(offered).collect();
         let beyond = prefix.choices.len();
-        for (place, made) in outcome.transitions.iter().enumerate().skip(beyond) {
+        for (place, made) in execution.transitions.iter().enumerate().skip(beyond) {
             let point = Point {
-                before: &outcome.schedule.0[..place],
-                transitions: &outcome.transitions[..place],
+                before: &execution.schedule.0[..place],
+                transitions: &execution.transitions[..place],
                 enabled: &made.enabled,
             };
             let others = (self.choices)(&point, self.bound).into_iter();
             for other in others.filter(|other| *other != made.choice).rev() {
-                let mut choices = outcome.schedule.0[..place].to_vec();
+                let mut choices = execution.schedule.0[..place].to_vec();
                 choices.push(other);
                 self.prefixes.push(Prefix {
                     choices,
@@ -106,12 +107,12 @@ impl Enumeration {
 impl Prefix {
     /// The first place at which a run of it was offered something else. What follows a pair is
     /// left to chance, so there is nothing that it must be.
-    fn diverged(&self, outcome: &Outcome) -> Option<usize> {
+    fn diverged(&self, execution: &Execution) -> Option<usize> {
         let is_pair = |choice: &Choice| matches!(choice, Choice::Together(..));
         if self.choices.iter().any(is_pair) {
             return None;
         }
-        let met = |place: &usize| outcome.transitions.get(*place).map(offered);
+        let met = |place: &usize| execution.transitions.get(*place).map(offered);
         (0..self.offered.len()).find(|place| met(place).as_ref() != Some(&self.offered[*place]))
     }
 }
@@ -151,16 +152,12 @@ pub(super) fn deliveries(point: &Point<'_>) -> Vec<Choice> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::explorer::footprint::Footprint;
-    use crate::explorer::transcript::Transcript;
-    use crate::shop::FinalRows;
 
     /// Runs two requests of `steps` steps each under a chooser; `is_late` says at which points the
     /// second of them has nothing to deliver yet.
-    fn run(chooser: &mut dyn Chooser, steps: usize, is_late: impl Fn(usize) -> bool) -> Outcome {
+    fn run(chooser: &mut dyn Chooser, steps: usize, is_late: impl Fn(usize) -> bool) -> Execution {
         let mut left = [steps; 2];
         let mut transitions: Vec<Transition> = Vec::new();
         let mut before = Vec::new();
@@ -187,15 +184,10 @@ mod tests {
                 moved,
             });
         }
-        Outcome {
+        Execution {
             schedule: Schedule(before),
-            transcript: Transcript::default(),
-            history: Vec::new(),
-            rows: FinalRows::default(),
-            findings: Vec::new(),
-            control: Control::Kept,
-            uncontrolled: BTreeMap::new(),
             transitions,
+            ..Execution::default()
         }
     }
 
@@ -205,10 +197,10 @@ mod tests {
         while let Next::Run(mut chooser) = all.next() {
             runs += 1;
             let is_late = std::cell::RefCell::new(&mut is_late);
-            let outcome = run(chooser.as_mut(), 2, |place| {
+            let execution = run(chooser.as_mut(), 2, |place| {
                 is_late.borrow_mut()(runs, place)
             });
-            all.observe(&outcome);
+            all.observe(&execution);
         }
         (runs, all.incomplete())
     }

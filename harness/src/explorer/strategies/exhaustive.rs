@@ -1,7 +1,7 @@
 //! Every schedule, without reduction: the measure of what reduction may leave out.
 
 use super::enumeration::{Enumeration, deliveries};
-use crate::explorer::outcome::Outcome;
+use crate::explorer::execution::Execution;
 use crate::explorer::strategy::{Next, Strategy};
 
 /// Brute force.
@@ -19,8 +19,8 @@ impl Strategy for Exhaustive {
         self.0.next()
     }
 
-    fn observe(&mut self, outcome: &Outcome) {
-        self.0.observe(outcome);
+    fn observe(&mut self, execution: &Execution) {
+        self.0.observe(execution);
     }
 
     fn incomplete(&self) -> Vec<String> {

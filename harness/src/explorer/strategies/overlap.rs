@@ -8,7 +8,7 @@
 //! proven so.
 
 use super::enumeration::{Enumeration, deliveries};
-use crate::explorer::outcome::Outcome;
+use crate::explorer::execution::Execution;
 use crate::explorer::schedule::Choice;
 use crate::explorer::strategy::{Next, Point, Strategy};
 
@@ -37,8 +37,8 @@ impl Strategy for Overlap {
         }
     }
 
-    fn observe(&mut self, outcome: &Outcome) {
-        self.enumeration.observe(outcome);
+    fn observe(&mut self, execution: &Execution) {
+        self.enumeration.observe(execution);
     }
 
     fn incomplete(&self) -> Vec<String> {

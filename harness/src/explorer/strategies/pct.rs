@@ -8,7 +8,7 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::explorer::outcome::Outcome;
+use crate::explorer::execution::Execution;
 use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
 use crate::seed::Seed;
@@ -59,8 +59,8 @@ impl Strategy for Pct {
         }))
     }
 
-    fn observe(&mut self, outcome: &Outcome) {
-        self.steps = self.steps.max(outcome.transitions.len());
+    fn observe(&mut self, execution: &Execution) {
+        self.steps = self.steps.max(execution.transitions.len());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::explorer::outcome::Outcome;
+use crate::explorer::execution::Execution;
 use crate::explorer::schedule::Choice;
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
 use crate::seed::Seed;
@@ -30,7 +30,7 @@ impl Strategy for Random {
         }))
     }
 
-    fn observe(&mut self, _: &Outcome) {}
+    fn observe(&mut self, _: &Execution) {}
 }
 
 struct RandomRun {

@@ -4,10 +4,10 @@ use super::*;
 
 async fn witness(letters: &str) -> Witness {
     let program = program::find("one-item").unwrap().program(2);
-    let outcome = ToyRunner::new(Toy::Unlocked)
+    let run = ToyRunner::new(Toy::Unlocked)
         .run_letters(&program, letters)
         .await;
-    Witness::new("a toy", &program, &outcome).unwrap()
+    Witness::new("a toy", &program, &run).unwrap()
 }
 
 fn parse_error(text: &str) -> String {
@@ -30,10 +30,10 @@ async fn a_witness_reads_back_from_its_file() {
 #[tokio::test]
 async fn nothing_is_evidence_of_a_run_in_which_all_holds() {
     let program = program::find("one-item").unwrap().program(2);
-    let outcome = ToyRunner::new(Toy::Right)
+    let run = ToyRunner::new(Toy::Right)
         .run_letters(&program, "AAAAABB")
         .await;
-    assert_eq!(Witness::new("a toy", &program, &outcome), None);
+    assert_eq!(Witness::new("a toy", &program, &run), None);
 }
 
 #[tokio::test]

@@ -1,0 +1,45 @@
+//! One run of a program: what ran, and what was found of it.
+
+use super::execution::Execution;
+use crate::history::Operation;
+use crate::invariant::Finding;
+use crate::shop::FinalRows;
+use crate::verdict::Verdict;
+
+/// One finished run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What ran.
+    pub execution: Execution,
+    /// What was found of it.
+    pub assessment: Assessment,
+}
+
+/// What was found of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Assessment {
+    /// The requests with their answers. Times are places in the transcript, not nanoseconds.
+    pub history: Vec<Operation>,
+    /// The rows that were left.
+    pub rows: FinalRows,
+    /// Every check and how it came out.
+    pub findings: Vec<Finding>,
+}
+
+impl Run {
+    /// The worst of the findings; inconclusive at best where control was lost.
+    pub fn verdict(&self) -> Verdict {
+        let control = match self.execution.control.is_kept() {
+            true => Verdict::Valid,
+            false => Verdict::Inconclusive,
+        };
+        let findings = self.assessment.findings.iter();
+        Verdict::compose(findings.filter_map(Finding::verdict)).max(control)
+    }
+
+    /// The violated checks, in the order of the report.
+    pub fn violated(&self) -> impl Iterator<Item = &Finding> {
+        let is_violated = |finding: &&Finding| finding.verdict() == Some(Verdict::Violation);
+        self.assessment.findings.iter().filter(is_violated)
+    }
+}

@@ -1,0 +1,21 @@
+//! What a place needs to run a program.
+
+use std::sync::Arc;
+
+use super::conductor::Bounds;
+use super::program::Program;
+use crate::postgres::Server;
+use crate::target::TargetSpec;
+
+/// What every worker needs.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The real PostgreSQL.
+    pub server: Arc<Server>,
+    /// The service under test.
+    pub target: TargetSpec,
+    /// What is run.
+    pub program: Program,
+    /// How long the conductor waits.
+    pub bounds: Bounds,
+}
