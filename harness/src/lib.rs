@@ -16,6 +16,7 @@ pub mod world;
 mod baseline;
 mod bounded;
 pub mod database;
+pub mod isolation;
 pub mod janitor;
 mod port;
 pub mod postgres;

@@ -3,6 +3,7 @@
 //! A world is opened on the initial rows and closed into a [`Trial`]: what was asked, what
 //! came of it, and which invariants hold.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use purchase_service::order::{ItemId, UserId};
@@ -12,6 +13,7 @@ use crate::client::{Client, Clock};
 use crate::database::Inspector;
 use crate::history::{Operation, Refusal, Request};
 use crate::invariant::{Capabilities, Evidence, Finding};
+use crate::isolation::{Isolation, Level};
 use crate::judgement::judge;
 use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
@@ -133,6 +135,7 @@ pub struct World<'a> {
     inspector: Inspector,
     target: Target,
     proxy: Option<Proxy>,
+    isolation: Option<Arc<Isolation>>,
     capabilities: Capabilities,
     initial: Shop,
     clock: Clock,
@@ -177,6 +180,10 @@ impl<'a> World<'a> {
             None => database.url(),
             Some(proxy) => database.url_through(proxy.control().address()),
         };
+        // From its first connection on, until another gate is set.
+        let isolation = proxy
+            .as_ref()
+            .map(|proxy| Isolation::watch(proxy.control()));
         let target = Target::start(setting.target, &url, &setting.target_env).await?;
         inspector.note_standing_locks().await?;
         let clock = Clock::start();
@@ -190,6 +197,7 @@ impl<'a> World<'a> {
             inspector,
             target,
             proxy,
+            isolation,
             capabilities,
             initial,
             clock,
@@ -211,6 +219,14 @@ impl<'a> World<'a> {
     /// The handle of the proxy, where there is one.
     pub fn proxy(&self) -> Option<&Control> {
         self.proxy.as_ref().map(Proxy::control)
+    }
+
+    /// The strictest isolation level that the target has spoken of since its start and before
+    /// the first gate was set; none without a proxy.
+    pub(crate) fn isolation_level(&self) -> Option<Level> {
+        self.isolation
+            .as_ref()
+            .map(|isolation| isolation.strictest())
     }
 
     /// The PostgreSQL that the world is on.

@@ -109,9 +109,8 @@ async fn play(target: TargetSpec, case: &str) -> Campaign {
         progress: &progress,
     };
     let plan = Plan {
-        faults: Vec::new(),
         only: vec![case.parse::<Case>().expect(case)],
-        until_violation: false,
+        ..Plan::default()
     };
     campaign::run(&setting, &plan)
         .await

@@ -7,7 +7,9 @@
 
 mod mutants_support;
 
-use mutants_support::{day_is_right, setting};
+use mutants_support::{campaign, day_is_right, setting};
+use rowlock::fault::{Fault, SqlState};
+use rowlock::isolation::Level;
 use rowlock::mutants::lawful::LAWFUL;
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::scenario;
@@ -60,6 +62,23 @@ async fn failures_under_load_accuse_no_lawful_service() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_at_any_step_accuses_no_lawful_service() {
     assert_none_accused("mid-transaction-failure").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serializable_service_is_told_of_conflicts_up_to_its_commit_and_no_further() {
+    let lawful = LAWFUL.iter().find(|lawful| lawful.name == "serializable");
+    let conflict = Fault::Error(SqlState::SerializationFailure);
+    let campaign = campaign(lawful.unwrap().purchaser(), conflict).await;
+    assert_eq!(campaign.level, Level::Serializable);
+    let steps = &campaign.steps["purchase"];
+    let left_out = &campaign.impossible["error-40001"]["purchase"];
+    let left_out = left_out.iter().map(|step| steps[step - 1].to_lowercase());
+    let left_out: Vec<_> = left_out.collect();
+    assert_eq!(
+        left_out,
+        ["begin isolation level serializable"],
+        "{steps:?}"
+    );
 }
 
 async fn assert_none_accused(scenario: &str) {

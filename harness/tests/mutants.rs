@@ -216,7 +216,7 @@ fn plenty() -> Shop {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bug_that_waits_for_a_fault_is_caught_by_it() {
-    let failed = Fault::Error(SqlState("XX000"));
+    let failed = Fault::Error(SqlState::InternalError);
     for (name, fault, check) in [
         ("cancelled-begin", Fault::ClientAbort, "no-open-transaction"),
         (

@@ -22,6 +22,9 @@ pub(super) struct FaultsArgs {
     /// Leave out the faults that kill the server
     #[arg(long)]
     no_crash: bool,
+    /// Inject errors also where PostgreSQL cannot raise them
+    #[arg(long)]
+    impossible: bool,
 }
 
 /// A campaign and where it ran.
@@ -63,8 +66,13 @@ impl FaultsArgs {
     /// The command line that makes the same run again.
     fn repeat(&self, common: &str) -> String {
         let cases = self.cases.iter().map(|case| format!("--case {case} "));
-        let no_crash = if self.no_crash { "--no-crash " } else { "" };
-        format!("faults {}{no_crash}{common}", cases.collect::<String>())
+        let flags = [
+            (self.no_crash, "--no-crash "),
+            (self.impossible, "--impossible "),
+        ];
+        let flags = flags.iter().filter(|(is_set, _)| *is_set);
+        let flags: String = flags.map(|(_, flag)| *flag).collect();
+        format!("faults {}{flags}{common}", cases.collect::<String>())
     }
 }
 
@@ -84,7 +92,8 @@ async fn measure(
     let plan = Plan {
         faults,
         only: args.cases.clone(),
-        until_violation: false,
+        impossible: args.impossible,
+        ..Plan::default()
     };
     let campaign = campaign::run(&setting, &plan).await?;
     let (postgres, target) = (server.description(), target.describe());

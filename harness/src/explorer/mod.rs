@@ -18,7 +18,6 @@ pub mod strategy;
 pub mod catalog;
 pub mod footprint;
 pub mod footprints;
-pub mod isolation;
 mod syntax;
 
 pub mod runner;

@@ -9,7 +9,10 @@ use futures::try_join;
 use serde::Serialize;
 
 use super::play::{Baseline, Played, measure_pool, play, trace_steps};
+use super::raisable::Surroundings;
+use super::strike::sql;
 use super::{Case, Fault, Story};
+use crate::isolation::{Level, level_of_step};
 use crate::proxy::Control;
 use crate::shop::Shop;
 use crate::verdict::Verdict;
@@ -28,6 +31,8 @@ pub struct Plan {
     pub only: Vec<Case>,
     /// Whether to end with the first violation, and leave out what has not begun by then.
     pub until_violation: bool,
+    /// Whether to inject errors where PostgreSQL cannot raise them, too.
+    pub impossible: bool,
 }
 
 /// What came of all cases.
@@ -37,6 +42,11 @@ pub struct Campaign {
     pub steps: BTreeMap<String, Vec<String>>,
     /// Every case, in order.
     pub played: Vec<Played>,
+    /// The strictest isolation level that the target's transactions may have.
+    pub level: Level,
+    /// The errors that were not injected, since PostgreSQL cannot raise them there: by fault, the
+    /// steps of each story.
+    pub impossible: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
     /// What a whole campaign would cover and this one does not, and why.
     pub left_out: Vec<String>,
     /// The worst of the cases.
@@ -74,10 +84,10 @@ fn target_env(fault: Fault) -> Vec<(String, String)> {
 /// [`EnvironmentError`].
 pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, EnvironmentError> {
     setting.progress.say("faults: tracing the target's steps");
-    let baselines = measure(setting).await?;
+    let (baselines, level) = measure(setting).await?;
     let can_restart = setting.server.can_restart();
     let left_out = left_out(plan, &baselines, can_restart);
-    let cases = cases(plan, &baselines, can_restart);
+    let (cases, impossible) = cases(plan, &baselines, can_restart);
     let (crashes, gentle): (Vec<_>, Vec<_>) =
         cases.into_iter().partition(|case| case.fault.is_crash());
     let (stalls, others): (Vec<_>, Vec<_>) = gentle
@@ -98,8 +108,10 @@ pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, Environ
     let verdict = Verdict::compose(played.iter().map(|played| played.verdict));
     let steps = baselines
         .into_iter()
-        .map(|(story, baseline)| (story.to_string(), baseline.steps));
+        .map(|(story, baseline)| (story.to_string(), baseline.steps.iter().map(sql).collect()));
     Ok(Campaign {
+        level,
+        impossible,
         steps: steps.collect(),
         played,
         left_out,
@@ -117,8 +129,9 @@ struct Common<'a> {
     is_over: AtomicBool,
 }
 
-/// What the target does when nothing is broken, in every story that applies to it.
-async fn measure(setting: &Setting<'_>) -> Result<Baselines, EnvironmentError> {
+/// What the target does when nothing is broken, in every story that applies to it, and the
+/// strictest isolation level at which it does so.
+async fn measure(setting: &Setting<'_>) -> Result<(Baselines, Level), EnvironmentError> {
     let setting = Setting {
         target_env: target_env(Fault::DropBefore),
         ..setting.clone()
@@ -126,16 +139,26 @@ async fn measure(setting: &Setting<'_>) -> Result<Baselines, EnvironmentError> {
     let mut world = World::open_proxied(&setting, Shop::default()).await?;
     let control = control(&world);
     let pool_size = measure_pool(&world, &control).await?;
-    let mut baselines = Baselines::new();
+    let mut traced = Vec::new();
     for story in [Story::Purchase, Story::Refusal, Story::Repeat] {
         if story == Story::Repeat && !world.capabilities().idempotency_keys {
             continue;
         }
-        let steps = trace_steps(&mut world, &control, story, 0).await?;
-        baselines.insert(story, Baseline { steps, pool_size });
+        traced.push((story, trace_steps(&mut world, &control, story, 0).await?));
     }
+    let said = traced.iter().flat_map(|(_, steps)| steps);
+    let said = said.map(level_of_step).max().into_iter();
+    let said = said.chain(world.isolation_level()).max();
+    let surroundings = Surroundings::look_up(&world, said.unwrap_or(Level::Unknown)).await?;
     world.abandon().await?;
-    Ok(baselines)
+    let baseline = |steps| Baseline {
+        steps,
+        pool_size,
+        surroundings,
+    };
+    let traced = traced.into_iter();
+    let baselines = traced.map(|(story, steps)| (story, baseline(steps)));
+    Ok((baselines.collect(), surroundings.level))
 }
 
 fn control(world: &World<'_>) -> Control {
@@ -145,9 +168,13 @@ fn control(world: &World<'_>) -> Control {
         .clone()
 }
 
-fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<Case> {
+type Impossible = BTreeMap<String, BTreeMap<String, Vec<usize>>>;
+
+/// The cases of `plan`, and what was left out of it as impossible.
+fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> (Vec<Case>, Impossible) {
+    let mut impossible = Impossible::new();
     if !plan.only.is_empty() {
-        return plan.only.clone();
+        return (plan.only.clone(), impossible);
     }
     let faults = plan
         .faults
@@ -163,11 +190,16 @@ fn cases(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<Case> {
                     step,
                     fault,
                 };
-                cases.extend([false, true].map(case));
+                if plan.impossible || baseline.allows(case(false)) {
+                    cases.extend([false, true].map(case));
+                } else {
+                    let of_fault = impossible.entry(fault.to_string()).or_default();
+                    of_fault.entry(story.to_string()).or_default().push(step);
+                }
             }
         }
     }
-    cases
+    (cases, impossible)
 }
 
 /// What of a whole campaign cannot be asked of this target and this server.
@@ -219,6 +251,7 @@ async fn work(
     let nothing = Baseline {
         steps: Vec::new(),
         pool_size: None,
+        surroundings: Surroundings::UNKNOWN,
     };
     while !common.is_over.load(Ordering::Relaxed) {
         let index = next.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Fault, SqlState};
+use super::Fault;
 use crate::proxy::{Control, Record, Recording, ReplyEnd, StepId, TransactionState};
 
 /// How long a broken step may take to end, once its request has been answered.
@@ -89,9 +89,9 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
     let is_ended_by = |state| sqlstate(record).is_some_and(|found| found.starts_with(state));
     let took_place = match fault {
         // In a transaction that has failed before, nothing else can be said (25P02).
-        Fault::Error(SqlState(state)) => {
+        Fault::Error(state) => {
             let has_failed_before = record.step.state_before == Some(TransactionState::Failed);
-            let state = if has_failed_before { "" } else { state };
+            let state = if has_failed_before { "" } else { state.code() };
             record.replaced_by.is_some() && is_ended_by(state)
         }
         Fault::DropBefore => end == ReplyEnd::NotSent,
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_fault_shows_in_its_own_record_and_in_no_other() {
         let error = Fault::Error(SQL_STATES[0]);
-        let SqlState(state) = SQL_STATES[0];
+        let state = SQL_STATES[0].code();
         let records = [
             record(EXECUTED, None, None),
             record(EXECUTED, Some(state), Some("do")),

@@ -9,6 +9,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use super::campaign::Campaign;
 use super::play::Played;
 use crate::invariant::{BROKEN_ON_PURPOSE, Outcome};
+use crate::isolation::Level;
 use crate::verdict::Verdict;
 
 /// How much of a step's SQL a row shows, in characters.
@@ -66,6 +67,58 @@ fn render_unchecked(text: &mut String, campaign: &Campaign) {
     for what in &campaign.left_out {
         let _ = writeln!(text, "left out: {what}");
     }
+    render_impossible(text, campaign);
+}
+
+/// Which errors were not injected, since no server raises them there.
+fn render_impossible(text: &mut String, campaign: &Campaign) {
+    let level = match campaign.level {
+        Level::ReadCommitted => "READ COMMITTED",
+        Level::RepeatableRead => "REPEATABLE READ",
+        Level::Serializable => "SERIALIZABLE",
+        Level::Unknown => {
+            let _ = writeln!(
+                text,
+                "the isolation level is not known: it is set from a value that is not in the \
+                 target's SQL; error-40001 is taken to be possible as under SERIALIZABLE"
+            );
+            "any isolation level"
+        }
+    };
+    let steps = campaign.impossible.values().flat_map(BTreeMap::values);
+    // Each step would have been broken twice: alone, and with a second buyer.
+    let count = 2 * steps.map(Vec::len).sum::<usize>();
+    if count == 0 {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "left out: {count} errors that PostgreSQL cannot raise there under {level} \
+         (--impossible injects them too)"
+    );
+    for (fault, stories) in &campaign.impossible {
+        let steps: Vec<_> = stories
+            .iter()
+            .map(|(story, steps)| format!("{story}.{}", ranges(steps)))
+            .collect();
+        let _ = writeln!(text, "  {fault} at {}", steps.join(", "));
+    }
+}
+
+/// Ascending numbers, those that follow each other as a range: `1-4,6`.
+fn ranges(numbers: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => ranges.push((*number, *number)),
+        }
+    }
+    let text = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    text.collect::<Vec<_>>().join(",")
 }
 
 fn render_story(text: &mut String, played: &[&Played]) {
@@ -141,6 +194,9 @@ fn render_faulty(text: &mut String, campaign: &Campaign, again: &str) {
             "\n{}: {} at {:?}",
             played.verdict, played.case, played.sql
         );
+        if played.impossible {
+            let _ = writeln!(text, "  no PostgreSQL raises that error there");
+        }
         for (name, place) in complaints(played) {
             let _ = writeln!(text, "  {name}: {place}");
         }
@@ -213,4 +269,15 @@ pub fn complaints(played: &Played) -> Vec<(&str, &str)> {
         }
     }
     complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_follow_each_other_are_a_range() {
+        assert_eq!(ranges(&[1, 2, 3, 5, 7, 8]), "1-3,5,7-8");
+        assert_eq!(ranges(&[4]), "4");
+    }
 }

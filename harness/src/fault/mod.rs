@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! campaign   which cases there are, and who runs them
+//!   raisable which error PostgreSQL can raise at which step
+//!     statement what a step's statements are for
 //!   play     one case, from its rows to its verdict
 //!     picker which step of the target is the chosen one
 //!     strike the fault itself
@@ -20,6 +22,8 @@ mod evidence;
 pub mod matrix;
 mod picker;
 pub mod play;
+mod raisable;
+mod statement;
 mod strike;
 
 use std::fmt;
@@ -54,7 +58,37 @@ pub enum Fault {
 
 /// An SQLSTATE that a real server fails statements with (PostgreSQL, appendix A).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SqlState(pub &'static str);
+pub enum SqlState {
+    /// 40001: the transaction fits no serial order with others.
+    SerializationFailure,
+    /// 40P01: it waited in a circle.
+    DeadlockDetected,
+    /// 55P03: it waited too long for a lock, or would not wait.
+    LockNotAvailable,
+    /// 57014: somebody cancelled it, or a time-out did.
+    QueryCanceled,
+    /// 23514: a row violates a CHECK.
+    CheckViolation,
+    /// 53300: the server takes no further connection.
+    TooManyConnections,
+    /// XX000: a bug of the server's, or damaged data.
+    InternalError,
+}
+
+impl SqlState {
+    /// Its five characters.
+    pub fn code(self) -> &'static str {
+        match self {
+            SqlState::SerializationFailure => "40001",
+            SqlState::DeadlockDetected => "40P01",
+            SqlState::LockNotAvailable => "55P03",
+            SqlState::QueryCanceled => "57014",
+            SqlState::CheckViolation => "23514",
+            SqlState::TooManyConnections => "53300",
+            SqlState::InternalError => "XX000",
+        }
+    }
+}
 
 /// How a server dies without warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,16 +108,15 @@ impl Crash {
     }
 }
 
-/// Serialization failure, deadlock, lock timeout, query canceled, check violation, too many
-/// connections, internal error.
+/// Every SQLSTATE that a step can be failed with.
 pub const SQL_STATES: [SqlState; 7] = [
-    SqlState("40001"),
-    SqlState("40P01"),
-    SqlState("55P03"),
-    SqlState("57014"),
-    SqlState("23514"),
-    SqlState("53300"),
-    SqlState("XX000"),
+    SqlState::SerializationFailure,
+    SqlState::DeadlockDetected,
+    SqlState::LockNotAvailable,
+    SqlState::QueryCanceled,
+    SqlState::CheckViolation,
+    SqlState::TooManyConnections,
+    SqlState::InternalError,
 ];
 
 /// Every fault that leaves the server alive.
@@ -135,7 +168,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.column())?;
         match self {
-            Fault::Error(SqlState(state)) => write!(f, "-{state}"),
+            Fault::Error(state) => write!(f, "-{}", state.code()),
             Fault::CrashBefore(crash) | Fault::CrashAfter(crash) => match crash {
                 Crash::Immediate => f.write_str("-immediate"),
                 Crash::Kill => f.write_str("-kill"),
@@ -210,10 +243,11 @@ impl FromStr for Case {
         let stories = [Story::Purchase, Story::Refusal, Story::Repeat];
         let story = stories.into_iter().find(|known| known.to_string() == story);
         let mut faults = gentle_faults().into_iter().chain(crashes());
+        let step = step.parse().ok().filter(|step| *step > 0);
         Ok(Case {
             story: story.ok_or_else(|| wrong("the story is not purchase, refusal or repeat"))?,
             rival,
-            step: step.parse().map_err(|_| wrong("the step is no number"))?,
+            step: step.ok_or_else(|| wrong("the step is no number from 1"))?,
             fault: faults
                 .find(|known| known.to_string() == fault)
                 .ok_or_else(|| wrong("there is no such fault"))?,
@@ -247,5 +281,7 @@ mod tests {
         let error = "purchase.2.drop-sideways".parse::<Case>().unwrap_err();
         assert!(error.contains("purchase.2.drop-sideways"), "{error}");
         assert!(error.contains("no such fault"), "{error}");
+        let error = "purchase.0.stall".parse::<Case>().unwrap_err();
+        assert!(error.contains("no number from 1"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::evidence::{self, Evidence};
+use super::raisable::{Surroundings, can_come};
 use super::strike::{STALL_BOUND, Strike, Struck, sql};
 use super::{Case, Fault, Story};
 use crate::crowd;
@@ -17,7 +18,7 @@ use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::{Finding, Outcome};
 use crate::judgement::judge;
 use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, Recording, SessionId, SessionInfo};
+use crate::proxy::{Control, Recording, SessionId, SessionInfo, Step};
 use crate::recovery::{deadline, sell_again, until};
 use crate::shop::Shop;
 use crate::verdict::Verdict;
@@ -60,6 +61,8 @@ pub struct Played {
     pub case: Case,
     /// The SQL of the step that broke.
     pub sql: String,
+    /// Whether no PostgreSQL raises the case's error there.
+    pub impossible: bool,
     /// What the findings compose to.
     pub verdict: Verdict,
     /// Every check after the case.
@@ -72,10 +75,28 @@ pub struct Played {
 /// What a target does when nothing is broken.
 #[derive(Debug, Clone)]
 pub(super) struct Baseline {
-    /// The SQL of each step, in order.
-    pub(super) steps: Vec<String>,
+    /// Its steps, in order.
+    pub(super) steps: Vec<Step>,
     /// How many requests hold a connection at once; none where that is not measured.
     pub(super) pool_size: Option<usize>,
+    /// What decides beside them which errors can come.
+    pub(super) surroundings: Surroundings,
+}
+
+impl Baseline {
+    /// The step that `case` breaks, if it was seen.
+    pub(super) fn step(&self, case: Case) -> Option<&Step> {
+        self.steps.get(case.step.checked_sub(1)?)
+    }
+
+    /// Whether PostgreSQL can do what `case` says; a step that was not seen may be any.
+    pub(super) fn allows(&self, case: Case) -> bool {
+        let step = self.step(case);
+        match (case.fault, step) {
+            (Fault::Error(state), Some(step)) => can_come(state, step, self.surroundings),
+            _ => true,
+        }
+    }
 }
 
 fn rows(story: Story) -> Shop {
@@ -109,7 +130,7 @@ pub(super) async fn trace_steps(
     control: &Control,
     story: Story,
     round: usize,
-) -> Result<Vec<String>, EnvironmentError> {
+) -> Result<Vec<Step>, EnvironmentError> {
     world.reset(rows(story)).await?;
     let request = victim(world, &format!("trace-{story}-{round}"));
     if story == Story::Repeat {
@@ -122,9 +143,8 @@ pub(super) async fn trace_steps(
     world.inspector().wait_for_rest().await?;
     wait_for_replies(control).await;
     control.set_trace(None);
-    let records = recording.take();
-    let steps = records.iter().filter(|record| record.step.kind.runs());
-    Ok(steps.map(|record| sql(&record.step)).collect())
+    let steps = recording.take().into_iter().map(|record| record.step);
+    Ok(steps.filter(|step| step.kind.runs()).collect())
 }
 
 /// Waits until the proxy has every reply that the server has given, for [`REST_BOUND`] at most.
@@ -202,11 +222,7 @@ pub(super) async fn play(
 ) -> Result<Played, EnvironmentError> {
     world.reset(rows(case.story)).await?;
     let victim = victim(world, &case.to_string());
-    let expected_sql = baseline
-        .steps
-        .get(case.step - 1)
-        .cloned()
-        .unwrap_or_default();
+    let expected_sql = baseline.step(case).map(sql).unwrap_or_default();
     let mut history = match case.story {
         Story::Repeat => buy(world, victim.clone()).await?,
         Story::Purchase | Story::Refusal => Vec::new(),
@@ -267,6 +283,7 @@ pub(super) async fn play(
     Ok(Played {
         case,
         sql: expected_sql,
+        impossible: !baseline.allows(case),
         verdict,
         findings,
         operations: history,

@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::buyer::Deserter;
 use super::picker::Picker;
-use super::{Case, Fault, SqlState};
+use super::statement::is_end;
+use super::{Case, Fault};
 use crate::history::{Operation, Request};
 use crate::proxy::gate::{Event, channel};
 use crate::proxy::{Control, ReplyAction, RequestAction, Step, StepId, TransactionState};
@@ -172,10 +173,10 @@ impl Strike<'_, '_> {
             self.control.release_reply(step.id, action);
         };
         match self.case.fault {
-            Fault::Error(SqlState(state)) if is_end(step) => {
-                request(RequestAction::fail_end(state));
+            Fault::Error(state) if is_end(step) => {
+                request(RequestAction::fail_end(state.code()));
             }
-            Fault::Error(SqlState(state)) => request(RequestAction::fail(state)),
+            Fault::Error(state) => request(RequestAction::fail(state.code())),
             Fault::DropBefore => request(RequestAction::Drop),
             Fault::DropAfter => reply(ReplyAction::Drop),
             // A transaction that has failed runs nothing more.
@@ -256,17 +257,6 @@ pub(super) fn sql(step: &Step) -> String {
         .map(|statement| statement.sql.as_str())
         .collect();
     statements.join("; ")
-}
-
-/// Whether the step ends its transaction and does nothing else.
-fn is_end(step: &Step) -> bool {
-    let sql = sql(step).to_ascii_lowercase();
-    let mut words = sql
-        .trim_end_matches(';')
-        .split_ascii_whitespace()
-        .filter(|word| !matches!(*word, "work" | "transaction"));
-    let is_end = matches!(words.next(), Some("commit" | "end" | "rollback" | "abort"));
-    is_end && words.next().is_none()
 }
 
 /// A request that is over.

@@ -14,7 +14,7 @@ use crate::world::Setting;
 /// What every mutant meets at every step, after the faults that must catch it: a failed
 /// statement, a request and a reply that are lost, and a client that hangs up.
 const SAMPLE: [Fault; 4] = [
-    Fault::Error(SqlState("XX000")),
+    Fault::Error(SqlState::InternalError),
     Fault::DropBefore,
     Fault::DropAfter,
     Fault::ClientAbort,
@@ -26,8 +26,8 @@ pub(super) async fn break_steps(setting: &Setting<'_>, exhibit: &Exhibit) -> Sig
     let start = Instant::now();
     let plan = Plan {
         faults: faults(exhibit),
-        only: Vec::new(),
         until_violation: exhibit.kind == Kind::Mutant,
+        ..Plan::default()
     };
     let (seen, runs) = match campaign::run(setting, &plan).await {
         Err(error) => (Seen::failed(&error), 0),

@@ -14,8 +14,7 @@ use crate::world::Setting;
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     let plan = Plan {
         faults: gentle_faults(),
-        only: Vec::new(),
-        until_violation: false,
+        ..Plan::default()
     };
     let campaign = campaign::run(setting, &plan).await?;
     let stories = [Story::Purchase, Story::Refusal, Story::Repeat];

@@ -112,8 +112,7 @@ pub(crate) async fn campaign(build: BuildPurchaser, fault: Fault) -> Campaign {
     let setting = setting(TargetSpec::InProcess(build)).await;
     let plan = Plan {
         faults: vec![fault],
-        only: Vec::new(),
-        until_violation: false,
+        ..Plan::default()
     };
     campaign::run(&setting, &plan).await.unwrap()
 }

@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proxy_support::{RawClient, extended, flush, query, sqlstate, sync};
 use rowlock::explorer::catalog::Catalog;
 use rowlock::explorer::footprints::Footprints;
-use rowlock::explorer::isolation::Isolation;
 use rowlock::explorer::monitor::Monitor;
 use rowlock::explorer::search::WINDOW;
 use rowlock::explorer::{
     Bounds, Chooser, Conductor, Control, Execution, Next, RequestIndex, Signal, Strategy,
 };
+use rowlock::isolation::Isolation;
 use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::proxy::{Address, Proxy};
 use sqlx::postgres::{PgConnectOptions, PgRow};

@@ -81,20 +81,21 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-def main(purchase: Purchase) -> None:
+def main(purchase: Purchase, shop: Optional[type["Shop"]] = None) -> None:
     """Serve until SIGTERM or SIGINT; the exit code is 0 then, and 1 if a worker died."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=BACKLOG)
     listener.setblocking(False)
     workers = int(os.environ.get("WORKERS", "1"))
+    make = lambda: (shop or Shop)(purchase)
     if workers == 1:
-        asyncio.run(Shop(purchase).serve(listener))
+        asyncio.run(make().serve(listener))
     else:
-        raise SystemExit(supervise(purchase, listener, workers))
+        raise SystemExit(supervise(make, listener, workers))
 
 
-def supervise(purchase: Purchase, listener: socket.socket, workers: int) -> int:
+def supervise(make: Callable[[], "Shop"], listener: socket.socket, workers: int) -> int:
     """Fork the workers, pass a signal to stop on to them, and wait for them all."""
     pids = set()
 
@@ -109,7 +110,7 @@ def supervise(purchase: Purchase, listener: socket.socket, workers: int) -> int:
     for _ in range(workers):
         pid = os.fork()
         if pid == 0:
-            asyncio.run(Shop(purchase).serve(listener))
+            asyncio.run(make().serve(listener))
             os._exit(0)
         pids.add(pid)
     for number in stops:

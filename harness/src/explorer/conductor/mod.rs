@@ -31,11 +31,11 @@ use super::cast::Cast;
 use super::control::{Control, LostControl};
 use super::execution::{Execution, Leftovers};
 use super::footprints::Footprints;
-use super::isolation::Isolation;
 use super::monitor::Monitor;
 use super::schedule::{RequestIndex, Schedule};
 use super::signal::{Signal, SignallingGate};
 use super::strategy::Chooser;
+use crate::isolation::Isolation;
 use crate::proxy;
 
 /// How long the conductor waits.
