@@ -241,21 +241,37 @@ struct Problem {
 
 /// What an answer says of its purchase.
 fn judge(answer: &Answer) -> Completion {
-    let code = || serde_json::from_slice::<Problem>(&answer.body).map(|problem| problem.code);
+    let problem = || serde_json::from_slice::<Problem>(&answer.body);
     match answer.status {
         200 | 201 => Completion::Ok(serde_json::from_slice(&answer.body).unwrap_or_default()),
-        503 => Completion::Fail(Refusal::Busy),
+        429 | 503 => Completion::Fail(Refusal::Busy),
         500.. => Completion::Info(Unknown::ServerError),
-        409 => Completion::Fail(Refusal::Conflict),
-        422 => Completion::Fail(Refusal::KeyReused),
-        status => Completion::Fail(match code().as_deref() {
-            Ok("out_of_stock") => Refusal::OutOfStock,
-            Ok("insufficient_balance") => Refusal::InsufficientBalance,
-            Ok("unknown_item") => Refusal::UnknownItem,
-            Ok("unknown_user") => Refusal::UnknownUser,
-            Ok(code) => Refusal::Other(format!("{status} {code}")),
-            Err(_) => Refusal::Other(format!("{status} without a code")),
-        }),
+        status => {
+            let code = problem().ok().map(|problem| problem.code);
+            Completion::Fail(refusal(status, code.as_deref()))
+        }
+    }
+}
+
+/// Why a request was refused. A code that we know says it under any status; without one the
+/// status says whether the shop refused at all.
+fn refusal(status: u16, code: Option<&str>) -> Refusal {
+    let words = || match code {
+        Some(code) => format!("{status} {code}"),
+        None => format!("{status} without a code"),
+    };
+    match (code, status) {
+        (Some("out_of_stock"), _) => Refusal::OutOfStock,
+        (Some("insufficient_balance"), _) => Refusal::InsufficientBalance,
+        (Some("unknown_item"), _) => Refusal::UnknownItem,
+        (Some("unknown_user"), _) => Refusal::UnknownUser,
+        (Some("idempotency_key_reused"), _) => Refusal::KeyReused,
+        (Some("invalid_request"), _) => Refusal::Other(words()),
+        (_, 409) => Refusal::Conflict,
+        // What shops refuse purchases with: bad request, payment required, forbidden, not found,
+        // gone, unprocessable content.
+        (_, 400 | 402 | 403 | 404 | 410 | 422) => Refusal::Unstated(words()),
+        _ => Refusal::Other(words()),
     }
 }
 

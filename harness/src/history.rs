@@ -76,7 +76,11 @@ pub enum Refusal {
     Busy,
     /// The request never left this side.
     NotSent,
-    /// Any other answer that is no success and no server error, by its status and code.
+    /// Refused by the shop for a reason that the answer does not name in the words above, by its
+    /// status and code.
+    Unstated(String),
+    /// Any other answer that is no success and no server error, by its status and code. It says
+    /// nothing of the shop.
     Other(String),
 }
 
@@ -137,6 +141,11 @@ impl Operation {
     /// Whether the operation was refused for `refusal`.
     pub fn is_refused(&self, refusal: &Refusal) -> bool {
         matches!(&self.completion, Completion::Fail(reason) if reason == refusal)
+    }
+
+    /// Whether the operation was refused without a reason that is known.
+    pub fn is_refused_without_reason(&self) -> bool {
+        matches!(self.completion, Completion::Fail(Refusal::Unstated(_)))
     }
 
     /// One line for a report: who, what, and how it ended.

@@ -1,7 +1,7 @@
 //! The whole judgement of a trial: every invariant, and the sequential model.
 
-use crate::history::Operation;
-use crate::invariant::{self, Evidence, Finding, Outcome};
+use crate::history::{Completion, Operation, Refusal};
+use crate::invariant::{self, Evidence, Finding, JudgesFirst, Outcome};
 use crate::linearizability::{self, Budget, Conclusion, Contradiction, Fact, Recording};
 
 /// How long the model may think about one trial: a second or so.
@@ -29,9 +29,13 @@ fn fit_model(evidence: &Evidence) -> Finding {
         finding.outcome = Outcome::NotApplicable(why.into());
         return finding;
     }
+    let mut operations = evidence.history.clone();
+    if evidence.faults {
+        operations.iter_mut().for_each(forgive);
+    }
     let recording = Recording {
         initial: evidence.initial.clone(),
-        operations: evidence.history.clone(),
+        operations,
         last: (&evidence.rows.shop).into(),
     };
     finding.outcome = match linearizability::check(&recording, BUDGET) {
@@ -46,6 +50,15 @@ fn fit_model(evidence: &Evidence) -> Finding {
     finding
 }
 
+/// Takes a refusal that tells no reason for one that says nothing of the shop: where something is
+/// broken on purpose, that may be its reason.
+fn forgive(operation: &mut Operation) {
+    if let Completion::Fail(Refusal::Unstated(answer)) = &mut operation.completion {
+        let answer = std::mem::take(answer);
+        operation.completion = Completion::Fail(Refusal::Other(answer));
+    }
+}
+
 /// Why the target is right in another way than the model, if it is: a shop may have rules of its
 /// own, and may judge the balance before the stock.
 fn differs_by_rule(evidence: &Evidence) -> Option<&'static str> {
@@ -53,13 +66,24 @@ fn differs_by_rule(evidence: &Evidence) -> Option<&'static str> {
     let is_keyed = |operation: &Operation| operation.request.key.is_some();
     if capabilities.once_per_customer {
         Some("the target sells once per customer")
-    } else if !capabilities.stock_before_balance {
+    } else if capabilities.judges_first == JudgesFirst::Balance {
         Some("the target judges the balance before the stock")
+    } else if capabilities.judges_first == JudgesFirst::Untold && needs_stock(&evidence.history) {
+        Some("the target's answers do not tell whether it judges the balance or the stock first")
     } else if !capabilities.idempotency_keys && evidence.history.iter().any(is_keyed) {
         Some("the target knows no idempotency keys")
     } else {
         None
     }
+}
+
+/// Whether some refusal is true only of an item in stock where the stock is judged first.
+fn needs_stock(history: &[Operation]) -> bool {
+    let needs_stock = |operation: &Operation| {
+        operation.is_refused(&Refusal::InsufficientBalance)
+            || operation.is_refused(&Refusal::UnknownUser)
+    };
+    history.iter().any(needs_stock)
 }
 
 /// Why there is no such order, and the operations that contradict each other.
@@ -86,7 +110,7 @@ fn describe(contradiction: &Contradiction, history: &[Operation]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Completion, Receipt, Request};
+    use crate::history::{Receipt, Request};
     use crate::invariant::{Aftermath, Capabilities, INVARIANTS};
     use crate::shop::{FinalRows, Shop};
 
@@ -115,7 +139,7 @@ mod tests {
             capabilities: Capabilities {
                 purchase_rows: false,
                 idempotency_keys: true,
-                stock_before_balance: true,
+                judges_first: JudgesFirst::Stock,
                 once_per_customer: false,
             },
         }
@@ -183,8 +207,22 @@ mod tests {
             Some("the target sells once per customer")
         );
         assert_eq!(
-            why(|evidence| evidence.capabilities.stock_before_balance = false).as_deref(),
+            why(|evidence| evidence.capabilities.judges_first = JudgesFirst::Balance).as_deref(),
             Some("the target judges the balance before the stock")
+        );
+        let untold = |evidence: &mut Evidence| {
+            evidence.capabilities.judges_first = JudgesFirst::Untold;
+        };
+        assert_eq!(why(untold), None, "nobody was refused for the balance");
+        assert_eq!(
+            why(|evidence| {
+                evidence.capabilities.judges_first = JudgesFirst::Untold;
+                evidence.history[1].completion = Completion::Fail(Refusal::InsufficientBalance);
+            })
+            .as_deref(),
+            Some(
+                "the target's answers do not tell whether it judges the balance or the stock first"
+            )
         );
         let without_keys = |evidence: &mut Evidence| evidence.capabilities.idempotency_keys = false;
         assert_eq!(why(without_keys), None, "nobody uses one");

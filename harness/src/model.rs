@@ -102,25 +102,40 @@ pub fn agrees(answer: &Answer, completion: &Completion) -> bool {
             receipt.price.is_none_or(|price| price == bought.price)
                 && (receipt.balance_left).is_none_or(|left| left == bought.balance_left)
         }
-        (Err(refusal), Completion::Fail(told)) => observed(told) == Some(*refusal),
+        (Err(refusal), Completion::Fail(told)) => match observed(told) {
+            Some(Observed::For(reason)) => reason == *refusal,
+            Some(Observed::ForSomeReason) => true,
+            None => false,
+        },
         _ => false,
     }
 }
 
-/// The shop's own refusal that a client was told; `None` where the answer says nothing of the
-/// shop, as a conflict or an overload does.
-pub fn observed(told: &history::Refusal) -> Option<Refusal> {
-    match told {
-        history::Refusal::OutOfStock => Some(Refusal::OutOfStock),
-        history::Refusal::InsufficientBalance => Some(Refusal::InsufficientBalance),
-        history::Refusal::UnknownItem => Some(Refusal::UnknownItem),
-        history::Refusal::UnknownUser => Some(Refusal::UnknownUser),
-        history::Refusal::KeyReused => Some(Refusal::KeyReused),
+/// A refusal of the shop, as a client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Observed {
+    /// For this reason.
+    For(Refusal),
+    /// For one of the shop's reasons, and the answer does not tell which.
+    ForSomeReason,
+}
+
+/// The shop's refusal that a client was told; `None` where the answer says nothing of the shop,
+/// as a conflict or an overload does.
+pub fn observed(told: &history::Refusal) -> Option<Observed> {
+    let reason = match told {
+        history::Refusal::OutOfStock => Refusal::OutOfStock,
+        history::Refusal::InsufficientBalance => Refusal::InsufficientBalance,
+        history::Refusal::UnknownItem => Refusal::UnknownItem,
+        history::Refusal::UnknownUser => Refusal::UnknownUser,
+        history::Refusal::KeyReused => Refusal::KeyReused,
+        history::Refusal::Unstated(_) => return Some(Observed::ForSomeReason),
         history::Refusal::Conflict
         | history::Refusal::Busy
         | history::Refusal::NotSent
-        | history::Refusal::Other(_) => None,
-    }
+        | history::Refusal::Other(_) => return None,
+    };
+    Some(Observed::For(reason))
 }
 
 #[cfg(test)]

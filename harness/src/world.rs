@@ -11,8 +11,8 @@ use purchase_service::order::{ItemId, UserId};
 use crate::bounded::LOCK_BOUND;
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Operation, Refusal, Request};
-use crate::invariant::{Capabilities, Evidence, Finding};
+use crate::history::{Completion, Operation, Refusal, Request};
+use crate::invariant::{Capabilities, Evidence, Finding, JudgesFirst};
 use crate::isolation::{Isolation, Level};
 use crate::judgement::judge;
 use crate::postgres::{self, Database, Server};
@@ -425,7 +425,15 @@ pub(crate) async fn probe(
     Ok(Capabilities {
         purchase_rows,
         idempotency_keys,
-        stock_before_balance: neither.is_refused(&Refusal::OutOfStock),
-        once_per_customer: second.is_refused(&Refusal::Conflict),
+        judges_first: match &neither.completion {
+            Completion::Fail(Refusal::OutOfStock) => JudgesFirst::Stock,
+            Completion::Fail(Refusal::InsufficientBalance) => JudgesFirst::Balance,
+            _ => JudgesFirst::Untold,
+        },
+        // Stock and balance sufficed, and nobody else was there.
+        once_per_customer: matches!(
+            second.completion,
+            Completion::Fail(Refusal::Conflict | Refusal::Unstated(_))
+        ),
     })
 }

@@ -350,6 +350,9 @@ async fn an_untrue_refusal_is_reported() {
             forged.completion = Completion::Fail(refusal);
             history.push(forged.clone());
         }
+        let silent = Refusal::Unstated("400 without a code".into());
+        forged.completion = Completion::Fail(silent);
+        history.push(forged);
     })
     .await;
     assert_eq!(
@@ -357,7 +360,8 @@ async fn an_untrue_refusal_is_reported() {
         [
             "out-of-stock-was-true",
             "insufficient-balance-was-true",
-            "unknown-was-true"
+            "unknown-was-true",
+            "refusal-was-true"
         ]
     );
 }

@@ -211,6 +211,52 @@ fn a_right_shop_without_purchase_rows_is_right_and_the_checks_that_need_them_are
     sandbox.wait_until_clean();
 }
 
+/// The scenarios' trials and the fault campaign's cases are all judged.
+#[test]
+fn a_right_shop_that_refuses_in_its_own_words_is_right_and_what_cannot_be_told_apart_is_named() {
+    let sandbox = Sandbox::new();
+    let verify = "verify --buyers 200 --stock 1,50 --format json";
+    let Some(output) = with_shop(&sandbox, verify, "shop_unstated.py") else {
+        return;
+    };
+    assert_exit(&output, 0);
+    let report = report(&output);
+    let not_applicable = findings(&report, "not_applicable");
+    let held = findings(&report, "holds");
+    for name in [
+        "out-of-stock-was-true",
+        "insufficient-balance-was-true",
+        "unknown-was-true",
+    ] {
+        assert!(not_applicable.contains(name), "{name}");
+    }
+    for name in [
+        "refusal-was-true",
+        "expected-answers",
+        "expected-answers-in-turn",
+        "retry-ends-it",
+        "linearizable",
+    ] {
+        assert!(held.contains(name), "{name}");
+    }
+    sandbox.wait_until_clean();
+}
+
+#[test]
+fn a_refusal_that_was_not_true_is_caught_although_it_tells_no_reason() {
+    let sandbox = Sandbox::new();
+    let run = "run concurrent-buyers --buyers 200 --stock 150 --format json";
+    let Some(output) = with_shop(&sandbox, run, "shop_hasty.py") else {
+        return;
+    };
+    assert_exit(&output, 1);
+    let violated = findings(&report(&output), "violated");
+    for name in ["refusal-was-true", "expected-answers", "linearizable"] {
+        assert!(violated.contains(name), "{violated:?}");
+    }
+    sandbox.wait_until_clean();
+}
+
 /// What `rowlock` says of a program that it cannot use.
 fn refusal(service: &str) -> String {
     let sandbox = Sandbox::new();

@@ -216,6 +216,38 @@ fn a_refusal_is_known_by_its_code() {
 }
 
 #[test]
+fn a_known_code_tells_the_reason_under_any_status() {
+    for status in [402, 404, 409, 422] {
+        let completion = judged(status, r#"{"code":"insufficient_balance"}"#);
+        let poor = Completion::Fail(Refusal::InsufficientBalance);
+        assert_eq!(completion, poor, "{status}");
+    }
+    let reused = judged(422, r#"{"code":"idempotency_key_reused"}"#);
+    assert_eq!(reused, Completion::Fail(Refusal::KeyReused));
+}
+
+#[test]
+fn without_a_known_code_the_status_tells_whether_the_shop_refused() {
+    let refused = |status, body| match judged(status, body) {
+        Completion::Fail(refusal) => refusal,
+        other => panic!("{status}: {other:?}"),
+    };
+    for status in [400, 402, 403, 404, 410, 422] {
+        let words = format!("{status} without a code");
+        let refusal = refused(status, r#"{"error":"out_of_stock"}"#);
+        assert_eq!(refusal, Refusal::Unstated(words));
+    }
+    let sold_out = refused(400, r#"{"code":"SOLD_OUT"}"#);
+    assert_eq!(sold_out, Refusal::Unstated("400 SOLD_OUT".into()));
+    assert_eq!(refused(409, r#"{"error":"try again"}"#), Refusal::Conflict);
+    assert_eq!(refused(429, ""), Refusal::Busy);
+    for (status, body) in [(401, ""), (405, ""), (400, r#"{"code":"invalid_request"}"#)] {
+        let refusal = refused(status, body);
+        assert!(matches!(refusal, Refusal::Other(_)), "{refusal:?}");
+    }
+}
+
+#[test]
 fn a_server_error_may_have_bought_and_a_503_has_not() {
     assert_eq!(judged(500, ""), Completion::Info(Unknown::ServerError));
     assert_eq!(judged(503, ""), Completion::Fail(Refusal::Busy));

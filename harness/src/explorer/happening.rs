@@ -274,7 +274,7 @@ fn answer(operation: &Operation) -> String {
             Refusal::KeyReused => "key belongs to another payload".into(),
             Refusal::Busy => "busy".into(),
             Refusal::NotSent => "never sent".into(),
-            Refusal::Other(text) => text.clone(),
+            Refusal::Unstated(text) | Refusal::Other(text) => text.clone(),
         },
         Completion::Info(unknown) => match unknown {
             Unknown::ServerError => "server error".into(),

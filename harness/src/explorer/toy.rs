@@ -18,7 +18,7 @@ use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
 use super::transcript::{Event, Transcript};
 use crate::history::{Completion, Operation, Receipt, Refusal, Request};
-use crate::invariant::{Aftermath, Capabilities, Evidence, check};
+use crate::invariant::{Aftermath, Capabilities, Evidence, JudgesFirst, check};
 use crate::proxy::{ErrorResponse, Reply, ReplyEnd, Statement, StatementResult, TransactionState};
 use crate::shop::{FinalRows, Purchase, Shop};
 use crate::world::EnvironmentError;
@@ -466,7 +466,7 @@ impl Play {
                 purchase_rows: true,
                 idempotency_keys: true,
                 once_per_customer: false,
-                stock_before_balance: true,
+                judges_first: JudgesFirst::Stock,
             },
         });
         Run {

@@ -329,7 +329,7 @@ fn judge_retry(case: Case, retries: Option<&[Operation]>) -> Finding {
         return finding;
     };
     let is_answered = |last: &Operation| match case.story {
-        Story::Refusal => last.is_refused(&Refusal::OutOfStock),
+        Story::Refusal => last.is_refused(&Refusal::OutOfStock) || last.is_refused_without_reason(),
         Story::Purchase | Story::Repeat => last.is_ok(),
     };
     let violations = match retries.last() {

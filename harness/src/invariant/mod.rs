@@ -11,7 +11,7 @@ mod refusals;
 
 use serde::Serialize;
 
-use crate::history::Operation;
+use crate::history::{Operation, Refusal};
 use crate::shop::{FinalRows, Shop};
 use crate::verdict::Verdict;
 
@@ -22,10 +22,22 @@ pub struct Capabilities {
     pub purchase_rows: bool,
     /// A repeated `Idempotency-Key` makes no second purchase.
     pub idempotency_keys: bool,
-    /// It judges the stock before the balance, as the sequential model does.
-    pub stock_before_balance: bool,
+    /// What it judges first; the sequential model judges the stock.
+    pub judges_first: JudgesFirst,
     /// It refuses to sell an item to the same customer twice.
     pub once_per_customer: bool,
+}
+
+/// What a target judges first of a poor buyer of an item that is sold out, by its own answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgesFirst {
+    /// The stock.
+    Stock,
+    /// The balance.
+    Balance,
+    /// The answer does not tell.
+    Untold,
 }
 
 /// What the database held once the target had answered everything.
@@ -63,6 +75,8 @@ enum Needs {
     PurchaseRows,
     IdempotencyKeys,
     NoFaults,
+    /// A refusal that tells its reason, if there are refusals at all.
+    Told(&'static [Refusal]),
 }
 
 /// A predicate over [`Evidence`], and its name in every report.
@@ -141,20 +155,26 @@ pub const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "out-of-stock-was-true",
         statement: "out_of_stock is answered only when the stock was 0",
-        needs: Needs::Nothing,
+        needs: Needs::Told(&[Refusal::OutOfStock]),
         violations: refusals::untrue_out_of_stock,
     },
     Invariant {
         name: "insufficient-balance-was-true",
         statement: "insufficient_balance is answered only when the balance was below the price",
-        needs: Needs::Nothing,
+        needs: Needs::Told(&[Refusal::InsufficientBalance]),
         violations: refusals::untrue_insufficient_balance,
     },
     Invariant {
         name: "unknown-was-true",
         statement: "unknown_item and unknown_user are answered only for rows that do not exist",
-        needs: Needs::Nothing,
+        needs: Needs::Told(&[Refusal::UnknownItem, Refusal::UnknownUser]),
         violations: refusals::untrue_unknown,
+    },
+    Invariant {
+        name: "refusal-was-true",
+        statement: "a refusal without a reason that we know was true for one of the shop's reasons",
+        needs: Needs::NoFaults,
+        violations: refusals::untrue_without_reason,
     },
     Invariant {
         name: "every-request-answered",
@@ -198,6 +218,10 @@ pub const ONCE_PER_CUSTOMER: Invariant = Invariant {
 
 /// Why a check of an unbroken run is not made of a broken one.
 pub const BROKEN_ON_PURPOSE: &str = "the trial broke something on purpose";
+
+/// Why a refusal is not held to a reason.
+const REASONS_UNTOLD: &str =
+    "the target's refusals do not tell their reason by a code that we know";
 
 /// How one check of a trial came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -261,6 +285,7 @@ impl Invariant {
                 Some("the target knows no idempotency keys")
             }
             Needs::NoFaults if evidence.faults => Some(BROKEN_ON_PURPOSE),
+            Needs::Told(reasons) if are_untold(reasons, &evidence.history) => Some(REASONS_UNTOLD),
             _ => None,
         };
         finding.outcome = match missing {
@@ -269,6 +294,13 @@ impl Invariant {
         };
         finding
     }
+}
+
+/// Whether nobody was refused for one of `reasons`, and somebody was without one: then it is not
+/// known whether any of `reasons` was meant.
+fn are_untold(reasons: &[Refusal], history: &[Operation]) -> bool {
+    let is_told = |operation: &Operation| reasons.iter().any(|it| operation.is_refused(it));
+    history.iter().any(Operation::is_refused_without_reason) && !history.iter().any(is_told)
 }
 
 /// Checks every invariant against `evidence`, in the order of [`INVARIANTS`], and then

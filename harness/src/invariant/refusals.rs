@@ -3,9 +3,12 @@
 //! Stock and balances only fall during a trial, so a refusal was true at some moment of its
 //! operation exactly if it is true of the final rows, and if the purchases that can have come
 //! first, those invoked before the refusal was complete, suffice to explain it. Both are
-//! necessary conditions: neither can accuse a right target.
+//! necessary conditions: neither can accuse a right target. A refusal that tells no reason was
+//! true if one of the shop's reasons can have been.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use purchase_service::order::{ItemId, Money, Order, UserId};
 
 use super::Evidence;
 use crate::history::{Completion, Operation, Refusal, effects};
@@ -138,4 +141,104 @@ pub(super) fn untrue_unknown(evidence: &Evidence) -> Vec<String> {
         .filter(is_untrue)
         .map(Operation::describe)
         .collect()
+}
+
+pub(super) fn untrue_without_reason(evidence: &Evidence) -> Vec<String> {
+    let history = evidence.history.iter();
+    let silent: Vec<_> = history
+        .filter(|operation| operation.is_refused_without_reason())
+        .collect();
+    if silent.is_empty() {
+        return Vec::new();
+    }
+    let spending = Spending::of(evidence);
+    let judge = |operation: &Operation| {
+        let why = spending.why_it_would_sell(operation)?;
+        let advice = "a request that gave way to another is answered 409, one that never began 503";
+        Some(format!("{}, {why}; {advice}", operation.describe()))
+    };
+    silent.into_iter().filter_map(judge).collect()
+}
+
+/// What was left of each item and wallet, and what can have been bought by when. Repeats of a
+/// key are counted as purchases of their own, so that it errs for the target.
+struct Spending<'a> {
+    evidence: &'a Evidence,
+    /// When each purchase that may have happened was invoked, and its price, in order.
+    by_item: BTreeMap<ItemId, Vec<(u64, i128)>>,
+    by_user: BTreeMap<UserId, Vec<(u64, i128)>>,
+    /// The orders under each key.
+    by_key: BTreeMap<&'a str, BTreeSet<(UserId, ItemId)>>,
+}
+
+impl<'a> Spending<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let mut spending = Spending {
+            evidence,
+            by_item: BTreeMap::new(),
+            by_user: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+        };
+        for operation in &evidence.history {
+            let Order { user_id, item_id } = operation.request.order;
+            if let Some(key) = &operation.request.key {
+                let orders = spending.by_key.entry(key).or_default();
+                orders.insert((user_id, item_id));
+            }
+            if operation.may_have_happened() {
+                let price = i128::from(evidence.initial.price(item_id));
+                let purchase = (operation.invoked_ns, price);
+                spending.by_item.entry(item_id).or_default().push(purchase);
+                spending.by_user.entry(user_id).or_default().push(purchase);
+            }
+        }
+        let all = spending.by_item.values_mut();
+        for purchases in all.chain(spending.by_user.values_mut()) {
+            purchases.sort_unstable();
+            let mut sum = 0;
+            for (_, price) in purchases {
+                sum += *price;
+                *price = sum;
+            }
+        }
+        spending
+    }
+
+    /// Why the shop would have sold at any moment of `operation`; nothing where it may have had a
+    /// reason not to.
+    fn why_it_would_sell(&self, operation: &Operation) -> Option<String> {
+        let Order { user_id, item_id } = operation.request.order;
+        let key = operation.request.key.as_deref();
+        if key.is_some_and(|key| self.by_key.get(key).is_some_and(|orders| orders.len() > 1)) {
+            return None;
+        }
+        let item = self.evidence.initial.items.get(&item_id)?;
+        let Money(balance) = *self.evidence.initial.wallets.get(&user_id)?;
+        let (sold, _) = before(self.by_item.get(&item_id), operation);
+        let (_, spent) = before(self.by_user.get(&user_id), operation);
+        let shop = &self.evidence.rows.shop;
+        let stock_left = shop.items.get(&item_id).map_or(0, |item| item.stock);
+        let balance_left = shop.wallets.get(&user_id).map_or(0, |money| money.0);
+
+        let was_in_stock = stock_left > 0 || sold < item.stock;
+        let price = i128::from(item.price.0);
+        let could_pay = i128::from(balance_left) >= price || i128::from(balance) - spent >= price;
+        (was_in_stock && could_pay).then(|| {
+            format!(
+                "with a stock of {} of which at most {sold} were sold by then and {stock_left} \
+                 are left, a price of {price}, and a balance of {balance} of which at most \
+                 {spent} were spent by then and {balance_left} are left",
+                item.stock
+            )
+        })
+    }
+}
+
+/// How many of `purchases` can have taken effect before `operation` was answered, and for how
+/// much.
+fn before(purchases: Option<&Vec<(u64, i128)>>, operation: &Operation) -> (i64, i128) {
+    let purchases = purchases.map_or(&[][..], Vec::as_slice);
+    let count = purchases.partition_point(|(invoked_ns, _)| *invoked_ns <= operation.completed_ns);
+    let spent = count.checked_sub(1).map_or(0, |last| purchases[last].1);
+    (i64::try_from(count).unwrap_or(i64::MAX), spent)
 }

@@ -57,7 +57,7 @@ fn evidence() -> Evidence {
             purchase_rows: true,
             idempotency_keys: true,
             once_per_customer: false,
-            stock_before_balance: true,
+            judges_first: JudgesFirst::Stock,
         },
     }
 }
@@ -312,7 +312,11 @@ fn what_needs_an_unbroken_trial_does_not_apply_to_a_broken_one_and_is_named() {
     evidence.faults = true;
     assert_eq!(
         not_applicable(&evidence),
-        ["every-request-answered", "no-server-error"]
+        [
+            "refusal-was-true",
+            "every-request-answered",
+            "no-server-error"
+        ]
     );
 }
 

@@ -8,6 +8,7 @@ use purchase_service::order::Refusal;
 use super::fit::Fit;
 use super::part::{Claim, Op, Part};
 use super::position::Position;
+use crate::model::Observed;
 
 impl Position<'_> {
     /// The choices that need to be tried, the likeliest last.
@@ -111,8 +112,16 @@ impl Position<'_> {
             }
             wanted.keys.extend(op.key);
             match op.claim {
-                Claim::Refused(Refusal::OutOfStock) => drop(wanted.items.insert(op.item)),
-                Claim::Refused(Refusal::InsufficientBalance) => drop(wanted.users.insert(op.user)),
+                Claim::Refused(Observed::For(Refusal::OutOfStock)) => {
+                    wanted.items.insert(op.item);
+                }
+                Claim::Refused(Observed::For(Refusal::InsufficientBalance)) => {
+                    wanted.users.insert(op.user);
+                }
+                Claim::Refused(Observed::ForSomeReason) => {
+                    wanted.items.insert(op.item);
+                    wanted.users.insert(op.user);
+                }
                 Claim::Bought { .. } if self.state.fit(self.part, op) == Fit::Later => {
                     wanted.users.insert(op.user);
                 }

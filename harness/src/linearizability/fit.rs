@@ -7,6 +7,7 @@
 use purchase_service::order::Refusal;
 
 use super::part::{Claim, Op, Part};
+use crate::model::Observed;
 
 /// What the shop holds after some operations of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,8 @@ impl State {
         }
         match op.claim {
             Claim::Unknown => Fit::Later,
-            Claim::Refused(refusal) => self.refused(part, op, refusal),
+            Claim::Refused(Observed::For(refusal)) => self.refused(part, op, refusal),
+            Claim::Refused(Observed::ForSomeReason) => self.refused_somehow(part, op),
             Claim::Bought { price, left } => {
                 let costs = part.price(op);
                 if !self.can_buy(part, op) || price.is_some_and(|price| price != costs) {
@@ -105,6 +107,24 @@ impl State {
         }
     }
 
+    /// The same of a refusal that tells no reason: it is right wherever the shop would not sell, and
+    /// waits for the stock, the balance or another order under its key.
+    fn refused_somehow(&self, part: &Part, op: &Op) -> Fit {
+        let (goods, purse) = (&part.items[op.item], &part.wallets[op.user]);
+        let (Some((price, _)), Some(_)) = (goods.row, purse.balance) else {
+            return Fit::Seen;
+        };
+        if self.stock[op.item] <= 0 || self.balance[op.user] < price {
+            return Fit::Seen;
+        }
+        let can_sell_out = goods.floor.is_none_or(|floor| floor <= 0);
+        let can_grow_poor = purse.floor.is_none_or(|floor| floor < price);
+        match can_sell_out || can_grow_poor || op.key.is_some() {
+            true => Fit::Later,
+            false => Fit::Never,
+        }
+    }
+
     /// Whether the shop would sell, and no final row speaks against it.
     pub(super) fn can_buy(&self, part: &Part, op: &Op) -> bool {
         let (goods, purse) = (&part.items[op.item], &part.wallets[op.user]);
@@ -147,7 +167,8 @@ fn repeat(part: &Part, op: &Op, used: Used) -> Fit {
                 && price.is_none_or(|price| price == part.price(op))
                 && left.is_none_or(|left| left == used.left)
         }
-        Claim::Refused(refusal) => refusal == Refusal::KeyReused && !same_order,
+        Claim::Refused(Observed::For(refusal)) => refusal == Refusal::KeyReused && !same_order,
+        Claim::Refused(Observed::ForSomeReason) => !same_order,
         Claim::Unknown => false,
     };
     if is_right { Fit::Seen } else { Fit::Never }

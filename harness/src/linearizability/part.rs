@@ -17,7 +17,7 @@ use purchase_service::order::{ItemId, Money, Refusal, UserId};
 use super::Fact;
 use super::recording::Recording;
 use crate::history::Completion;
-use crate::model;
+use crate::model::{self, Observed};
 
 /// What an operation's answer claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ pub(super) enum Claim {
         left: Option<i64>,
     },
     /// A refusal of the shop's.
-    Refused(Refusal),
+    Refused(Observed),
     /// Nothing: it may have bought at any time after its invocation, or never.
     Unknown,
 }
@@ -64,7 +64,9 @@ impl Op {
     pub(super) fn needs_stock(&self) -> bool {
         matches!(
             self.claim,
-            Claim::Refused(Refusal::InsufficientBalance | Refusal::UnknownUser)
+            Claim::Refused(Observed::For(
+                Refusal::InsufficientBalance | Refusal::UnknownUser
+            ))
         )
     }
 }

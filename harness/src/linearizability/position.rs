@@ -6,6 +6,7 @@
 use super::fit::{Fit, State};
 use super::part::{Claim, Op, Part};
 use super::tally::Tally;
+use crate::model::Observed;
 use purchase_service::order::Refusal;
 
 /// What settling a position came to.
@@ -208,7 +209,10 @@ impl<'a> Position<'a> {
             let is_same = (other_op.user, other_op.item) == (op.user, op.item);
             self.is_done(*other)
                 || match other_op.claim {
-                    Claim::Unknown | Claim::Refused(Refusal::KeyReused) => true,
+                    Claim::Unknown
+                    | Claim::Refused(Observed::For(Refusal::KeyReused) | Observed::ForSomeReason) => {
+                        true
+                    }
                     Claim::Bought { .. } => is_same && other_op.claim == op.claim,
                     Claim::Refused(_) => false,
                 }

@@ -7,7 +7,7 @@ use super::Fact;
 use super::part::{Claim, Op, Part};
 use super::recording::Recording;
 use super::search::Stuck;
-use crate::history::{Completion, Operation, Receipt};
+use crate::history::{Completion, Operation, Receipt, Refusal};
 use crate::model::{self, Answer, State};
 
 /// How many operations a sentence names.
@@ -143,6 +143,7 @@ fn objection(state: &State, operation: &Operation, index: usize) -> String {
 fn told(completion: &Completion) -> String {
     match completion {
         Completion::Ok(receipt) => told_receipt(receipt),
+        Completion::Fail(Refusal::Unstated(answer)) => format!("refused ({answer})"),
         Completion::Fail(refusal) => name(refusal),
         Completion::Info(unknown) => name(unknown),
     }

@@ -29,10 +29,12 @@
 //!   no other receipt of the wallet to come states one; or `x` itself states it, and is right
 //!   now: then no purchase that costs anything is in `Y`, or `x` would not be right after it,
 //!   and for receipts of free items it is required that none is to come. (`insufficient_balance`
-//!   stays right when there is even less.)
+//!   stays right when there is even less, and so does a refusal that tells no reason.)
 //! - an operation with the same key. So: each to come may be unknown (if it bought in `Y`, then
 //!   `x` buys in its place, and it has not happened), or claims the same as `x` (the two change
-//!   roles), or says that the key is used, which is right even sooner.
+//!   roles), or says that the key is used, which is right even sooner. A refusal that tells no
+//!   reason may mean that, too; where it asks for the same as `x`, it was right for another
+//!   reason, and then `x` could not have bought after it.
 //!
 //! **3. Of operations that can trade places, the one due first goes first.** Two open purchases
 //! with the same request and the same claim, or two for the same item from wallets that nothing
@@ -47,8 +49,8 @@
 //! unknown one before the first certain operation `z` that `z` does not want; move it behind `z`.
 //! It is never due, so it may. `z` sees more stock and more balance, which only these can
 //! notice, and they are what *wants* `a`: `out_of_stock` for its item; `insufficient_balance`
-//! for its wallet; a receipt of its wallet that states a balance still too low; anything with
-//! its key. (Other receipts of its wallet that state a balance are right now, so that no `a`
+//! for its wallet; a refusal that tells no reason for either; a receipt of its wallet that states
+//! a balance still too low; anything with its key. (Other receipts of its wallet that state a balance are right now, so that no `a`
 //! that costs anything comes before them.) What `a` passes on its way commutes with it, unless
 //! a receipt under a shared key tells later when a purchase of the wallet was made: all of such
 //! a *delicate* wallet are always wanted. Repeat until only wanted ones are left before `z`,

@@ -1,7 +1,8 @@
 //! Balances at the edge: one minor unit decides, and the wallet is what buyers fight for.
 
 use super::Trials;
-use super::case::{Case, Expected, Play, play_all, rows};
+use super::case::{Case, Play, play_all, rows};
+use super::expected::{Answer, Expected};
 use crate::history::Request;
 use crate::shop::Shop;
 use crate::trial::Trial;
@@ -32,7 +33,7 @@ async fn trial(
 }
 
 /// Price, stock, balance, and the answers to as many purchases in turn.
-type Edge = (&'static str, i64, i64, i64, &'static [&'static str]);
+type Edge = (&'static str, i64, i64, i64, &'static [Answer]);
 
 const EDGES: &[Edge] = &[
     (
@@ -40,79 +41,90 @@ const EDGES: &[Edge] = &[
         PRICE,
         9,
         PRICE - 1,
-        &["insufficient_balance"],
+        &[Answer::InsufficientBalance],
     ),
     (
         "exactly the price",
         PRICE,
         9,
         PRICE,
-        &["ok", "insufficient_balance"],
+        &[Answer::Ok, Answer::InsufficientBalance],
     ),
     (
         "one unit over",
         PRICE,
         9,
         PRICE + 1,
-        &["ok", "insufficient_balance"],
+        &[Answer::Ok, Answer::InsufficientBalance],
     ),
     (
         "an exact multiple",
         PRICE,
         9,
         3 * PRICE,
-        &["ok", "ok", "ok", "insufficient_balance"],
+        &[
+            Answer::Ok,
+            Answer::Ok,
+            Answer::Ok,
+            Answer::InsufficientBalance,
+        ],
     ),
     (
         "one short of a multiple",
         PRICE,
         9,
         2 * PRICE - 1,
-        &["ok", "insufficient_balance"],
+        &[Answer::Ok, Answer::InsufficientBalance],
     ),
-    ("nothing", PRICE, 9, 0, &["insufficient_balance"]),
+    ("nothing", PRICE, 9, 0, &[Answer::InsufficientBalance]),
     (
         "nothing, for a free item",
         0,
         2,
         0,
-        &["ok", "ok", "out_of_stock"],
+        &[Answer::Ok, Answer::Ok, Answer::OutOfStock],
     ),
     (
         "a free item leaves the balance",
         0,
         1,
         PRICE,
-        &["ok", "out_of_stock"],
+        &[Answer::Ok, Answer::OutOfStock],
     ),
-    ("no stock at all", PRICE, 0, 9 * PRICE, &["out_of_stock"]),
+    (
+        "no stock at all",
+        PRICE,
+        0,
+        9 * PRICE,
+        &[Answer::OutOfStock],
+    ),
     (
         "the largest price",
         i64::MAX,
         9,
         i64::MAX,
-        &["ok", "insufficient_balance"],
+        &[Answer::Ok, Answer::InsufficientBalance],
     ),
     (
         "one short of the largest price",
         i64::MAX,
         9,
         i64::MAX - 1,
-        &["insufficient_balance"],
+        &[Answer::InsufficientBalance],
     ),
     (
         "the largest balance",
         1,
         2,
         i64::MAX,
-        &["ok", "ok", "out_of_stock"],
+        &[Answer::Ok, Answer::Ok, Answer::OutOfStock],
     ),
     (
         "the largest stock",
         PRICE,
         i64::MAX,
         PRICE,
-        &["ok", "insufficient_balance"],
+        &[Answer::Ok, Answer::InsufficientBalance],
     ),
 ];
 
@@ -142,11 +154,11 @@ fn sequential_cases() -> Vec<Case> {
             Request::new(known, known),
         ],
         play: Play::InTurn(vec![
-            "unknown_item",
-            "unknown_item",
-            "unknown_user",
-            "unknown_user",
-            "ok",
+            Answer::UnknownItem,
+            Answer::UnknownItem,
+            Answer::UnknownUser,
+            Answer::UnknownUser,
+            Answer::Ok,
         ]),
     });
     cases
@@ -165,8 +177,8 @@ fn concurrent_cases() -> Vec<Case> {
             shop: Shop::default().item(id, PRICE, 1_000).wallet(id, balance),
             requests: vec![Request::new(id, id); RUSH],
             play: Play::Together(Expected::from([
-                ("ok", bought),
-                ("insufficient_balance", RUSH - bought),
+                (Answer::Ok, bought),
+                (Answer::InsufficientBalance, RUSH - bought),
             ])),
         });
     }
@@ -184,8 +196,8 @@ fn concurrent_cases() -> Vec<Case> {
                 .map(|item_id| Request::new(user_id, item_id))
                 .collect(),
             play: Play::Together(Expected::from([
-                ("ok", bought),
-                ("insufficient_balance", RUSH - bought),
+                (Answer::Ok, bought),
+                (Answer::InsufficientBalance, RUSH - bought),
             ])),
         });
     }

@@ -4,7 +4,7 @@
 use purchase_service::order::{ItemId, Money, UserId};
 
 use super::Trials;
-use super::case::{Expected, judge_counts};
+use super::expected::{Answer, Expected, judge_counts};
 use crate::crowd;
 use crate::history::Request;
 use crate::shop::Shop;
@@ -51,7 +51,7 @@ async fn sell_out(setting: &Setting<'_>, stock: i64) -> Result<Trial, Environmen
 
     say("checking");
     let sold = usize::try_from(stock).unwrap_or(usize::MAX).min(buyers);
-    let expected = Expected::from([("ok", sold), ("out_of_stock", buyers - sold)]);
+    let expected = Expected::from([(Answer::Ok, sold), (Answer::OutOfStock, buyers - sold)]);
     let finding = judge_counts(&[(name.clone(), &expected, &history)]);
     world.close(&name, history, false, vec![finding]).await
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::Trials;
-use super::case::{Case, Expected, Play, play_all, rows};
+use super::case::{Case, Play, play_all, rows};
+use super::expected::{Answer, Expected};
 use crate::history::{Operation, Request};
 use crate::invariant::Finding;
 use crate::shop::Shop;
@@ -40,15 +41,21 @@ async fn without_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> 
     for clicks in CLICKS {
         let many = i64::try_from(clicks).expect("a few clicks");
         let limits = [
-            ("one unit left", 1, many * PRICE, 1, "out_of_stock"),
+            ("one unit left", 1, many * PRICE, 1, Answer::OutOfStock),
             (
                 "a balance for two",
                 many,
                 2 * PRICE,
                 2,
-                "insufficient_balance",
+                Answer::InsufficientBalance,
             ),
-            ("enough of both", many, many * PRICE, clicks, "out_of_stock"),
+            (
+                "enough of both",
+                many,
+                many * PRICE,
+                clicks,
+                Answer::OutOfStock,
+            ),
         ];
         for (limit, stock, balance, bought, otherwise) in limits {
             let id = next_id(&cases);
@@ -57,7 +64,7 @@ async fn without_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> 
                 shop: Shop::default().item(id, PRICE, stock).wallet(id, balance),
                 requests: vec![Request::new(id, id); clicks],
                 play: Play::Together(Expected::from([
-                    ("ok", bought),
+                    (Answer::Ok, bought),
                     (otherwise, clicks - bought),
                 ])),
             });
@@ -105,7 +112,7 @@ fn keyed_cases() -> Vec<Case> {
                 .item(id, PRICE, many)
                 .wallet(id, many * PRICE),
             requests: vec![Request::new(id, id).with_key(format!("click-{id}")); clicks],
-            play: Play::Together(Expected::from([("ok", clicks)])),
+            play: Play::Together(Expected::from([(Answer::Ok, clicks)])),
         });
     }
     for clicks in CLICKS {
@@ -121,7 +128,10 @@ fn keyed_cases() -> Vec<Case> {
             requests: (0..clicks)
                 .flat_map(|_| [click(first), click(second)])
                 .collect(),
-            play: Play::Together(Expected::from([("ok", clicks), ("out_of_stock", clicks)])),
+            play: Play::Together(Expected::from([
+                (Answer::Ok, clicks),
+                (Answer::OutOfStock, clicks),
+            ])),
         });
     }
     cases

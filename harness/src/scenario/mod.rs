@@ -4,6 +4,7 @@ mod balance_edge;
 mod case;
 mod concurrent_buyers;
 mod double_click;
+mod expected;
 mod failure_under_load;
 mod mid_transaction_failure;
 

@@ -209,6 +209,8 @@ fn completion() -> impl Strategy<Value = Completion> {
         Refusal::UnknownItem,
         Refusal::UnknownUser,
         Refusal::KeyReused,
+        Refusal::Unstated("400 without a code".into()),
+        Refusal::Unstated("400 without a code".into()),
         Refusal::Conflict,
     ]);
     prop_oneof![
@@ -302,6 +304,9 @@ fn learn(plan: &Plan, answer: Option<model::Answer>, ids: &mut Vec<Option<String
     match (answer, plan.told) {
         (None, Told::Busy) => Completion::Fail(Refusal::Busy),
         (None, _) | (_, Told::Nothing) => Completion::Info(Unknown::ConnectionLost),
+        (Some(Err(_)), Told::NoReceipt) => {
+            Completion::Fail(Refusal::Unstated("400 without a code".into()))
+        }
         (Some(Err(refusal)), _) => Completion::Fail(told(refusal)),
         (Some(Ok(bought)), told) => {
             let key = &plan.request.key;

@@ -5,7 +5,7 @@
 
 use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
 use rowlock::linearizability::{LastRows, Recording};
-use rowlock::model::{self, observed};
+use rowlock::model::{self, Observed, observed};
 use rowlock::shop::Shop;
 
 const PRICE: i64 = 1_000;
@@ -38,7 +38,7 @@ pub(crate) fn sale(buyers: usize, stock: i64, lost_of: usize) -> Recording {
             }),
             Err(refusal) => {
                 let told = Refusal::OutOfStock;
-                assert_eq!(observed(&told), Some(refusal));
+                assert_eq!(observed(&told), Some(Observed::For(refusal)));
                 Completion::Fail(told)
             }
         };

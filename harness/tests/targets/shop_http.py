@@ -52,7 +52,7 @@ UNKNOWN_ITEM = Refusal("unknown_item")
 UNKNOWN_USER = Refusal("unknown_user")
 OUT_OF_STOCK = Refusal("out_of_stock")
 INSUFFICIENT_BALANCE = Refusal("insufficient_balance")
-KEY_REUSED = Refusal("key_reused", 422)
+KEY_REUSED = Refusal("idempotency_key_reused", 422)
 CONFLICT = Refusal("conflict", 409)
 
 # Called with a connection that is in no transaction, the order, and the idempotency key.

@@ -183,6 +183,26 @@ proptest! {
         prop_assert_eq!(violated(&evidence), BTreeSet::new(), "{:#?}", evidence);
     }
 
+    /// Nor does one that keeps its reasons to itself.
+    #[test]
+    fn a_refusal_without_a_reason_violates_nothing(initial in initial(), mut steps in steps()) {
+        for step in &mut steps {
+            if let Fate::Lost(unknown) | Fate::Vanished(unknown) = &mut step.fate {
+                *unknown = Unknown::HungUp;
+            }
+        }
+        let mut evidence = serve(initial, &steps);
+        evidence.faults = false;
+        for operation in &mut evidence.history {
+            if let Completion::Fail(refusal) = &mut operation.completion
+                && crate::model::observed(refusal).is_some()
+            {
+                *refusal = Refusal::Unstated("400 without a code".into());
+            }
+        }
+        prop_assert_eq!(violated(&evidence), BTreeSet::new(), "{:#?}", evidence);
+    }
+
     /// Who sells what nobody asked for is found out, whatever else happened.
     #[test]
     fn a_unit_sold_to_nobody_is_reported(initial in initial(), mut steps in steps()) {

@@ -194,6 +194,51 @@ const TWINS: &[Twins] = &[
         with: &[],
     },
     Twins {
+        name: "refusal-was-true",
+        ok: |evidence| evidence.ask(2, 1, refused(silent())),
+        bad: |evidence| evidence.ask(1, 3, refused(silent())),
+        with: &[],
+    },
+    Twins {
+        name: "refusal-was-true",
+        ok: |evidence| evidence.ask(3, 2, refused(silent())),
+        bad: |evidence| evidence.ask(3, 3, refused(silent())),
+        with: &[],
+    },
+    Twins {
+        name: "refusal-was-true",
+        ok: |evidence| evidence.ask(9, 3, refused(silent())),
+        bad: |evidence| refuse_last_unit_at(evidence, 19),
+        with: &[],
+    },
+    Twins {
+        name: "refusal-was-true",
+        ok: |evidence| refuse_last_unit_at(evidence, 20),
+        bad: |evidence| refuse_silently_at(evidence, 79),
+        with: &[],
+    },
+    Twins {
+        name: "refusal-was-true",
+        ok: |evidence| refuse_silently_at(evidence, 80),
+        bad: |evidence| refuse_under_key(evidence, "nobody's"),
+        with: &[],
+    },
+    Twins {
+        name: "refusal-was-true",
+        ok: |evidence| refuse_under_key(evidence, "k"),
+        bad: |evidence| evidence.ask(3, 3, refused(Refusal::Unstated("422 sold_out".into()))),
+        with: &[],
+    },
+    Twins {
+        name: "refusal-was-true",
+        ok: |evidence| {
+            evidence.faults = true;
+            evidence.ask(3, 3, refused(silent()));
+        },
+        bad: |evidence| evidence.ask(3, 3, refused(silent())),
+        with: &[],
+    },
+    Twins {
         name: "every-request-answered",
         ok: |evidence| {
             evidence.faults = true;
@@ -285,6 +330,55 @@ fn complete(evidence: &mut Evidence, index: usize, completed_ns: u64) {
 fn refuse_at(evidence: &mut Evidence, completed_ns: u64) {
     evidence.ask(4, 2, refused(Refusal::InsufficientBalance));
     complete(evidence, evidence.history.len() - 1, completed_ns);
+}
+
+fn silent() -> Refusal {
+    Refusal::Unstated("400 without a code".into())
+}
+
+/// User 4 is refused the item that costs all that the wallet has; the answer is complete at
+/// `completed_ns`.
+fn refuse_silently_at(evidence: &mut Evidence, completed_ns: u64) {
+    evidence.ask(4, 2, refused(silent()));
+    complete(evidence, evidence.history.len() - 1, completed_ns);
+}
+
+/// User 2 is refused the item of which the third and last unit is asked for at 20 ns.
+fn refuse_last_unit_at(evidence: &mut Evidence, completed_ns: u64) {
+    evidence.ask(2, 1, refused(silent()));
+    complete(evidence, evidence.history.len() - 1, completed_ns);
+}
+
+/// User 3 is refused a free unit under `key`; `k` belongs to another order.
+fn refuse_under_key(evidence: &mut Evidence, key: &str) {
+    evidence.ask(3, 3, refused(silent()));
+    let last = evidence.history.last_mut().expect("it was just asked");
+    last.request.key = Some(key.into());
+}
+
+#[test]
+fn where_no_refusal_tells_its_reason_nothing_is_claimed_of_reasons() {
+    let mut evidence = evidence();
+    for operation in &mut evidence.history {
+        if let Completion::Fail(refusal) = &mut operation.completion {
+            *refusal = silent();
+        }
+    }
+    let findings = check(&evidence);
+    let outcome = |name: &str| {
+        let finding = findings.iter().find(|finding| finding.name == name);
+        finding.map(|finding| finding.outcome.clone())
+    };
+    for name in [
+        "out-of-stock-was-true",
+        "insufficient-balance-was-true",
+        "unknown-was-true",
+    ] {
+        let not_applicable = Outcome::NotApplicable(REASONS_UNTOLD.into());
+        assert_eq!(outcome(name), Some(not_applicable), "{name}");
+    }
+    assert_eq!(outcome("refusal-was-true"), Some(Outcome::Holds));
+    assert_eq!(violated(&evidence), BTreeSet::new());
 }
 
 #[test]
