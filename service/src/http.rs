@@ -19,6 +19,8 @@ use sqlx::PgPool;
 use crate::admission::Admission;
 use crate::caller::Caller;
 use crate::order::{ItemId, UserId};
+use crate::page;
+use crate::page::stock::StockFeed;
 use crate::problem::Problem;
 use crate::reads::{self, ReadError};
 use crate::request;
@@ -30,6 +32,8 @@ pub struct Shop {
     pub admission: Arc<Admission>,
     /// Connections for plain reads.
     pub reads: PgPool,
+    /// The stock as the open pages follow it.
+    pub(crate) stock: Arc<StockFeed>,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// Where the gateway says who calls; without one, the caller is trusted.
@@ -46,7 +50,7 @@ pub struct Shop {
 /// | `GET /api/wallets/{user_id}` | `{"user_id", "balance"}` |
 /// | `GET /healthz` | `{"status": "ok"}` if the database answers |
 ///
-/// Every error is `application/problem+json`, except what hyper itself refuses as not HTTP.
+/// [The page](crate::page) has routes of its own beside them. Every error is `application/problem+json`, except what hyper itself refuses as not HTTP.
 pub fn router(shop: Shop) -> Router {
     Router::new()
         .route("/api/purchase", post(purchase))
@@ -55,6 +59,7 @@ pub fn router(shop: Shop) -> Router {
         .route("/api/items/{id}", get(item))
         .route("/api/wallets/{user_id}", get(wallet))
         .route("/healthz", get(health))
+        .merge(page::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(shop)

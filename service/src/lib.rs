@@ -17,6 +17,7 @@ mod session;
 pub mod admission;
 mod caller;
 pub mod http;
+mod page;
 mod problem;
 mod reads;
 mod request;

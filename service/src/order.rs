@@ -40,6 +40,15 @@ newtype! {
     Money
 }
 
+impl Money {
+    /// The amount in major units, for people: `10.05` for 1,005 cents.
+    pub fn decimal(self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let minor = self.0.unsigned_abs();
+        format!("{sign}{}.{:02}", minor / 100, minor % 100)
+    }
+}
+
 /// The body of `POST /api/purchase/`: who buys what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +98,12 @@ impl IdempotencyKey {
     }
 }
 
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A key that is empty, too long, or not visible ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -116,6 +131,19 @@ pub enum Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn money_is_read_in_major_units() {
+        for (minor, decimal) in [
+            (0, "0.00"),
+            (5, "0.05"),
+            (1_005, "10.05"),
+            (-5, "-0.05"),
+            (i64::MIN, "-92233720368547758.08"),
+        ] {
+            assert_eq!(Money(minor).decimal(), decimal);
+        }
+    }
 
     #[test]
     fn a_key_is_1_to_255_visible_ascii_characters() {

@@ -3,7 +3,7 @@
 //! The `code` is for programs, the `detail` for people; a 5xx tells the client nothing of the
 //! inside, that goes to the log.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -115,6 +115,15 @@ impl From<PurchaseError> for Problem {
     }
 }
 
+/// Adds what a status must bring: when to come again, or who authenticates.
+pub(crate) fn add_headers(status: StatusCode, headers: &mut HeaderMap) {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => headers.insert(header::RETRY_AFTER, RETRY_AFTER),
+        StatusCode::UNAUTHORIZED => headers.insert(header::WWW_AUTHENTICATE, CHALLENGE),
+        _ => None,
+    };
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = Body {
@@ -130,11 +139,7 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => headers.insert(header::RETRY_AFTER, RETRY_AFTER),
-            StatusCode::UNAUTHORIZED => headers.insert(header::WWW_AUTHENTICATE, CHALLENGE),
-            _ => None,
-        };
+        add_headers(self.status, headers);
         response
     }
 }

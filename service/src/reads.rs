@@ -10,7 +10,7 @@ use sqlx::query::QueryAs;
 use sqlx::{FromRow, query_as};
 use tokio::time::timeout;
 
-use crate::order::{ItemId, Money, UserId};
+use crate::order::{ItemId, Money, PurchaseId, UserId};
 
 /// The most items in one answer.
 pub(crate) const PAGE: usize = 1000;
@@ -37,8 +37,36 @@ pub(crate) struct Items {
 /// A wallet as its owner sees it.
 #[derive(Debug, Serialize, FromRow)]
 pub(crate) struct Wallet {
-    user_id: UserId,
-    balance: Money,
+    pub(crate) user_id: UserId,
+    pub(crate) balance: Money,
+}
+
+/// An item as the page offers it: with a fresh key, for a buyer whose browser makes none.
+#[derive(Debug, FromRow)]
+pub(crate) struct Offer {
+    pub(crate) id: ItemId,
+    pub(crate) name: String,
+    pub(crate) price: Money,
+    pub(crate) stock: i64,
+    pub(crate) key: String,
+}
+
+/// How many of an item are left.
+#[derive(Debug, Clone, Copy, FromRow)]
+pub(crate) struct Stock {
+    pub(crate) id: ItemId,
+    pub(crate) stock: i64,
+}
+
+/// A purchase as its buyer may see it again.
+#[derive(Debug, FromRow)]
+pub(crate) struct PastPurchase {
+    pub(crate) purchase_id: PurchaseId,
+    pub(crate) item_id: ItemId,
+    pub(crate) name: String,
+    pub(crate) price: Money,
+    /// Not written down by every service that shares the tables.
+    pub(crate) balance_left: Option<Money>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +100,46 @@ pub(crate) async fn item(pool: &PgPool, id: ItemId) -> Result<Option<Item>, Read
 pub(crate) async fn wallet(pool: &PgPool, user_id: UserId) -> Result<Option<Wallet>, ReadError> {
     let query = query_as("select user_id, balance from wallet where user_id = $1").bind(user_id);
     Ok(rows(pool, query).await?.pop())
+}
+
+/// The first `limit` items after `after`, by id.
+pub(crate) async fn offers(
+    pool: &PgPool,
+    after: Option<ItemId>,
+    limit: i64,
+) -> Result<Vec<Offer>, ReadError> {
+    let query = query_as(
+        "select id, name, price, stock, gen_random_uuid()::text as key from item
+          where $1 is null or id > $1 order by id limit $2",
+    );
+    rows(pool, query.bind(after).bind(limit)).await
+}
+
+/// The stock of the same items.
+pub(crate) async fn stock(
+    pool: &PgPool,
+    after: Option<ItemId>,
+    limit: i64,
+) -> Result<Vec<Stock>, ReadError> {
+    let query =
+        query_as("select id, stock from item where $1 is null or id > $1 order by id limit $2");
+    rows(pool, query.bind(after).bind(limit)).await
+}
+
+/// A purchase, if it is the user's.
+pub(crate) async fn purchase(
+    pool: &PgPool,
+    user_id: UserId,
+    purchase_id: PurchaseId,
+) -> Result<Option<PastPurchase>, ReadError> {
+    let query = query_as(
+        "select purchase.id as purchase_id, item_id, name, purchase.price, balance_left
+           from purchase join item on item.id = item_id
+          where purchase.id = $1 and user_id = $2",
+    );
+    Ok(rows(pool, query.bind(purchase_id).bind(user_id))
+        .await?
+        .pop())
 }
 
 /// Asks the database whether it is there.

@@ -20,9 +20,35 @@ pub(crate) async fn read(
     body_timeout: Duration,
 ) -> Result<(Order, Option<IdempotencyKey>), Problem> {
     let (head, body) = request.into_parts();
-    require_json(&head.headers)?;
+    require_media_type(&head.headers, "application/json")?;
     let key = idempotency_key(&head.headers)?;
-    let body = timeout(body_timeout, body_bytes(body))
+    let body = read_body(body, body_timeout).await?;
+    Ok((parse_order(&body)?, key))
+}
+
+/// Refuses every content type but the one.
+pub(crate) fn require_media_type(
+    headers: &HeaderMap,
+    required: &'static str,
+) -> Result<(), Problem> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let essence = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().unwrap_or_default().split(';').next(),
+        _ => None,
+    };
+    if essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(required)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        format!("send the order as content-type {required}"),
+    ))
+}
+
+/// Reads a whole body of at most [`MAX_BODY`] bytes within `body_timeout`.
+pub(crate) async fn read_body(body: Body, body_timeout: Duration) -> Result<Vec<u8>, Problem> {
+    timeout(body_timeout, body_bytes(body))
         .await
         .unwrap_or_else(|_| {
             Err(Problem::new(
@@ -30,25 +56,7 @@ pub(crate) async fn read(
                 "request_timeout",
                 "the body did not arrive in time",
             ))
-        })?;
-    Ok((parse_order(&body)?, key))
-}
-
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let essence = match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().unwrap_or_default().split(';').next(),
-        _ => None,
-    };
-    let is_json = |essence: &str| essence.trim().eq_ignore_ascii_case("application/json");
-    if essence.is_some_and(is_json) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "send the order as content-type application/json",
-    ))
+        })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
@@ -152,6 +160,7 @@ mod tests {
 
     #[test]
     fn only_application_json_is_taken() {
+        let require_json = |headers: HeaderMap| require_media_type(&headers, "application/json");
         let headers = |values: &[&str]| {
             let mut headers = HeaderMap::new();
             for value in values {
@@ -164,7 +173,7 @@ mod tests {
             "Application/JSON; charset=utf-8",
             "application/json ;",
         ] {
-            assert_eq!(require_json(&headers(&[good])), Ok(()), "{good}");
+            assert_eq!(require_json(headers(&[good])), Ok(()), "{good}");
         }
         for bad in [
             "",
@@ -173,9 +182,9 @@ mod tests {
             "application/*",
             "json",
         ] {
-            assert!(require_json(&headers(&[bad])).is_err(), "{bad}");
+            assert!(require_json(headers(&[bad])).is_err(), "{bad}");
         }
-        assert!(require_json(&HeaderMap::new()).is_err());
-        assert!(require_json(&headers(&["application/json"; 2])).is_err());
+        assert!(require_json(HeaderMap::new()).is_err());
+        assert!(require_json(headers(&["application/json"; 2])).is_err());
     }
 }

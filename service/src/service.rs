@@ -105,6 +105,7 @@ impl Service {
         let router = http::router(Shop {
             admission: Arc::clone(&admission),
             reads: reads.clone(),
+            stock: Arc::default(),
             body_timeout: Duration::from_millis(config.body_timeout_ms),
             user_header: config.trust_user_header.clone(),
         });
