@@ -15,7 +15,7 @@ pub struct Answer {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    /// `Null` where there is no body.
+    /// `Null` where there is no body, a text where it is not JSON.
     pub body: Value,
 }
 
@@ -128,9 +128,14 @@ pub async fn read_answer(stream: &mut TcpStream) -> Answer {
         let (name, value) = line.split_once(": ").unwrap();
         (name.to_ascii_lowercase(), value.to_owned())
     };
-    let headers = lines.map(header).collect();
+    let headers: Vec<_> = lines.map(header).collect();
+    let is_text = headers
+        .iter()
+        .any(|(name, value)| name == "content-type" && value.starts_with("text/"));
     let body = if body.is_empty() {
         Value::Null
+    } else if is_text {
+        Value::from(body)
     } else {
         serde_json::from_str(body).unwrap()
     };

@@ -41,7 +41,14 @@ impl Shop {
     }
 
     pub async fn open_with(configure: impl FnOnce(&mut Config)) -> Self {
-        let database = database::fresh_database().await;
+        Self::open_on(database::fresh_database().await, configure).await
+    }
+
+    /// A shop on this database.
+    pub async fn open_on(
+        database: database::Database,
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config {
             database_url: database.url,
             port: 0,
