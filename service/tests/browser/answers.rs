@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderName;
+
 use crate::common::client::buy;
 use crate::driver::{Kind, is_here};
 use crate::stage::Stage;
@@ -96,4 +98,28 @@ async fn a_crowded_shop_is_asked_again_when_it_says_and_not_before() {
         );
     }
     assert_eq!(stage.purchases().await, 2);
+}
+
+#[tokio::test]
+async fn behind_a_gateway_whoever_is_signed_in_buys_and_nobody_else() {
+    if !is_here() {
+        return;
+    }
+    let stage = Stage::open_with(Kind::default(), |config| {
+        config.trust_user_header = Some(HeaderName::from_static("x-user-id"));
+    })
+    .await;
+    stage.front.sign_in(1);
+    stage.browser.goto(stage.front.address, "/").await;
+    stage.browser.click_buy(2).await;
+    stage.browser.until_said("Bought").await;
+    stage.assert_bought_once().await;
+    // Somebody else signs in while the page is open.
+    stage.front.sign_in(2);
+    stage.browser.click_buy(2).await;
+    stage
+        .browser
+        .until_said("You may not do that in this wallet's name.")
+        .await;
+    stage.assert_bought_once().await;
 }

@@ -215,6 +215,8 @@ fn capabilities(kind: Kind, profile: &tempfile::TempDir) -> fantoccini::wd::Capa
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        // Chromium ends with its pipe, also where a test that fails kills chromedriver.
+        "--remote-debugging-pipe",
         "--window-size=1100,900",
     ]
     .map(str::to_owned)

@@ -35,6 +35,7 @@ struct Shared {
     stock_reads: usize,
     loses_answers: bool,
     script: Option<String>,
+    signed_in: Option<i64>,
 }
 
 impl Front {
@@ -57,6 +58,11 @@ impl Front {
     /// back. Chromium asks once more by itself where a connection was in use before.
     pub(crate) fn lose_answers(&self, loses: bool) {
         self.lock().loses_answers = loses;
+    }
+
+    /// Says from now on who is signed in, as a gateway does.
+    pub(crate) fn sign_in(&self, user_id: i64) {
+        self.lock().signed_in = Some(user_id);
     }
 
     /// The purchases that the browser has sent.
@@ -85,7 +91,7 @@ impl Front {
 
     async fn answer(
         self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         service: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Lost> {
         let path = request.uri().path().to_owned();
@@ -96,6 +102,9 @@ impl Front {
         }
         if path == "/stock" {
             self.lock().stock_reads += 1;
+        }
+        if let Some(user_id) = self.lock().signed_in {
+            request.headers_mut().insert("x-user-id", user_id.into());
         }
         let post = (request.method() == Method::POST).then(|| self.note(&request));
         // On a task of its own, so that the service answers also where the browser has left.
