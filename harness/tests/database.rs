@@ -5,10 +5,18 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use rowlock::database::Inspector;
 use rowlock::postgres;
 use rowlock::shop::Shop;
 use sqlx::{ConnectOptions, Executor};
+
+/// How long a condition may take to come true.
+const BOUND: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_read_as_of_one_moment() {
@@ -19,15 +27,23 @@ async fn rows_are_read_as_of_one_moment() {
     let shop = Shop::default().item(1, 1, STOCK).wallet(1, STOCK);
     inspector.seed(&shop).await.unwrap();
     let mut seller = database.options().connect().await.unwrap();
+    let is_closing = Arc::new(AtomicBool::new(false));
+    let closing = Arc::clone(&is_closing);
     let selling = tokio::spawn(async move {
-        loop {
+        let mut sales = 0;
+        while !closing.load(Ordering::Relaxed) {
             let sale = "update item set stock = stock - 1;
                         update wallet set balance = balance - 1;
                         insert into purchase (user_id, item_id, price) values (1, 1, 1)";
             sqlx::raw_sql(sale).execute(&mut seller).await.unwrap();
+            sales += 1;
         }
+        sales
     });
-    for _ in 0..50 {
+    let deadline = Instant::now() + BOUND;
+    let mut seen = BTreeSet::new();
+    while seen.len() < 50 {
+        assert!(Instant::now() < deadline, "only {seen:?} within {BOUND:?}");
         let rows = inspector.read(true).await.unwrap();
         let sold = i64::try_from(rows.purchases.unwrap().len()).unwrap();
         let (item, wallet) = (rows.shop.items.values(), rows.shop.wallets.values());
@@ -36,8 +52,11 @@ async fn rows_are_read_as_of_one_moment() {
             .chain(wallet.map(|money| money.0))
             .collect();
         assert_eq!(left, [STOCK - sold, STOCK - sold]);
+        seen.insert(sold);
     }
-    selling.abort();
+    is_closing.store(true, Ordering::Relaxed);
+    let sales = selling.await.unwrap();
+    assert!(seen.last() <= Some(&sales), "{seen:?} of {sales}");
 }
 
 /// A target may elect its leader by an advisory lock, and keeps it for as long as it lives.

@@ -5,11 +5,8 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
-mod common;
-
 use std::time::Duration;
 
-use common::python_with;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::{Fault, SQL_STATES, gentle_faults, matrix};
 use rowlock::postgres;
@@ -18,6 +15,7 @@ use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
 use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_testing::tool::python_with;
 
 /// Runs `plan` on one of the shops in Python, which needs these modules.
 async fn run(shop: &str, modules: &[&str], plan: &Plan) -> Option<Campaign> {

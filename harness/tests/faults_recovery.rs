@@ -1,7 +1,5 @@
 //! What the checks after a fault are worth: services that are right until something breaks.
 
-mod common;
-
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +16,7 @@ use rowlock::seed::Seed;
 use rowlock::target::{BuildPurchaser, TargetSpec};
 use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_testing::tool::python;
 use sqlx::PgPool;
 
 /// What a service keeps of a purchase that failed.
@@ -161,7 +160,7 @@ async fn a_key_that_is_refused_for_ever_does_not_end_it() {
 /// The process ends where it loses its connection, as one with an unhandled error event does.
 #[tokio::test]
 async fn a_target_that_dies_of_a_fault_is_at_fault_itself() {
-    let Some(python) = common::python() else {
+    let Some(python) = python() else {
         return;
     };
     let shops = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/targets");

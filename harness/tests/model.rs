@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
 use purchase_service::order::PurchaseId;
 use purchase_service::{Config, Service};
 use rowlock::client::{Client, Clock};
@@ -20,8 +19,8 @@ use rowlock::database::Inspector;
 use rowlock::history::{Completion, Operation, Request};
 use rowlock::model::{self, Answer};
 use rowlock::postgres::fresh_database;
-use rowlock::seed::Seed;
 use rowlock::shop::Shop;
+use rowlock_testing::seed::for_all;
 use tokio::runtime::Runtime;
 
 const CASES: u32 = 200;
@@ -188,25 +187,10 @@ fn requests() -> impl Strategy<Value = Request> {
 
 #[test]
 fn the_service_in_sequence_is_the_model() {
-    let seed = match std::env::var("ROWLOCK_SEED") {
-        Ok(text) => text.parse().unwrap(),
-        Err(_) => Seed::from_entropy(),
-    };
-    println!("ROWLOCK_SEED={seed}");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.0.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let cases = Cases {
-        cases: CASES,
-        failure_persistence: None,
-        ..Cases::default()
-    };
     let fixture = Fixture::start();
     let compare = |(shop, requests): (Shop, Vec<Request>)| fixture.compare(&shop, &requests);
     let histories = (shops(), vec(requests(), 1..=40));
-    TestRunner::new_with_rng(cases, rng)
-        .run(&histories, compare)
-        .unwrap();
+    for_all(CASES, &histories, compare);
 
     let (operations, answers) = (fixture.operations.get(), fixture.answers.borrow());
     println!("{operations} operations: {answers:?}");

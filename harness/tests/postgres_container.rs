@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use postgres_support::{connect, notes, write_note};
 use rowlock::postgres::{Provider, Server, Settings, StartError};
+use rowlock_testing::tool::Tool;
 use sqlx::{Connection, PgConnection};
 use testcontainers::bollard::Docker;
 use testcontainers::core::client::docker_client_instance;
@@ -26,7 +27,7 @@ async fn start() -> Option<Server> {
         Ok(server) => Some(server),
         // No engine or no image: the environment lacks it. Anything else is a failure of ours.
         Err(error) if is_lacking(&error) => {
-            println!("not run: {error}");
+            Tool::Docker.is_missing(error);
             None
         }
         Err(error) => panic!("{error}"),
@@ -176,7 +177,7 @@ fn start_victim() -> Option<(std::process::Child, String)> {
     match container {
         Some(container) => Some((victim, container)),
         None => {
-            victim.wait().unwrap();
+            assert!(victim.wait().unwrap().success(), "it has said why");
             None
         }
     }

@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Sandbox, assert_exit, python, stderr, stdout};
+use common::{Sandbox, assert_exit, stderr, stdout};
+use rowlock_testing::tool::python;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use common::{Sandbox, assert_exit, python, stderr, stdout};
+use common::{Sandbox, assert_exit, stderr, stdout};
 use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
@@ -20,6 +20,7 @@ use rowlock::target::TargetSpec;
 use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
 use rowlock::{mutants, scenario};
+use rowlock_testing::tool::python;
 use serde_json::Value;
 
 #[tokio::test]

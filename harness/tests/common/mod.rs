@@ -131,22 +131,3 @@ pub(crate) fn assert_exit(output: &Output, code: i32) {
         stderr(output)
     );
 }
-
-/// The interpreter that has psycopg, or `None` with the reason on standard output.
-pub(crate) fn python() -> Option<String> {
-    python_with(&["psycopg"])
-}
-
-/// The interpreter that has `modules`, or `None` with the reason on standard output.
-pub(crate) fn python_with(modules: &[&str]) -> Option<String> {
-    let python = std::env::var("ROWLOCK_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    let modules = modules.join(", ");
-    let imports = Command::new(&python)
-        .args(["-c", &format!("import {modules}")])
-        .output();
-    if imports.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    println!("skipped: {python} lacks one of: {modules}");
-    None
-}

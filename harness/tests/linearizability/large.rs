@@ -4,10 +4,11 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 use rowlock::linearizability::{Budget, Conclusion, Fact, Recording, check};
+use rowlock_testing::seed::for_all;
 
 use crate::brute_force::confirms;
+use crate::random;
 use crate::sale::{one_by_one, oversold, refused_too_early, sale};
-use crate::{random, runner};
 
 fn assert_linearizable(recording: &Recording) {
     match check(recording, Budget::default()) {
@@ -76,7 +77,7 @@ fn a_true_history_of_hundreds_is_never_accused_and_seldom_left_undecided() {
         }
         Ok(())
     };
-    runner(CROWDS).run(&random::crowds(400), judge).unwrap();
+    for_all(CROWDS, &random::crowds(400), judge);
     println!("{} undecided", undecided.get());
     assert!(undecided.get() <= MOST_UNDECIDED, "{}", undecided.get());
 }
@@ -92,9 +93,7 @@ fn a_lie_among_hundreds_is_seldom_left_undecided() {
         }
         Ok(())
     };
-    runner(CROWDS)
-        .run(&random::spoilt_crowds(150), judge)
-        .unwrap();
+    for_all(CROWDS, &random::spoilt_crowds(150), judge);
     println!(
         "{} not linearizable, {} undecided",
         wrong.get(),

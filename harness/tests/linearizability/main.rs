@@ -15,44 +15,21 @@ mod short_cuts;
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rowlock::linearizability::{Budget, Conclusion, Contradiction, Fact, Recording, check};
-use rowlock::seed::Seed;
-
-/// `ROWLOCK_SEED`, or a new one; printed, so that a failure can be repeated.
-fn seed() -> Seed {
-    let seed = match std::env::var("ROWLOCK_SEED") {
-        Ok(text) => text.parse().unwrap(),
-        Err(_) => Seed::from_entropy(),
-    };
-    println!("ROWLOCK_SEED={seed}");
-    seed
-}
-
-fn runner(cases: u32) -> TestRunner {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed().0.to_le_bytes());
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 2_000,
-        ..Config::default()
-    };
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
-}
+use rowlock_testing::seed::for_all;
 
 #[test]
 fn it_decides_as_the_definition_does() {
-    assert_decides(60_000, random::recordings(6));
+    assert_decides(60_000, &random::recordings(6));
 }
 
 #[test]
 fn it_decides_as_the_definition_does_where_buyers_could_trade_places() {
-    assert_decides(60_000, random::rivals(8));
+    assert_decides(60_000, &random::rivals(8));
 }
 
 /// Judges `cases` histories, of which a fifth at least must be right, and a fifth wrong.
-fn assert_decides(cases: u32, recordings: impl Strategy<Value = Recording>) {
+fn assert_decides(cases: u32, recordings: &impl Strategy<Value = Recording>) {
     let (right, wrong) = (Cell::new(0), Cell::new(0));
     let decided = |recording: Recording| {
         let expected = brute_force::is_linearizable(&recording);
@@ -70,7 +47,7 @@ fn assert_decides(cases: u32, recordings: impl Strategy<Value = Recording>) {
         }
         Ok(())
     };
-    runner(cases).run(&recordings, decided).unwrap();
+    for_all(cases, recordings, decided);
     println!("{} linearizable, {} not", right.get(), wrong.get());
     // Shrinking does not come here, so the counts are those of the cases.
     assert!(right.get() > cases / 5, "{} right ones", right.get());
@@ -105,7 +82,7 @@ fn a_contradiction_contradicts_itself_and_is_the_smallest() {
         }
         Ok(())
     };
-    runner(4_000).run(&random::recordings(5), shrunk).unwrap();
+    for_all(4_000, &random::recordings(5), shrunk);
     println!("{} contradictions", found.get());
     assert!(found.get() > 600, "{} contradictions", found.get());
 }

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use rowlock_testing::tool::chromium;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
@@ -39,24 +40,7 @@ pub(crate) struct Browser {
 
 /// Whether the browser's tests can run here. Where they must, a missing browser is a failure.
 pub(crate) fn is_here() -> bool {
-    let found = ["chromium", "chromedriver"].map(|program| find(program).is_some());
-    if found == [true, true] {
-        return true;
-    }
-    let required = std::env::var("ROWLOCK_TEST_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|tool| tool == "chromium"),
-        "ROWLOCK_TEST_REQUIRE names chromium, and chromium and chromedriver are not both on PATH"
-    );
-    eprintln!("not run: chromium and chromedriver are not on PATH");
-    false
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|file| file.is_file())
+    chromium().is_some()
 }
 
 impl Browser {
@@ -229,7 +213,7 @@ fn capabilities(kind: Kind, profile: &tempfile::TempDir) -> fantoccini::wd::Capa
         arguments.push("--blink-settings=preferredColorScheme=0".into());
     }
     let mut options = json!({
-        "binary": find("chromium").expect("chromium is here"),
+        "binary": chromium().expect("chromium is here"),
         "args": arguments,
     });
     if kind.phone {
