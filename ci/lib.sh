@@ -58,6 +58,33 @@ install_postgres() {
   install_packages "postgresql-$pg_version" "postgresql-client-$pg_version"
 }
 
+# Node and npm, from wherever they were installed; else Debian's.
+install_node() {
+  if command -v node >/dev/null && command -v npm >/dev/null; then return; fi
+  install_packages nodejs npm
+}
+
+# unpack_npm PACKAGE DIRECTORY: put the contents of an npm package into DIRECTORY, unless it is
+# there: whole or not at all.
+unpack_npm() {
+  local package=$1 directory=$2 unpacked
+  if [ -d "$directory" ]; then return; fi
+  install_node
+  install -d -m 755 "$(dirname "$directory")"
+  unpacked=$(mktemp -d "$directory.XXXXXX")
+  say "fetching $package"
+  (
+    cd "$unpacked"
+    npm pack --silent --fetch-retries=4 "$package" >/dev/null
+    tar --extract --no-same-owner --gzip --file ./*.tgz
+    # Links between shared libraries, which such a package cannot hold.
+    if [ -e package/scripts/hydrate-symlinks.js ]; then cd package && node scripts/hydrate-symlinks.js; fi
+  )
+  chmod -R a+rX "$unpacked/package"
+  mv "$unpacked/package" "$directory"
+  rm -rf "$unpacked"
+}
+
 # The version of the Docker engine that answers; fails where none does.
 engine_version() { timeout 10 "$(docker_client)" version --format '{{.Server.Version}}' 2>/dev/null; }
 
