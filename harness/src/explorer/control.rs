@@ -100,12 +100,12 @@ pub enum LostControl {
 }
 
 /// Why a request had no step to deliver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disabled {
     /// The program has no such request.
     NoSuchRequest,
-    /// Its last step waits for a lock.
-    WaitsForLock,
+    /// Its last step waits for locks of these requests; of others where none is named.
+    WaitsForLock(Vec<RequestIndex>),
     /// It waits inside the application.
     Stalled,
     /// It was answered.
@@ -171,12 +171,14 @@ impl fmt::Display for LostControl {
 
 impl fmt::Display for Disabled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Disabled::NoSuchRequest => "the program does not have",
-            Disabled::WaitsForLock => "waits for a lock and has no step to deliver",
-            Disabled::Stalled => "waits inside the service and has no step to deliver",
-            Disabled::Answered => "was answered and has no step to deliver",
-        })
+        match self {
+            Disabled::NoSuchRequest => return f.write_str("the program does not have"),
+            Disabled::WaitsForLock(by) if by.is_empty() => f.write_str("waits for a lock")?,
+            Disabled::WaitsForLock(by) => write!(f, "waits for {}", listed(by, ", "))?,
+            Disabled::Stalled => f.write_str("waits inside the service")?,
+            Disabled::Answered => f.write_str("was answered")?,
+        }
+        f.write_str(" and has no step to deliver")
     }
 }
 

@@ -23,7 +23,6 @@ mod syntax;
 pub mod runner;
 pub mod setup;
 
-mod cast;
 pub mod conductor;
 pub mod monitor;
 mod rows;

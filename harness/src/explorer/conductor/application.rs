@@ -5,37 +5,34 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::Failure;
-use super::run::Run;
-use crate::explorer::cast::Stage;
+use super::drive::Drive;
 use crate::explorer::control::LostControl;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::transcript::Event;
 
-impl<A: Send + 'static> Run<'_, A> {
+impl<A: Send + 'static> Drive<'_, A> {
     /// Waits until no request's application code runs: each holds its next step, is answered,
     /// or has shown nothing for so long that it must be waiting for something.
-    pub(super) async fn settle(&mut self) -> Result<(), Failure> {
+    pub(super) async fn wait_for_applications(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
-        let settled = self.wait_for_applications().await;
+        let waited = self.wait_until_no_code_runs().await;
         self.conductor.spent.application += began.elapsed();
-        settled
+        waited
     }
 
-    async fn wait_for_applications(&mut self) -> Result<(), Failure> {
+    async fn wait_until_no_code_runs(&mut self) -> Result<(), Failure> {
         let patience = self.conductor.bounds.patience;
         let mut silent = Duration::ZERO;
         loop {
             self.finish_answered();
-            let running = self.cast().running();
-            if running.is_empty() {
-                for (request, step) in self.conductor.cast.settle_claims(None) {
-                    self.hold(request, step)?;
-                }
-                if self.cast().running().is_empty() {
+            let running = self.state.requests.running();
+            let Some(first) = running.first().copied() else {
+                self.hold_attributed(None)?;
+                if self.state.requests.running().is_empty() {
                     return Ok(());
                 }
                 continue;
-            }
+            };
             let silence = self.conductor.bounds.silence;
             match timeout(silence, self.conductor.signals.recv()).await {
                 Ok(Some(signal)) => {
@@ -44,48 +41,56 @@ impl<A: Send + 'static> Run<'_, A> {
                 }
                 Ok(None) => return Err(LostControl::GateGone.into()),
                 Err(_) if silent < patience && self.is_under_way() => silent += silence,
-                Err(_) => self.give_up(running[0])?,
+                Err(_) => self.give_up(first)?,
             }
         }
+    }
+
+    fn hold_attributed(&mut self, fallback: Option<RequestIndex>) -> Result<(), Failure> {
+        for (request, step) in self.state.attribute_unclear(fallback) {
+            self.hold(request, step)?;
+        }
+        Ok(())
     }
 
     /// Whether silence means nothing yet: the server is being asked, or the target computes.
     pub(super) fn is_under_way(&self) -> bool {
-        let mut sessions = self.conductor.cast.sessions.values();
-        sessions.any(|session| session.is_passing) || (self.conductor.is_busy.0)()
+        self.state.sessions.are_passing() || (self.conductor.is_busy.0)()
     }
 
     /// Nothing came of a running request for a while: says why.
     fn give_up(&mut self, request: RequestIndex) -> Result<(), Failure> {
-        if self.cast().has_unclaimed() {
-            for (request, step) in self.conductor.cast.settle_claims(Some(request)) {
-                self.hold(request, step)?;
-            }
-            return Ok(());
+        if self.state.is_unclear() {
+            return self.hold_attributed(Some(request));
         }
-        if self.cast().actor(request).answer.is_some() {
-            self.left_open.push(request);
+        if self.is_answered(request) {
+            self.execution.leftovers.open_transactions.push(request);
             self.finish(request);
             return Ok(());
         }
-        self.cast().stall(request);
+        self.state.requests.stall(request);
         self.note(Event::Stalled { request });
         Ok(())
     }
 
-    pub(super) fn finish_answered(&mut self) {
-        for request in self.cast().running() {
-            let is_over = !self.cast().is_in_transaction(request);
-            if is_over && self.cast().actor(request).answer.is_some() {
+    /// Those that are answered and whose transaction is over are done.
+    fn finish_answered(&mut self) {
+        for request in self.state.requests.running() {
+            let is_over = !self.state.sessions.is_in_transaction(request);
+            if is_over && self.is_answered(request) {
                 self.finish(request);
             }
         }
     }
 
+    fn is_answered(&self, request: RequestIndex) -> bool {
+        let request = self.state.requests.get(request);
+        request.is_some_and(|request| request.answer.is_some())
+    }
+
     fn finish(&mut self, request: RequestIndex) {
+        let place = self.execution.transcript.events.len();
         self.note(Event::Answered { request });
-        let place = self.transcript.events.len() - 1;
-        let actor = self.cast().actor(request);
-        (actor.stage, actor.done_at) = (Stage::Done, place);
+        self.state.requests.finish(request, place);
     }
 }

@@ -7,16 +7,38 @@
 //! Then it hands out the replies, one at a time, each followed by waiting until its request
 //! holds its next step or is answered.
 //!
+//! ```text
+//! what is known; pure                            what is done
+//!   state         all of it, and whose a step is   drive        from choice to choice
+//!     stage         where one request is           signals      what each signal means
+//!     requests      the requests of a run          application  until no application code runs
+//!     sessions      the target's connections       server       until PostgreSQL is done
+//!     wait_graph    who waits for whom             deadlock     when nothing is held
+//!     transactions  what the open ones touched     leftovers    after the last answer
+//!                                                  abandon      after control was lost
+//! ```
+//!
 //! Time-outs here bound silence and never decide: a request that shows nothing is marked as
 //! waiting inside the application, and what cannot be explained ends control, with the reason.
-//! It knows nothing of HTTP and of shops: `begin` starts a request, and a signal says its end.
+//! It knows nothing of HTTP: `invoke` starts a request, and a signal says its end.
 
+mod requests;
+mod sessions;
+mod stage;
+mod state;
+mod transactions;
+mod wait_graph;
+
+mod abandon;
 mod application;
-mod hearing;
-mod impasse;
-mod quiet;
-mod rest;
-mod run;
+mod deadlock;
+mod drive;
+mod leftovers;
+mod server;
+mod signals;
+
+#[cfg(test)]
+mod sample;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -26,13 +48,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use self::run::Run;
-use super::cast::Cast;
+use self::drive::Drive;
+use self::sessions::Sessions;
 use super::control::{Control, LostControl};
-use super::execution::{Execution, Leftovers};
+use super::execution::Execution;
 use super::footprints::Footprints;
 use super::monitor::Monitor;
-use super::schedule::{RequestIndex, Schedule};
+use super::schedule::RequestIndex;
 use super::signal::{Signal, SignallingGate};
 use super::strategy::Chooser;
 use crate::isolation::Isolation;
@@ -106,7 +128,8 @@ pub struct Conductor<A> {
     footprints: Footprints,
     isolation: Arc<Isolation>,
     bounds: Bounds,
-    cast: Cast<A>,
+    /// What is known of the target's connections.
+    sessions: Sessions,
     is_busy: Activity,
     /// Every text that a request's step had.
     texts: HashSet<String>,
@@ -134,7 +157,7 @@ impl<A: Send + 'static> Conductor<A> {
             footprints,
             isolation,
             bounds,
-            cast: Cast::new(),
+            sessions: Sessions::default(),
             is_busy: Activity(Box::new(is_busy)),
             texts: HashSet::new(),
             spent: Spent::default(),
@@ -166,18 +189,18 @@ impl<A: Send + 'static> Conductor<A> {
     /// Listens for `duration` while no request runs, so that background jobs become known.
     pub async fn listen(&mut self, duration: Duration) {
         let deadline = Instant::now() + duration;
-        self.cast.clear();
-        let mut run = Run::new(self);
+        let mut drive = Drive::begin(self);
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-            let Ok(Some(signal)) = timeout(left, run.conductor.signals.recv()).await else {
+            let Ok(Some(signal)) = timeout(left, drive.conductor.signals.recv()).await else {
                 break;
             };
             // With no request there is nothing to lose control of.
-            let _ = run.take(signal);
+            let _ = drive.take(signal);
         }
+        drive.end();
     }
 
-    /// Runs `count` requests under the choices of `chooser`. `begin` sends one request and sees
+    /// Runs `count` requests under the choices of `chooser`. `invoke` sends one request and sees
     /// to it that its answer is signalled.
     ///
     /// # Errors
@@ -185,57 +208,22 @@ impl<A: Send + 'static> Conductor<A> {
     pub async fn run(
         &mut self,
         count: usize,
-        mut begin: impl FnMut(RequestIndex, UnboundedSender<Signal<A>>),
+        mut invoke: impl FnMut(RequestIndex, UnboundedSender<Signal<A>>),
         chooser: &mut dyn Chooser,
     ) -> Result<Conducted<A>, sqlx::Error> {
         self.heed_isolation();
-        self.cast.clear();
-        let mut run = Run::new(self);
-        // What came since the last run is of no request.
-        let performed = match run.drain() {
-            Ok(_) => run.perform(count, &mut begin, chooser).await,
-            Err(failure) => Err(failure),
-        };
-        let rested = match performed {
-            Ok(()) => run.locks_left().await,
-            Err(failure) => Err(failure),
-        };
-        let mut locks = Vec::new();
-        let control = match rested {
-            Ok(left) => {
-                locks = left;
-                Control::Kept
-            }
+        let mut drive = Drive::begin(self);
+        let control = match drive.run_to_the_end(count, &mut invoke, chooser).await {
+            Ok(()) => Control::Kept,
             Err(Failure::Sql(error)) => return Err(error),
             Err(Failure::Lost(why)) => {
-                run.let_go().await;
+                drive.let_go().await;
                 Control::Lost(why)
             }
         };
-        let Run {
-            transcript,
-            transitions,
-            uncontrolled,
-            left_open,
-            ..
-        } = run;
-        let choices = transitions.iter().map(|transition| transition.choice);
-        let answers = self.cast.actors.drain(..);
-        let answers = answers.map(|actor| Some((actor.answer?, actor.done_at)));
-        Ok(Conducted {
-            answers: answers.collect(),
-            execution: Execution {
-                schedule: Schedule(choices.collect()),
-                transitions,
-                transcript,
-                control,
-                uncontrolled,
-                leftovers: Leftovers {
-                    open_transactions: left_open,
-                    locks,
-                },
-            },
-        })
+        drive.execution.control = control;
+        let (execution, answers) = drive.end();
+        Ok(Conducted { execution, answers })
     }
 }
 

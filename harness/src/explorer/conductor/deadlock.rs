@@ -5,24 +5,22 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 use super::Failure;
-use super::run::Run;
-use crate::explorer::cast::Stage;
+use super::drive::Drive;
 use crate::explorer::control::LostControl;
 use crate::explorer::monitor::cycle;
 use crate::explorer::schedule::RequestIndex;
-use crate::explorer::signal::{Signal, SignallingGate};
 use crate::explorer::transcript::Event;
 
-impl<A: Send + 'static> Run<'_, A> {
+impl<A: Send + 'static> Drive<'_, A> {
     /// Nothing is held: says whether the run goes on. Finds deadlocks, waits for whoever stalled.
     pub(super) async fn resolve(&mut self) -> Result<bool, Failure> {
-        if !self.vanishing.is_empty() {
-            self.wait_for_quiet().await?;
+        if !self.state.sessions.vanishing.is_empty() {
+            self.wait_for_server().await?;
             self.hand_out(&[]).await?;
             return Ok(true);
         }
-        let unanswered = self.unanswered();
-        let stalled = self.cast().all(|stage| *stage == Stage::Stalled);
+        let unanswered = self.state.requests.unanswered();
+        let stalled = self.state.requests.stalled();
         if !unanswered.is_empty() && self.break_deadlock(&unanswered).await? {
             return Ok(true);
         }
@@ -36,7 +34,7 @@ impl<A: Send + 'static> Run<'_, A> {
         match timeout(patience, self.conductor.signals.recv()).await {
             Ok(Some(signal)) => {
                 self.take(signal)?;
-                self.settle().await?;
+                self.wait_for_applications().await?;
                 self.hand_out(&[]).await?;
                 Ok(true)
             }
@@ -56,7 +54,7 @@ impl<A: Send + 'static> Run<'_, A> {
         };
         let mut requests: Vec<_> = circle
             .iter()
-            .filter_map(|pid| self.conductor.cast.owner_of(*pid))
+            .filter_map(|pid| self.state.sessions.owner_of(*pid))
             .collect();
         let first = (0..requests.len()).min_by_key(|at| requests[*at]);
         requests.rotate_left(first.unwrap_or(0));
@@ -71,50 +69,18 @@ impl<A: Send + 'static> Run<'_, A> {
             return Err(LostControl::ForeignDeadlock.into());
         };
         self.conductor.monitor.cancel(*pid).await?;
-        self.waits.remove(victim);
-        self.moved.clear();
+        self.state.waits.end(*victim);
+        self.state.moved.clear();
         let deadline = Instant::now() + self.conductor.bounds.patience;
-        while !self.replies.contains_key(victim) {
+        while !self.state.requests.is_replied(*victim) {
             let left = deadline.saturating_duration_since(Instant::now());
             match timeout(left, self.conductor.signals.recv()).await {
                 Ok(Some(signal)) => self.take(signal)?,
                 _ => return Err(LostControl::NotCancelled.into()),
             }
         }
-        self.wait_for_quiet().await?;
+        self.wait_for_server().await?;
         self.hand_out(&[]).await?;
         Ok(true)
-    }
-
-    /// Lets all that is held go, and waits for the answers, so that the next run finds the
-    /// target at rest.
-    pub(super) async fn let_go(&mut self) {
-        let deadline = Instant::now() + self.conductor.bounds.patience;
-        self.conductor.proxy.set_gate(None);
-        let is_answered =
-            |run: &Self| (run.conductor.cast.actors.iter()).all(|actor| actor.answer.is_some());
-        while !is_answered(self) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match timeout(left, self.conductor.signals.recv()).await {
-                Ok(Some(Signal::Answered(request, answer))) => {
-                    let place = self.transcript.events.len();
-                    if let Some(actor) = self.conductor.cast.actors.get_mut(request.0) {
-                        (actor.answer, actor.done_at) = (Some(answer), place);
-                    }
-                }
-                Ok(Some(_)) => {}
-                _ => break,
-            }
-        }
-        // Whatever was on its way belongs to this run; how the sessions stand is known anew with
-        // what they do next.
-        while self.conductor.signals.try_recv().is_ok() {}
-        let open = self.conductor.proxy.sessions();
-        self.cast()
-            .forget_all_but(|id| open.iter().any(|session| session.id == id));
-        let gate = SignallingGate(self.conductor.sender.clone());
-        self.conductor
-            .proxy
-            .set_gate(Some(std::sync::Arc::new(gate)));
     }
 }

@@ -8,18 +8,19 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::Failure;
-use super::run::Run;
-use crate::explorer::cast::Stage;
+use super::drive::Drive;
+use super::stage::Stage;
+use super::wait_graph::Overtaken;
 use crate::explorer::control::{LostControl, Unsettled};
 use crate::explorer::footprint::Footprint;
 use crate::explorer::monitor::Blockers;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::transcript::Event;
-use crate::proxy::{Reply, TransactionState};
+use crate::proxy::TransactionState;
 
-impl<A: Send + 'static> Run<'_, A> {
+impl<A: Send + 'static> Drive<'_, A> {
     /// Waits until every delivered step is answered or waits for a lock.
-    pub(super) async fn wait_for_quiet(&mut self) -> Result<(), Failure> {
+    pub(super) async fn wait_for_server(&mut self) -> Result<(), Failure> {
         /// How long a reply may take before PostgreSQL is asked; tokio's clock knows no less.
         const SHORT: Duration = Duration::from_millis(1);
         /// The longest pause between two questions.
@@ -27,18 +28,18 @@ impl<A: Send + 'static> Run<'_, A> {
         let deadline = Instant::now() + self.conductor.bounds.patience;
         let mut pause = Duration::ZERO;
         let mut last: Option<Blockers> = None;
-        let has_vanished = !self.vanishing.is_empty();
-        for pid in std::mem::take(&mut self.vanishing) {
+        let has_vanished = !self.state.sessions.vanishing.is_empty();
+        for pid in std::mem::take(&mut self.state.sessions.vanishing) {
             if !self.conductor.monitor.wait_for_end(pid).await? {
                 return Err(LostControl::OutlivedItsClient(pid).into());
             }
         }
-        let fresh = self.fresh();
+        let fresh = self.state.fresh();
         // Nobody is in its way: give it the time of a round trip.
         if !self.may_wait(&fresh) {
             while fresh
                 .iter()
-                .any(|request| !self.replies.contains_key(request))
+                .any(|request| !self.state.requests.is_replied(*request))
             {
                 match timeout(SHORT, self.conductor.signals.recv()).await {
                     Ok(Some(signal)) => self.take(signal)?,
@@ -52,7 +53,7 @@ impl<A: Send + 'static> Run<'_, A> {
         }
         loop {
             self.drain()?;
-            let unanswered = self.unanswered();
+            let unanswered = self.state.requests.unanswered();
             if unanswered.is_empty() {
                 return Ok(());
             }
@@ -101,10 +102,9 @@ impl<A: Send + 'static> Run<'_, A> {
         &mut self,
         requests: &[RequestIndex],
     ) -> Result<(), Failure> {
-        let is_patient = |request: &RequestIndex| match &self.conductor.cast.actors[request.0].stage
-        {
-            Stage::Held(step) => self.conductor.footprints.only_waits_for_rows(step),
-            _ => false,
+        let is_patient = |request: &RequestIndex| {
+            let held = self.state.requests.stage(*request).held();
+            held.is_some_and(|step| self.conductor.footprints.only_waits_for_rows(step))
         };
         let is_held = requests.iter().all(is_patient);
         if is_held {
@@ -118,7 +118,7 @@ impl<A: Send + 'static> Run<'_, A> {
             self.conductor.monitor.let_rows_go().await?;
             met?;
         }
-        self.wait_for_quiet().await
+        self.wait_for_server().await
     }
 
     /// Waits until the steps of all of these requests are answered or wait for a lock. What takes
@@ -129,7 +129,7 @@ impl<A: Send + 'static> Run<'_, A> {
         let deadline = Instant::now() + BOUND;
         while Instant::now() < deadline {
             self.drain()?;
-            let mut unanswered = self.unanswered();
+            let mut unanswered = self.state.requests.unanswered();
             unanswered.retain(|(request, _)| requests.contains(request));
             let pids: Vec<_> = unanswered.iter().map(|(_, pid)| *pid).collect();
             if pids.is_empty() {
@@ -148,18 +148,10 @@ impl<A: Send + 'static> Run<'_, A> {
         Ok(())
     }
 
-    /// The requests whose steps were delivered just now.
-    fn fresh(&self) -> Vec<RequestIndex> {
-        let is_delivered = |stage: &Stage| matches!(stage, Stage::Delivered(_));
-        let mut fresh = self.conductor.cast.all(is_delivered);
-        fresh.retain(|request| !self.waits.contains_key(request));
-        fresh
-    }
-
     fn delivered_footprint(&mut self, request: RequestIndex) -> Footprint {
-        match &self.conductor.cast.actors[request.0].stage {
-            Stage::Delivered(step) => self.conductor.footprints.of(step),
-            _ => Footprint::NOTHING,
+        match self.state.requests.stage(request).on_server() {
+            Some(step) => self.conductor.footprints.of(step),
+            None => Footprint::NOTHING,
         }
     }
 
@@ -168,19 +160,20 @@ impl<A: Send + 'static> Run<'_, A> {
     fn may_wait(&mut self, fresh: &[RequestIndex]) -> bool {
         fresh.iter().any(|request| {
             let mine = self.delivered_footprint(*request);
-            let mut others = self.touched.iter().filter(|(other, _)| *other != request);
-            others.any(|(_, theirs)| mine.depends_on(&theirs.released()))
+            self.state.transactions.may_block(*request, &mine)
         })
     }
 
     /// Whether these steps are answered, and none can have released a lock: a transaction keeps
     /// its locks to its end, but for what only functions and savepoints can do.
     fn have_kept_their_locks(&mut self, fresh: &[RequestIndex]) -> bool {
-        let keeps =
-            |reply: &Reply| reply.error.is_none() && reply.state() == Some(TransactionState::Open);
-        fresh
-            .iter()
-            .all(|request| self.replies.get(request).is_some_and(keeps))
+        let keeps = |request: &RequestIndex| match self.state.requests.stage(*request) {
+            Stage::Replied(_, reply) => {
+                reply.error.is_none() && reply.state() == Some(TransactionState::Open)
+            }
+            _ => false,
+        };
+        fresh.iter().all(keeps)
             && fresh
                 .iter()
                 .all(|request| self.delivered_footprint(*request) != Footprint::Everything)
@@ -190,7 +183,7 @@ impl<A: Send + 'static> Run<'_, A> {
     fn is_at_rest(&self, pids: &[i32], blockers: &Blockers) -> bool {
         pids.iter().all(|pid| {
             let mut by = blockers.get(pid).into_iter().flatten().peekable();
-            by.peek().is_some() && by.any(|other| self.conductor.cast.owner_of(*other).is_some())
+            by.peek().is_some() && by.any(|other| self.state.sessions.owner_of(*other).is_some())
         })
     }
 
@@ -201,41 +194,20 @@ impl<A: Send + 'static> Run<'_, A> {
     ) -> Result<(), Failure> {
         for (request, pid) in unanswered {
             let by = blockers.get(pid).into_iter().flatten();
-            let mut by: Vec<_> = by
-                .filter_map(|pid| self.conductor.cast.owner_of(*pid))
-                .collect();
-            by.sort_unstable();
-            by.dedup();
-            self.look_for_overtaking(*request, &by)?;
-            if self.waits.insert(*request, by.clone()).as_ref() != Some(&by) {
-                self.note(Event::Waits {
-                    request: *request,
-                    by,
-                });
+            let by = by.filter_map(|pid| self.state.sessions.owner_of(*pid));
+            let requests = &self.state.requests;
+            let is_answered = |other| requests.is_replied(other);
+            match self.state.waits.see(*request, by.collect(), is_answered) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let by = self.state.waits.blockers(*request).unwrap_or_default();
+                    let (request, by) = (*request, by.to_vec());
+                    self.note(Event::Waits { request, by });
+                }
+                Err(Overtaken) => return Err(LostControl::Overtaken.into()),
             }
         }
         Ok(())
-    }
-
-    /// A request that waited longer must not begin to wait for one that came later.
-    fn look_for_overtaking(
-        &mut self,
-        request: RequestIndex,
-        by: &[RequestIndex],
-    ) -> Result<(), Failure> {
-        let Some(before) = self.waits.get(&request) else {
-            self.queue.retain(|other| *other != request);
-            self.queue.push(request);
-            return Ok(());
-        };
-        let mut behind = self.queue.iter().skip_while(|other| **other != request);
-        let is_overtaken = behind.any(|later| {
-            by.contains(later) && !before.contains(later) && self.replies.contains_key(later)
-        });
-        match is_overtaken {
-            true => Err(LostControl::Overtaken.into()),
-            false => Ok(()),
-        }
     }
 
     fn unsettled(&self, unanswered: &[(RequestIndex, i32)], blockers: &Blockers) -> LostControl {
@@ -246,17 +218,5 @@ impl<A: Send + 'static> Run<'_, A> {
                 None => Unsettled::Runs(*request),
             });
         LostControl::Unsettled(self.conductor.bounds.patience, steps.collect())
-    }
-
-    /// The requests with a delivered step that has no reply, and their server processes.
-    pub(super) fn unanswered(&self) -> Vec<(RequestIndex, i32)> {
-        let actors = self.conductor.cast.actors.iter().enumerate();
-        actors
-            .filter_map(|(index, actor)| match &actor.stage {
-                Stage::Delivered(step) => Some((RequestIndex(index), step.pid?)),
-                _ => None,
-            })
-            .filter(|(request, _)| !self.replies.contains_key(request))
-            .collect()
     }
 }
