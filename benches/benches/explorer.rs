@@ -16,10 +16,10 @@ use rowlock::explorer::program;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Random;
 use rowlock::explorer::{Bounds, Exploration, Search, Setup};
-use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::seed::Seed;
 use rowlock::target::{OURS, TargetSpec};
 use rowlock::verdict::Verdict;
+use rowlock_postgres::{Provider, Server, Settings};
 
 const WORKERS: usize = 2;
 /// Schedules per second with two buyers and two workers.

@@ -21,8 +21,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use benches::setting;
-use rowlock::postgres::{Provider, Server, Settings};
-use rowlock::proxy::{Address, Control, Proxy, Recording};
+use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_proxy::{Address, Control, Proxy, Recording};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};

@@ -18,9 +18,9 @@ use rowlock::client::{Client, Clock};
 use rowlock::database::Inspector;
 use rowlock::history::Request;
 use rowlock::mutants::lawful::LAWFUL;
-use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::shop::Shop;
 use rowlock::target::{BuildPurchaser, OURS, Target, TargetSpec};
+use rowlock_postgres::{Provider, Server, Settings};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::proxy::{Control, Decision, Gate, Reply, ReplyAction, RequestAction, Step, StepKind};
+use rowlock_proxy::{Control, Decision, Gate, Reply, ReplyAction, RequestAction, Step, StepKind};
 
 /// An isolation level of PostgreSQL, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

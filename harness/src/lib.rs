@@ -1,6 +1,6 @@
 //! The verification harness: proves a purchase service on a real PostgreSQL.
 //!
-//! Data flows one way. A [`scenario`] opens a [`world`] (a database of a [`postgres`] server and
+//! Data flows one way. A [`scenario`] opens a [`world`] (a database of a server from `rowlock_postgres` and
 //! a [`target`] on it), lets [`client`]s buy, and gathers their operations into a [`history`].
 //! The [`invariant`]s judge history and final rows; a [`report`] says what was proven and what
 //! was not. The checkers do no I/O, and all randomness comes from one [`seed`].
@@ -17,9 +17,6 @@ mod baseline;
 mod bounded;
 pub mod database;
 pub mod isolation;
-pub mod janitor;
-mod port;
-pub mod postgres;
 pub mod target;
 
 pub mod client;
@@ -41,4 +38,3 @@ pub mod explorer;
 
 pub mod gallery;
 pub mod mutants;
-pub mod proxy;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use purchase_service::order::{ItemId, UserId};
+use rowlock_postgres::{Database, Server};
+use rowlock_proxy::{Address, Control, Proxy};
 
 use crate::bounded::LOCK_BOUND;
 use crate::client::{Client, Clock};
@@ -15,9 +17,7 @@ use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::{Capabilities, Evidence, Finding, JudgesFirst};
 use crate::isolation::{Isolation, Level};
 use crate::judgement::judge;
-use crate::postgres::{self, Database, Server};
 use crate::progress::Progress;
-use crate::proxy::{Address, Control, Proxy};
 use crate::seed::Seed;
 use crate::shop::Shop;
 use crate::target::{Target, TargetError, TargetSpec};
@@ -49,7 +49,7 @@ pub struct Setting<'a> {
 pub enum EnvironmentError {
     /// A database could not be made, restarted or dropped.
     #[error(transparent)]
-    Postgres(#[from] postgres::ServerError),
+    Postgres(#[from] rowlock_postgres::ServerError),
     /// The harness's own statement failed.
     #[error("the harness's own statement failed")]
     Sql(#[from] sqlx::Error),

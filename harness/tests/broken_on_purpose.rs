@@ -14,7 +14,6 @@ use purchase_service::purchase::LockedPurchase;
 use rowlock::crowd;
 use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
 use rowlock::invariant::Outcome;
-use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::shop::Shop;
@@ -50,7 +49,7 @@ fn requests() -> Vec<Request> {
 async fn violated_after(spoil: impl AsyncFnOnce(&World<'_>, &mut Vec<Operation>)) -> Vec<String> {
     let progress = Progress::hidden();
     let setting = Setting {
-        server: postgres::shared_local().await,
+        server: rowlock_postgres::shared_local().await,
         target: &TargetSpec::InProcess(OURS),
         target_env: Vec::new(),
         seed: Seed(1),

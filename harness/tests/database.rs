@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rowlock::database::Inspector;
-use rowlock::postgres;
 use rowlock::shop::Shop;
 use sqlx::{ConnectOptions, Executor};
 
@@ -21,7 +20,7 @@ const BOUND: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_read_as_of_one_moment() {
     const STOCK: i64 = 1_000_000;
-    let server = postgres::shared_local().await;
+    let server = rowlock_postgres::shared_local().await;
     let database = server.create_database("one_moment").await.unwrap();
     let inspector = Inspector::open(database.options()).await.unwrap();
     let shop = Shop::default().item(1, 1, STOCK).wallet(1, STOCK);
@@ -62,7 +61,7 @@ async fn rows_are_read_as_of_one_moment() {
 /// A target may elect its leader by an advisory lock, and keeps it for as long as it lives.
 #[tokio::test]
 async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
-    let server = postgres::shared_local().await;
+    let server = rowlock_postgres::shared_local().await;
     let database = server.create_database("standing").await.unwrap();
     let mut inspector = Inspector::open(database.options()).await.unwrap();
     let connect = async || database.options().connect().await.unwrap();
@@ -83,7 +82,7 @@ async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
 /// They stay after the COMMIT, until no transaction that overlaps is left.
 #[tokio::test]
 async fn predicate_locks_are_not_left() {
-    let server = postgres::shared_local().await;
+    let server = rowlock_postgres::shared_local().await;
     let database = server.create_database("predicate").await.unwrap();
     let inspector = Inspector::open(database.options()).await.unwrap();
     let connect = async || database.options().connect().await.unwrap();

@@ -10,7 +10,7 @@ mod common;
 use std::path::Path;
 
 use common::{Sandbox, assert_exit, stderr, stdout};
-use rowlock::postgres::{Provider, Server, Settings};
+use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_testing::tool::python;
 use sqlx::{ConnectOptions, Connection, Executor};
 

@@ -13,10 +13,10 @@ use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
 use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
-use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::seed::Seed;
 use rowlock::target::{BuildPurchaser, OURS, TargetSpec};
 use rowlock::verdict::Verdict;
+use rowlock_postgres::{Provider, Server, Settings};
 use sqlx::ConnectOptions;
 
 async fn server() -> Arc<Server> {

@@ -11,16 +11,16 @@ use rowlock::history::Completion;
 use rowlock::invariant::{BROKEN_ON_PURPOSE, Outcome};
 use rowlock::isolation::Level;
 use rowlock::mutants;
-use rowlock::postgres::{self, Provider, Server, Settings};
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
 use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_postgres::{Provider, Server, Settings};
 
 /// Runs `plan` against our service, or against the mutant of that name, in processes of its own.
 async fn run(mutant: Option<&str>, plan: Plan) -> Campaign {
-    run_on(postgres::shared_local().await, mutant, plan).await
+    run_on(rowlock_postgres::shared_local().await, mutant, plan).await
 }
 
 async fn run_on(server: &Server, mutant: Option<&str>, plan: Plan) -> Campaign {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::{Fault, SQL_STATES, gentle_faults, matrix};
-use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
@@ -24,7 +23,7 @@ async fn run(shop: &str, modules: &[&str], plan: &Plan) -> Option<Campaign> {
     let target = TargetSpec::command(&format!("{python} {shops}/{shop}"), 1).unwrap();
     let progress = Progress::hidden();
     let setting = Setting {
-        server: postgres::shared_local().await,
+        server: rowlock_postgres::shared_local().await,
         target: &target,
         target_env: Vec::new(),
         seed: Seed(3),

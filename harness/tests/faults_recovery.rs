@@ -10,7 +10,6 @@ use purchase_service::purchase::LockedPurchase;
 use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::fault::Case;
 use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::target::{BuildPurchaser, TargetSpec};
@@ -98,7 +97,7 @@ const LOST_UPDATE: &str = "purchase.5.drop-before";
 async fn play(target: TargetSpec, case: &str) -> Campaign {
     let progress = Progress::hidden();
     let setting = Setting {
-        server: postgres::shared_local().await,
+        server: rowlock_postgres::shared_local().await,
         target: &target,
         target_env: Vec::new(),
         seed: Seed(3),

@@ -20,10 +20,10 @@ use rowlock::gallery::{
     Column, Exhibit, Kind, Report, Row, Seen, Sighting, Standing, Tour, junit, matrix,
 };
 use rowlock::mutants::MUTANTS;
-use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::verdict::Verdict;
+use rowlock_postgres::{Provider, Server, Settings};
 
 /// Where the witnesses of our own mutants are.
 const WITNESSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/witnesses");

@@ -11,11 +11,11 @@ use mutants_support::{campaign, day_is_right, setting};
 use rowlock::fault::{Fault, SqlState};
 use rowlock::isolation::Level;
 use rowlock::mutants::lawful::LAWFUL;
-use rowlock::postgres::{Provider, Server, Settings};
 use rowlock::scenario;
 use rowlock::target::TargetSpec;
 use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_postgres::{Provider, Server, Settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lawful_service_is_right_on_a_plain_day() {

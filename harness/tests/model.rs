@@ -18,8 +18,8 @@ use rowlock::client::{Client, Clock};
 use rowlock::database::Inspector;
 use rowlock::history::{Completion, Operation, Request};
 use rowlock::model::{self, Answer};
-use rowlock::postgres::fresh_database;
 use rowlock::shop::Shop;
+use rowlock_postgres::fresh_database;
 use rowlock_testing::seed::for_all;
 use tokio::runtime::Runtime;
 

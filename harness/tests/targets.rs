@@ -13,7 +13,6 @@ use std::process::Output;
 use std::time::Duration;
 
 use common::{Sandbox, assert_exit, stderr, stdout};
-use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
@@ -33,7 +32,7 @@ async fn the_unlocked_mutant_is_caught_every_time_in_20_runs() {
     let mut caught = 0;
     for seed in 0..RUNS {
         let setting = Setting {
-            server: postgres::shared_local().await,
+            server: rowlock_postgres::shared_local().await,
             target: &TargetSpec::mutant(rowlock, mutant.purchaser(), 1),
             target_env: Vec::new(),
             seed: Seed(seed),

@@ -10,7 +10,7 @@ use axum::http::HeaderName;
 use common::client::{Answer, get, request, send};
 use common::{BOUND, Shop};
 use futures::future::join_all;
-use rowlock::proxy::{Recording, Trace};
+use rowlock_proxy::{Recording, Trace};
 
 /// Item 1 is the last of its kind, item 2 is plenty; user 1 has 20.00, user 2 nothing.
 async fn open_shop(configure: impl FnOnce(&mut purchase_service::Config)) -> Shop {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use rowlock_postgres::{Provider, Server, Settings};
 
 use super::stop::{EXIT_INTERRUPTED, stop_signal};
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
-use crate::postgres::{Provider, Server, Settings};
 use crate::progress::Progress;
 use crate::seed::Seed;
 use crate::target::TargetSpec;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use rowlock_postgres::Server;
 
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
@@ -15,7 +16,6 @@ use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy, coverage};
-use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 

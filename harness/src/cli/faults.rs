@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use rowlock_postgres::Server;
 
 use super::common::conclude;
 use super::{CommonArgs, Format, output};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
-use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 

@@ -18,10 +18,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rowlock_postgres::Provider;
 
 use crate::explorer::program::PROGRAMS;
 use crate::invariant::INVARIANTS;
-use crate::postgres::Provider;
 use crate::scenario::SCENARIOS;
 use crate::seed::Seed;
 use crate::verdict::EXIT_ENVIRONMENT;

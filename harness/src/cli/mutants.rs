@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use rowlock_postgres::Server;
 
 use super::common::{conclude, write_junit};
 use super::{Format, PostgresArgs, output};
 use crate::explorer::Witness;
 use crate::gallery::{Exhibit, Report, Tour, junit, matrix};
-use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
+use rowlock_postgres::Server;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
@@ -16,7 +17,6 @@ use super::{PostgresArgs, output, up_to};
 use crate::explorer::{
     Bounds, Program, Replayed, Run, Setup, Solo, Witness, columns, replay, witness,
 };
-use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::target::TargetSpec;
 use crate::verdict::Verdict;

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use rowlock_postgres::Server;
 
 use super::common::{conclude, wants_colour};
 use super::{Format, RunArgs, output};
-use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use purchase_service::{Config, Service};
+use rowlock_postgres::Server;
 
 use super::stop::stop_signal;
 use super::{PostgresArgs, output};
 use crate::database::Inspector;
-use crate::postgres::Server;
 use crate::shop::Shop;
 
 #[derive(Debug, Args)]

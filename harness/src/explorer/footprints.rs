@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rowlock_proxy::{Step, StepKind, Value};
 use sqlparser::ast::{
     BinaryOperator, Delete, Expr, FromTable, Insert, LockType, Query, SetExpr, Statement,
     TableObject, Update, Value as Literal,
@@ -19,7 +20,6 @@ use super::signal::{Verb, kind_of};
 use super::syntax::{
     assigned, column_of, is_plain, name_of, only_waits_for_rows, relations, table_of,
 };
-use crate::proxy::{Step, StepKind, Value};
 
 /// No value of SQL looks like this: a column that holds NULL.
 const NULL: &str = "\0null";

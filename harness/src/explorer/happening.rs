@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult};
+
 use super::explain::{buyer, circle, list};
 use super::schedule::RequestIndex;
 use super::sql::filled;
 use super::transcript::Event;
 use super::witness::Witness;
 use crate::history::{Completion, Operation, Receipt, Refusal, Unknown};
-use crate::proxy::{Reply, ReplyEnd, Statement, StatementResult};
 
 /// Rows of one result that are shown.
 const ROWS_SHOWN: usize = 3;

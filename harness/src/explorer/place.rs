@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use rowlock_postgres::{Database, Server};
+use rowlock_proxy::{Address, Proxy};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::conductor::{Conducted, Conductor, Spent};
@@ -28,8 +30,6 @@ use crate::history::{Completion, Operation, Refusal, Request, Unknown};
 use crate::invariant::{Aftermath, Capabilities, Evidence};
 use crate::isolation::Isolation;
 use crate::judgement::judge;
-use crate::postgres::{Database, Server};
-use crate::proxy::{Address, Proxy};
 use crate::shop::FinalRows;
 use crate::target::Target;
 use crate::world::{EnvironmentError, probe, unique_name};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use rowlock_postgres::Server;
+
 use super::conductor::Bounds;
 use super::program::Program;
-use crate::postgres::Server;
 use crate::target::TargetSpec;
 
 /// What every worker needs.

@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::schedule::RequestIndex;
-use crate::proxy::{
+use rowlock_proxy::{
     Decision, Gate, Reply, ReplyAction, RequestAction, SessionEvent, Statement, Step, StepKind,
     TransactionState,
 };
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::schedule::RequestIndex;
 
 /// Something that happened while requests run.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use crate::proxy::{Statement, Value};
+use rowlock_proxy::{Statement, Value};
 
 /// Longest parameter shown whole, in characters.
 const PARAMETER_SHOWN: usize = 24;

@@ -2,10 +2,11 @@
 //!
 //! Only reads it off; what it means is said elsewhere.
 
+use rowlock_proxy::{Reply, ReplyEnd, Statement, TransactionState};
+
 use super::schedule::RequestIndex;
 use super::sql::{Gist, Verb, gist, is_end};
 use super::transcript::{Event, Transcript};
-use crate::proxy::{Reply, ReplyEnd, Statement, TransactionState};
 
 /// One statement that ran, and when.
 #[derive(Debug)]

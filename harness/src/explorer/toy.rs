@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use purchase_service::order::{ItemId, Money, PurchaseId};
+use rowlock_proxy::{ErrorResponse, Reply, ReplyEnd, Statement, StatementResult, TransactionState};
 
 use super::control::{Control, Disabled, LostControl};
 use super::execution::{Execution, Leftovers, Transition};
@@ -19,7 +20,6 @@ use super::strategy::{Chooser, Point};
 use super::transcript::{Event, Transcript};
 use crate::history::{Completion, Operation, Receipt, Refusal, Request};
 use crate::invariant::{Aftermath, Capabilities, Evidence, JudgesFirst, check};
-use crate::proxy::{ErrorResponse, Reply, ReplyEnd, Statement, StatementResult, TransactionState};
 use crate::shop::{FinalRows, Purchase, Shop};
 use crate::world::EnvironmentError;
 

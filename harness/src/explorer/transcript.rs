@@ -3,10 +3,10 @@
 //! No times, no process ids, no connections. A request has at most one step under way, so what
 //! follows a [`Event::Delivered`] of the same request belongs to that step.
 
+use rowlock_proxy::{Reply, Statement};
 use serde::{Deserialize, Serialize};
 
 use super::schedule::RequestIndex;
-use crate::proxy::{Reply, Statement};
 
 /// What ran, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

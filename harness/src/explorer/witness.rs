@@ -227,7 +227,7 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, WitnessError> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeliveredStep<'a> {
     pub(super) request: RequestIndex,
-    pub(super) statements: &'a [crate::proxy::Statement],
+    pub(super) statements: &'a [rowlock_proxy::Statement],
 }
 
 impl DeliveredStep<'_> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::future::try_join_all;
 use futures::try_join;
+use rowlock_proxy::Control;
 use serde::Serialize;
 
 use super::play::{Baseline, Played, measure_pool, play, trace_steps};
@@ -13,7 +14,6 @@ use super::raisable::Surroundings;
 use super::strike::sql;
 use super::{Case, Fault, Story};
 use crate::isolation::{Level, level_of_step};
-use crate::proxy::Control;
 use crate::shop::Shop;
 use crate::verdict::Verdict;
 use crate::world::{EnvironmentError, Setting, World};

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rowlock_proxy::{Control, Record, Recording, ReplyEnd, StepId, TransactionState};
+
 use super::Fault;
-use crate::proxy::{Control, Record, Recording, ReplyEnd, StepId, TransactionState};
 
 /// How long a broken step may take to end, once its request has been answered.
 const BOUND: Duration = Duration::from_secs(1);
@@ -110,9 +111,10 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rowlock_proxy::{ErrorResponse, Reply, SessionId, Step, StepKind};
+
     use super::super::{Crash, SQL_STATES};
     use super::*;
-    use crate::proxy::{ErrorResponse, Reply, SessionId, Step, StepKind};
 
     fn record(end: ReplyEnd, sqlstate: Option<&str>, replaced_by: Option<&str>) -> Record {
         let error = |sqlstate: &str| ErrorResponse {

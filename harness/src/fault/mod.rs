@@ -31,7 +31,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::postgres::StopMode;
+use rowlock_postgres::StopMode;
 
 /// One way to break a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::proxy::{SessionId, Step, StepId};
+use rowlock_proxy::{SessionId, Step, StepId};
 
 /// Picks the step with a chosen place among those that run something.
 #[derive(Debug)]
@@ -52,8 +52,9 @@ impl Picker {
 
 #[cfg(test)]
 mod tests {
+    use rowlock_proxy::{Statement, StepKind};
+
     use super::*;
-    use crate::proxy::{Statement, StepKind};
 
     fn step(session: u64, number: u64, kind: StepKind) -> Step {
         Step {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{FutureExt, join_all};
+use rowlock_proxy::gate::{Event, channel};
+use rowlock_proxy::{Control, Recording, SessionId, SessionInfo, Step};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -17,8 +19,6 @@ use crate::database::REST_BOUND;
 use crate::history::{Completion, Operation, Refusal, Request};
 use crate::invariant::{Finding, Outcome};
 use crate::judgement::judge;
-use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, Recording, SessionId, SessionInfo, Step};
 use crate::recovery::{deadline, sell_again, until};
 use crate::shop::Shop;
 use crate::verdict::Verdict;

@@ -19,10 +19,11 @@
 //! ROLLBACK is as "session" is, and so is COMMIT where there is nothing to commit. Where
 //! something is deferred to the COMMIT, that is "anything".
 
+use rowlock_proxy::{Step, TransactionState};
+
 use super::SqlState;
 use super::statement::{Kind, kinds};
 use crate::isolation::{Level, level_of};
-use crate::proxy::{Step, TransactionState};
 use crate::world::{EnvironmentError, World};
 
 /// What decides beside the statement itself.
@@ -146,9 +147,10 @@ fn can_raise(state: SqlState, kind: Kind, level: Level) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rowlock_proxy::{SessionId, Statement, StepId, StepKind};
+
     use super::super::SQL_STATES;
     use super::*;
-    use crate::proxy::{SessionId, Statement, StepId, StepKind};
 
     const PLAIN: Surroundings = Surroundings {
         level: Level::ReadCommitted,

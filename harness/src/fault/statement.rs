@@ -10,7 +10,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::proxy::{Step, StepKind};
+use rowlock_proxy::{Step, StepKind};
 
 /// Functions that depend on their arguments, the time or the session alone, and lock nothing.
 const HARMLESS: &[&str] = &[

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt, Shared};
+use rowlock_proxy::gate::{Event, channel};
+use rowlock_proxy::{Control, ReplyAction, RequestAction, Step, StepId, TransactionState};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
@@ -12,8 +14,6 @@ use super::picker::Picker;
 use super::statement::is_end;
 use super::{Case, Fault};
 use crate::history::{Operation, Request};
-use crate::proxy::gate::{Event, channel};
-use crate::proxy::{Control, ReplyAction, RequestAction, Step, StepId, TransactionState};
 use crate::world::{EnvironmentError, World};
 
 /// How long the chosen step may take to come, once its request has been answered without it.

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rowlock_postgres::Server;
+
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::{Seen, Sighting};
 use crate::explorer::program::{PROGRAMS, Program, Template};
@@ -15,7 +17,6 @@ use crate::explorer::{
     Bounds, Exploration, Run, Search, Setup, Solo, Strategy, Witness, program, replay, shrink,
 };
 use crate::mutants::Detector;
-use crate::postgres::Server;
 use crate::seed::Seed;
 use crate::target::TargetSpec;
 use crate::verdict::Verdict;

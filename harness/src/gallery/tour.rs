@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rowlock_postgres::Server;
 use tokio::time::timeout;
 
 use super::breaking::break_steps;
@@ -19,7 +20,6 @@ use super::loading::load;
 use super::report::{Report, Row, Standing};
 use super::sighting::{Seen, Sighting};
 use crate::explorer::Witness;
-use crate::postgres::Server;
 use crate::progress::Progress;
 use crate::seed::Seed;
 use crate::world::{EnvironmentError, Setting};

@@ -6,13 +6,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use rowlock_postgres::StopMode;
 use tokio::sync::watch;
 
 use super::Trials;
 use crate::client::Client;
 use crate::history::{Operation, Request};
 use crate::invariant::Finding;
-use crate::postgres::StopMode;
 use crate::recovery::{deadline, sell_again};
 use crate::shop::Shop;
 use crate::trial::Trial;

@@ -17,8 +17,9 @@ use in_process::InProcess;
 pub use in_process::{BuildPurchaser, OURS};
 pub use process_tree::ProcessTree;
 
+use rowlock_postgres::Port;
+
 use crate::client::{Client, Clock};
-use crate::port::Port;
 
 /// How long a target may take from its start to its first HTTP answer, unless told otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 
-use crate::janitor::Janitor;
+use rowlock_postgres::Janitor;
 
 /// How long a program may take to end after SIGTERM before it is killed.
 const STOP_BOUND: Duration = Duration::from_secs(15);

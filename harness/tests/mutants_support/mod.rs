@@ -9,7 +9,6 @@ use rowlock::fault::Fault;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::history::{Completion, Operation, Request};
 use rowlock::mutants;
-use rowlock::postgres;
 use rowlock::progress::Progress;
 use rowlock::seed::Seed;
 use rowlock::shop::Shop;
@@ -25,7 +24,7 @@ const BOUND: Duration = Duration::from_secs(20);
 /// A setting that lives as long as its test.
 pub(crate) async fn setting(target: TargetSpec) -> Setting<'static> {
     Setting {
-        server: postgres::shared_local().await,
+        server: rowlock_postgres::shared_local().await,
         target: Box::leak(Box::new(target)),
         target_env: Vec::new(),
         seed: Seed(5),

@@ -9,7 +9,7 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
-#[path = "../proxy_support/mod.rs"]
+#[path = "../../proxy/tests/support/mod.rs"]
 mod proxy_support;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,8 +23,8 @@ use rowlock::explorer::{
     Bounds, Chooser, Conductor, Control, Execution, Next, RequestIndex, Signal, Strategy,
 };
 use rowlock::isolation::Isolation;
-use rowlock::postgres::{Provider, Server, Settings};
-use rowlock::proxy::{Address, Proxy};
+use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_proxy::{Address, Proxy};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
 use tokio::sync::mpsc::UnboundedSender;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use purchase_service::Config;
-use rowlock::proxy::gate::{Event, channel};
-use rowlock::proxy::{Control, ReplyAction, RequestAction, Step};
+use rowlock_proxy::gate::{Event, channel};
+use rowlock_proxy::{Control, ReplyAction, RequestAction, Step};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 

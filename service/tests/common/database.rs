@@ -1,6 +1,6 @@
 //! The single place that knows how a test gets its PostgreSQL.
 
-use rowlock::proxy::{Address, Control, Proxy};
+use rowlock_proxy::{Address, Control, Proxy};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
 /// An empty database of its own.
@@ -9,7 +9,7 @@ pub struct Database {
     pub url: String,
     /// A way in for the test.
     pub pool: PgPool,
-    inner: rowlock::postgres::Database,
+    inner: rowlock_postgres::Database,
 }
 
 /// A proxy before a database, that sees every statement and can hold any.
@@ -37,7 +37,7 @@ impl Proxied {
 }
 
 pub async fn fresh_database() -> Database {
-    let database = rowlock::postgres::fresh_database("service").await;
+    let database = rowlock_postgres::fresh_database("service").await;
     let pool = PgPoolOptions::new()
         .connect_with(database.options())
         .await

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use rowlock_proxy::{Reply, ReplyAction, RequestAction, Step};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::state::RunState;
@@ -15,7 +16,6 @@ use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::signal::Signal;
 use crate::explorer::strategy::{Chooser, Point};
 use crate::explorer::transcript::Event;
-use crate::proxy::{Reply, ReplyAction, RequestAction, Step};
 
 /// One run.
 pub(super) struct Drive<'c, A> {

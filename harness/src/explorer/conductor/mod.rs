@@ -58,7 +58,6 @@ use super::schedule::RequestIndex;
 use super::signal::{Signal, SignallingGate};
 use super::strategy::Chooser;
 use crate::isolation::Isolation;
-use crate::proxy;
 
 /// How long the conductor waits.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +120,7 @@ pub struct Conducted<A> {
 /// Drives one target behind one proxy.
 #[derive(Debug)]
 pub struct Conductor<A> {
-    proxy: proxy::Control,
+    proxy: rowlock_proxy::Control,
     signals: UnboundedReceiver<Signal<A>>,
     sender: UnboundedSender<Signal<A>>,
     monitor: Monitor,
@@ -140,7 +139,7 @@ impl<A: Send + 'static> Conductor<A> {
     /// Takes hold of a proxy's gate, at which `isolation` has listened so far. `is_busy` says
     /// whether the target has something to do, as far as can be seen from outside.
     pub fn new(
-        proxy: proxy::Control,
+        proxy: rowlock_proxy::Control,
         monitor: Monitor,
         footprints: Footprints,
         isolation: Arc<Isolation>,

@@ -1,8 +1,9 @@
 //! The requests of a run: which stage each is in, and what it was answered.
 
+use rowlock_proxy::{Reply, StepId};
+
 use super::stage::Stage;
 use crate::explorer::schedule::RequestIndex;
-use crate::proxy::{Reply, StepId};
 
 /// One request.
 #[derive(Debug)]

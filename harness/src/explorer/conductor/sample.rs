@@ -1,6 +1,6 @@
 //! Steps and replies for tests.
 
-use crate::proxy::{
+use rowlock_proxy::{
     Reply, ReplyEnd, SessionId, Statement, Step, StepId, StepKind, TransactionState,
 };
 

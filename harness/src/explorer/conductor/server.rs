@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use rowlock_proxy::TransactionState;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -16,7 +17,6 @@ use crate::explorer::footprint::Footprint;
 use crate::explorer::monitor::Blockers;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::transcript::Event;
-use crate::proxy::TransactionState;
 
 impl<A: Send + 'static> Drive<'_, A> {
     /// Waits until every delivered step is answered or waits for a lock.

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use rowlock_proxy::{Reply, ReplyEnd, SessionId, Step, TransactionState};
+
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::signal::{Verb, kind_of};
-use crate::proxy::{Reply, ReplyEnd, SessionId, Step, TransactionState};
 
 /// One connection.
 #[derive(Debug, Default)]

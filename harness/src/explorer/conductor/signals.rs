@@ -1,5 +1,9 @@
 //! What each signal means for the run.
 
+use rowlock_proxy::{
+    Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, SessionId, Statement, Step, StepKind,
+};
+
 use super::Failure;
 use super::drive::Drive;
 use super::stage::Impossible;
@@ -8,9 +12,6 @@ use crate::explorer::control::LostControl;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::signal::{Signal, Verb, kind_of};
 use crate::explorer::transcript::Event;
-use crate::proxy::{
-    Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, SessionId, Statement, Step, StepKind,
-};
 
 impl<A: Send + 'static> Drive<'_, A> {
     /// Takes note of what is there already; says if a reply was among it.

@@ -24,7 +24,7 @@
 //! Whatever is not drawn is impossible as long as one request has one step under way at a time; a
 //! target that does it takes control away. Nothing is chosen here and nothing waited for.
 
-use crate::proxy::{Reply, Step, StepId};
+use rowlock_proxy::{Reply, Step, StepId};
 
 /// Where a request is.
 #[derive(Debug, Clone, PartialEq, Eq)]

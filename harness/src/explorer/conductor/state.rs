@@ -6,6 +6,8 @@
 //! code can run comes into question. SQL text decides nothing. What is not clear at once waits
 //! until it is; what belongs to nobody is counted.
 
+use rowlock_proxy::{SessionId, Step, TransactionState};
+
 use super::requests::Requests;
 use super::sessions::Sessions;
 use super::stage::Stage;
@@ -16,7 +18,6 @@ use crate::explorer::footprint::Footprint;
 use crate::explorer::footprints::Footprints;
 use crate::explorer::schedule::RequestIndex;
 use crate::explorer::signal::{Verb, kind_of};
-use crate::proxy::{SessionId, Step, TransactionState};
 
 /// Where a run stands.
 #[derive(Debug)]
@@ -212,9 +213,10 @@ fn may_be_whole(step: &Step) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rowlock_proxy::ReplyEnd;
+
     use super::super::sample;
     use super::*;
-    use crate::proxy::ReplyEnd;
 
     const A: RequestIndex = RequestIndex(0);
     const B: RequestIndex = RequestIndex(1);

@@ -1,8 +1,9 @@
 //! Which statements are independent, and which are taken to touch everything.
 
+use rowlock_proxy::{SessionId, StepId, TransactionState};
+
 use super::*;
 use crate::explorer::catalog::{Column, Foreign};
-use crate::proxy::{SessionId, StepId, TransactionState};
 
 fn shop() -> Catalog {
     let column = |kind| Column {

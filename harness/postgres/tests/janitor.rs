@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use rowlock::janitor::Janitor;
+use rowlock_postgres::Janitor;
 use rustix::process::Signal;
 
 /// A shell and its child, who hold the returned process's output open as long as one of them lives.

@@ -214,7 +214,7 @@ fn listed(values: &[Value]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::step::{
+    use crate::step::{
         ErrorResponse, SessionId, Statement, StatementResult, StepId, TransactionState,
     };
 

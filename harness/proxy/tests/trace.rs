@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-mod proxy_support;
+mod support;
 
 use std::sync::{Arc, Mutex};
 
-use proxy_support::*;
-use rowlock::postgres::fresh_database;
-use rowlock::proxy::{
+use rowlock_postgres::fresh_database;
+use rowlock_proxy::{
     Proxy, Record, Recording, ReplyEnd, StepKind, TraceForm, TraceWriter, TransactionState,
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
+use support::*;
 
 async fn traced(name: &str) -> (Proxy, Arc<Recording>, String) {
     let database = fresh_database(name).await;

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use rowlock::postgres::{Database, Provider, Server, Settings, StopMode};
+use rowlock_postgres::{Database, Provider, Server, Settings, StopMode};
 use sqlx::{Connection, PgConnection};
 
 pub(crate) async fn start(provider: Provider) -> Server {

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rowlock::postgres::{self, Provider, Server, Settings};
+use rowlock_postgres::{Provider, Server, Settings};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use postgres_support::{connect, eventually, notes, write_note};
+use support::{connect, eventually, notes, write_note};
 
-mod postgres_support;
+mod support;
 
 async fn start() -> Server {
-    postgres_support::start(Provider::Local).await
+    support::start(Provider::Local).await
 }
 
 /// The directory and the postmaster's process id, as the server itself tells them.
@@ -94,12 +94,12 @@ async fn two_servers_run_side_by_side() {
 
 #[tokio::test]
 async fn restart_keeps_address_and_committed_data_in_every_mode() {
-    postgres_support::restart_keeps_everything(&start().await).await;
+    support::restart_keeps_everything(&start().await).await;
 }
 
 #[tokio::test]
 async fn stopping_twice_and_starting_a_running_server_change_nothing() {
-    postgres_support::stopping_twice_and_starting_twice_change_nothing(&start().await).await;
+    support::stopping_twice_and_starting_twice_change_nothing(&start().await).await;
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ fn shared_server_serves_tests_with_runtimes_of_their_own() {
     let run = |note: &str| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
-            let database = postgres::fresh_database("shared").await;
+            let database = rowlock_postgres::fresh_database("shared").await;
             write_note(&database, note).await;
             (database.name().to_owned(), notes(&database).await)
         })

@@ -4,7 +4,7 @@
 //! accepted and closed again, and the next one finds the server if it is back.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,15 @@ impl Proxy {
     /// # Errors
     /// If no port can be had.
     pub async fn start(upstream: Address) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), upstream).await
+    }
+
+    /// Listens on `address`, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub async fn start_on(address: SocketAddr, upstream: Address) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let shared = Arc::new(Shared::new(listener.local_addr()?, upstream));
         let listening = tokio::spawn(listen(listener, Arc::clone(&shared)));
         Ok(Self {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Where a server comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Provider {
     /// The container where an engine answers and has or can pull the image, else local.
     #[default]

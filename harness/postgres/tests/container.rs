@@ -9,14 +9,14 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use postgres_support::{connect, notes, write_note};
-use rowlock::postgres::{Provider, Server, Settings, StartError};
+use rowlock_postgres::{Provider, Server, Settings, StartError};
 use rowlock_testing::tool::Tool;
 use sqlx::{Connection, PgConnection};
+use support::{connect, notes, write_note};
 use testcontainers::bollard::Docker;
 use testcontainers::core::client::docker_client_instance;
 
-mod postgres_support;
+mod support;
 
 async fn start() -> Option<Server> {
     let settings = Settings {
@@ -112,7 +112,7 @@ fn server_that_outlives_its_runtime_is_removed_all_the_same() {
 #[tokio::test]
 async fn restart_keeps_address_and_committed_data_in_every_mode() {
     let Some(server) = start().await else { return };
-    postgres_support::restart_keeps_everything(&server).await;
+    support::restart_keeps_everything(&server).await;
 }
 
 #[tokio::test]
@@ -125,13 +125,13 @@ async fn restart_of_a_durable_server_keeps_committed_data_too() {
         durable: true,
         ..Settings::from_env()
     };
-    postgres_support::restart_keeps_everything(&Server::start(&settings).await.unwrap()).await;
+    support::restart_keeps_everything(&Server::start(&settings).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn stopping_twice_and_starting_a_running_server_change_nothing() {
     let Some(server) = start().await else { return };
-    postgres_support::stopping_twice_and_starting_twice_change_nothing(&server).await;
+    support::stopping_twice_and_starting_twice_change_nothing(&server).await;
 }
 
 #[tokio::test]

@@ -5,15 +5,15 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
-use postgres_support::{connect, notes, write_note};
-use rowlock::postgres::{Provider, Server, Settings, StopMode, shared_local};
+use rowlock_postgres::{Provider, Server, Settings, StopMode, shared_local};
 use sqlx::Executor;
+use support::{connect, notes, write_note};
 
-mod postgres_support;
+mod support;
 
 /// A server with one database, which stands for somebody else's.
 async fn lender() -> (Server, String) {
-    let lender = postgres_support::start(Provider::Local).await;
+    let lender = support::start(Provider::Local).await;
     let url = lender.create_database("precious").await.unwrap().url();
     (lender, url)
 }

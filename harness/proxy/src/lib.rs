@@ -1,10 +1,17 @@
-//! A proxy between a target and PostgreSQL that sees every step, and can hold or break any.
+//! A proxy between a program and PostgreSQL that sees every step, and can hold or break any.
 //!
-//! It accepts the target's connections, opens one to the server for each, and forwards the raw
+//! It accepts the program's connections, opens one to the server for each, and forwards the raw
 //! bytes both ways. A decoded copy tells it where steps begin and end, so that a [`Trace`] can
 //! record them and a [`Gate`] can decide about them; with neither, bytes pass as they come.
 //!
 //! ```text
+//!             ┌────────────────────── Proxy ──────────────────────┐
+//!   program ──┤ bytes ─▶ is a step whole? ─▶ gate: deliver, hold, │──▶ PostgreSQL
+//!             │                                replace or refuse  │
+//!   program ◀─┤ gate: pass, hold or drop ◀─ is a reply whole? ◀── │◀── PostgreSQL
+//!             └──────────┬────────────────────────────────────────┘
+//!                        └─▶ trace: one Record for each step and its reply
+//!
 //! listen   accepts, one task per connection         control  the handle from outside
 //! startup  packets before the session               gate     decisions about steps
 //! pump     moves bytes between sockets              trace    records of steps
@@ -16,7 +23,12 @@
 //!   memory    prepared statements and portals       value    values as text
 //! ```
 //!
-//! It does not speak TLS, does not pool, and never changes a byte on its own account.
+//! A *step* is what a program sends in one go: a simple Query, or a batch up to its Sync. Start
+//! a [`Proxy`], point the program at its address, and give its [`Control`] a [`Recording`] to see
+//! the steps, or a [`gate::channel`] to decide about each. `examples/trace.rs` prints them.
+//!
+//! It does not speak TLS, does not pool, and never changes a byte on its own account. It knows no
+//! program: whose steps these are, and what they are good for, is its user's affair.
 
 mod assembly;
 mod control;

@@ -5,21 +5,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-mod proxy_support;
+mod support;
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use proxy_support::*;
-use rowlock::postgres::{Database, fresh_database};
-use rowlock::proxy::gate::Gate;
-use rowlock::proxy::{
-    Address, Decision, Proxy, Recording, Reply, ReplyAction, RequestAction, Step,
-};
+use rowlock_postgres::{Database, fresh_database};
+use rowlock_proxy::gate::Gate;
+use rowlock_proxy::{Address, Decision, Proxy, Recording, Reply, ReplyAction, RequestAction, Step};
 use sqlx::postgres::{PgConnection, PgListener};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, ValueRef};
+use support::*;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 

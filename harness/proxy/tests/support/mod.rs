@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rowlock::postgres::Database;
-use rowlock::proxy::{Address, Proxy};
+use rowlock_postgres::Database;
+use rowlock_proxy::{Address, Proxy};
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

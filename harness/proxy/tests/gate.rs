@@ -2,19 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-mod proxy_support;
+mod support;
 
 use std::sync::Arc;
 
-use proxy_support::*;
-use rowlock::postgres::{Database, Provider, Server, Settings, StopMode, fresh_database};
-use rowlock::proxy::gate::{Event, channel};
-use rowlock::proxy::{
+use rowlock_postgres::{Database, Provider, Server, Settings, StopMode, fresh_database};
+use rowlock_proxy::gate::{Event, channel};
+use rowlock_proxy::{
     Address, Proxy, Recording, Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, Step,
     StepKind, TransactionState,
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
+use support::*;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 

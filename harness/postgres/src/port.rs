@@ -1,4 +1,5 @@
-//! A port for a target or a server, which no other harness on this machine gives away meanwhile.
+//! A port for a program that is to listen, which no other harness on this machine gives away
+//! meanwhile.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,7 +17,7 @@ const COUNT: u16 = 7_500;
 /// program, which may not have bound it yet, or is being started again. Without the guard two
 /// harnesses could choose one port, and one would take the other's program for its own.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _guard: TcpListener,
 }
@@ -26,7 +27,7 @@ impl Port {
     ///
     /// # Errors
     /// None is free.
-    pub(crate) fn reserve() -> io::Result<Port> {
+    pub fn reserve() -> io::Result<Port> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         // Processes start at different places, so that they seldom look at the same port at once.
         let process = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or(0);
@@ -49,12 +50,13 @@ impl Port {
         Err(refused)
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// Its number.
+    pub fn number(&self) -> u16 {
         self.number
     }
 
     /// Where the program is to listen.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
     }
 }
