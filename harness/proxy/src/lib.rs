@@ -21,6 +21,7 @@
 //!   frame     finds messages in the bytes           message  reads them (pgwire)
 //!   assembly  a step coming in                      reply    the answer to it
 //!   memory    prepared statements and portals       value    values as text
+//! verb     what a statement does                    words    the words of an SQL text
 //! ```
 //!
 //! A *step* is what a program sends in one go: a simple Query, or a batch up to its Sync. Start
@@ -48,6 +49,8 @@ mod step;
 mod stream;
 mod trace;
 mod value;
+mod verb;
+mod words;
 
 pub use control::{Control, SessionInfo};
 pub use gate::{Decision, Gate, ReplyAction, RequestAction, SessionEvent};
@@ -58,3 +61,4 @@ pub use step::{
 };
 pub use stream::Address;
 pub use trace::{Record, Recording, Trace, TraceForm, TraceWriter};
+pub use verb::Verb;

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::message::{Arguments, Request};
 use super::step::Statement;
 use super::value;
+use super::words::words;
 
 /// The columns of a result: name, type and format of each.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -119,8 +120,7 @@ impl Memory {
 
     /// Takes note of SQL that discards prepared statements, once it has succeeded.
     pub(super) fn note_success(&mut self, sql: &str) {
-        let sql = sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
-        let words: Vec<&str> = sql.split_whitespace().take(4).collect();
+        let words: Vec<&str> = words(sql).take_while(|word| *word != ";").take(4).collect();
         let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
         let name = match words[..] {
             [discard, all] if is(discard, "discard") && is(all, "all") => "all",

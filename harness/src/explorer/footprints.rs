@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rowlock_proxy::{Step, StepKind, Value};
+use rowlock_proxy::{Step, StepKind, Value, Verb};
 use sqlparser::ast::{
     BinaryOperator, Delete, Expr, FromTable, Insert, LockType, Query, SetExpr, Statement,
     TableObject, Update, Value as Literal,
@@ -16,7 +16,7 @@ use sqlparser::parser::Parser;
 
 use super::catalog::{Catalog, Kind, Table};
 use super::footprint::{Access, Footprint, Mode};
-use super::signal::{Verb, kind_of};
+use super::signal::is_of_its_session_alone;
 use super::syntax::{
     assigned, column_of, is_plain, name_of, only_waits_for_rows, relations, table_of,
 };
@@ -83,7 +83,9 @@ impl Footprints {
 
 /// What a text of SQL with these parameters can touch.
 fn read(catalog: &Catalog, sql: &str, parameters: &[Value]) -> Footprint {
-    if kind_of(sql) != Verb::Other {
+    let verb = Verb::of(sql);
+    // What an end gives back is its transaction's, and known to who asks.
+    if verb.ends_transaction() || is_of_its_session_alone(verb) {
         return Footprint::NOTHING;
     }
     let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);

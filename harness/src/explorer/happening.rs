@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult};
+use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult, Verb};
 
 use super::explain::{buyer, circle, list};
 use super::schedule::RequestIndex;
@@ -153,7 +153,8 @@ impl Rows {
             lines.push(Line::new("is answered", Look::Wait));
         }
         let sent = cell.and_then(|lines| lines.last());
-        let is_rollback = sent.is_some_and(|line| line.text.eq_ignore_ascii_case("rollback"));
+        let is_rollback =
+            sent.is_some_and(|line| matches!(Verb::of(&line.text), Verb::Rollback { .. }));
         // Only a COMMIT that rolled back is news.
         let news = results(reply);
         lines.extend(

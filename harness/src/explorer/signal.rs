@@ -7,7 +7,7 @@ use std::fmt;
 
 use rowlock_proxy::{
     Decision, Gate, Reply, ReplyAction, RequestAction, SessionEvent, Statement, Step, StepKind,
-    TransactionState,
+    TransactionState, Verb,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -77,13 +77,10 @@ impl<A: Send + 'static> Gate for SignallingGate<A> {
 /// the session, and the pings of connection pools.
 fn touches_nothing_shared(step: &Step) -> bool {
     let is_harmless = |statement: &Statement| {
-        let kind = kind_of(&statement.sql);
-        match kind {
-            Verb::Nothing | Verb::Begin | Verb::Setting | Verb::Savepoint => true,
-            // Outside a transaction there is nothing to end.
-            Verb::End => step.state_before == Some(TransactionState::Idle),
-            Verb::Other => false,
-        }
+        let verb = Verb::of(&statement.sql);
+        // Outside a transaction there is nothing to end.
+        let is_vain = verb.ends_transaction() && step.state_before == Some(TransactionState::Idle);
+        is_vain || is_of_its_session_alone(verb)
     };
     let is_known = step.state_before.is_some();
     match step.kind {
@@ -97,7 +94,7 @@ fn touches_nothing_shared(step: &Step) -> bool {
                 && step
                     .statements
                     .iter()
-                    .any(|statement| kind_of(&statement.sql) == Verb::End);
+                    .any(|statement| Verb::of(&statement.sql).ends_transaction());
             !ends_what_it_began && step.statements.iter().all(is_harmless)
         }
         StepKind::Call => false,
@@ -109,65 +106,69 @@ fn touches_nothing_shared(step: &Step) -> bool {
     }
 }
 
-/// What a statement is for, as far as control needs to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Nothing,
-    Begin,
-    Savepoint,
-    Setting,
-    End,
-    Other,
-}
-
-/// The verb of a statement's text; a text with several statements is [`Verb::Other`].
-pub(super) fn kind_of(sql: &str) -> Verb {
-    let sql = sql.trim().trim_end_matches(';').trim_end();
-    let mut words = sql.split_ascii_whitespace().map(str::to_ascii_lowercase);
-    let first = words.next().unwrap_or_default();
-    let second = words.next().unwrap_or_default();
-    if sql.contains(';') {
-        return Verb::Other;
-    }
-    match (first.as_str(), second.as_str()) {
-        ("", _) | ("select", "1") => match sql.len() {
-            0 | 8 => Verb::Nothing,
-            _ => Verb::Other,
-        },
-        ("begin", _) | ("start", "transaction") => Verb::Begin,
-        ("savepoint", _) | ("release", _) => Verb::Savepoint,
-        ("set", "constraints") => Verb::Other,
-        ("set" | "show" | "reset" | "deallocate", _) => Verb::Setting,
-        ("rollback" | "abort", word)
-            if word == "to" || sql.to_ascii_lowercase().contains(" to ") =>
-        {
-            Verb::Other
-        }
-        ("commit" | "end" | "rollback" | "abort", _) if second != "prepared" => Verb::End,
-        _ => Verb::Other,
-    }
+/// Whether what `verb` does is seen in its own session only.
+pub(super) fn is_of_its_session_alone(verb: Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Nothing
+            | Verb::Ping
+            | Verb::Begin
+            | Verb::Savepoint
+            | Verb::Release
+            | Verb::Set
+            | Verb::Show
+            | Verb::Deallocate
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use rowlock_proxy::{SessionId, StepId};
+
     use super::*;
 
+    fn touches_nothing(sql: &str, state: TransactionState) -> bool {
+        touches_nothing_shared(&Step {
+            id: StepId {
+                session: SessionId(1),
+                number: 1,
+            },
+            pid: None,
+            transaction: 1,
+            kind: StepKind::Query,
+            state_before: Some(state),
+            statements: vec![Statement {
+                sql: sql.into(),
+                parameters: Vec::new(),
+            }],
+        })
+    }
+
     #[test]
-    fn a_statement_is_known_by_its_first_words() {
-        for (sql, verb) in [
-            ("", Verb::Nothing),
-            ("SELECT 1", Verb::Nothing),
-            ("select 1 from item", Verb::Other),
-            ("BEGIN ISOLATION LEVEL READ COMMITTED", Verb::Begin),
-            ("start transaction;", Verb::Begin),
-            ("set lock_timeout = 5", Verb::Setting),
-            ("commit", Verb::End),
-            (" ROLLBACK ;", Verb::End),
-            ("rollback to savepoint a", Verb::Other),
-            ("begin; update item set stock = 0; commit", Verb::Other),
-            ("commit prepared 'a'", Verb::Other),
+    fn an_end_touches_nothing_outside_a_transaction() {
+        for sql in [
+            "commit",
+            "ROLLBACK",
+            "/* pool */ rollback",
+            "commit and chain",
         ] {
-            assert_eq!(kind_of(sql), verb, "{sql}");
+            assert!(touches_nothing(sql, TransactionState::Idle), "{sql}");
+            assert!(!touches_nothing(sql, TransactionState::Open), "{sql}");
         }
+    }
+
+    #[test]
+    fn what_gives_locks_back_or_checks_constraints_is_shared() {
+        for sql in [
+            "rollback to savepoint a",
+            "rollback transaction to a",
+            "set constraints all immediate",
+            "prepare transaction 'a'",
+            "commit prepared 'a'",
+            "discard all",
+        ] {
+            assert!(!touches_nothing(sql, TransactionState::Open), "{sql}");
+        }
+        assert!(touches_nothing("savepoint a", TransactionState::Open));
     }
 }

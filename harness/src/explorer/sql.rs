@@ -103,13 +103,6 @@ pub(super) fn gist(statement: &Statement) -> Option<Gist> {
     })
 }
 
-/// Whether the statement ends a transaction.
-pub(super) fn is_end(sql: &str) -> bool {
-    let first = sql.trim_start().split(|c: char| !c.is_alphabetic()).next();
-    let first = first.unwrap_or_default().to_lowercase();
-    ["commit", "end", "rollback", "abort"].contains(&first.as_str())
-}
-
 /// Cuts `text` to `longest` characters, the last an ellipsis.
 pub(super) fn clipped(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {

@@ -5,7 +5,7 @@
 use rowlock_proxy::{Reply, ReplyEnd, Statement, TransactionState};
 
 use super::schedule::RequestIndex;
-use super::sql::{Gist, Verb, gist, is_end};
+use super::sql::{Gist, Verb, gist};
 use super::transcript::{Event, Transcript};
 
 /// One statement that ran, and when.
@@ -50,7 +50,7 @@ impl<'a> Story<'a> {
 
     fn deliver(&mut self, place: usize, request: RequestIndex, statements: &[Statement]) {
         for (result, statement) in statements.iter().enumerate() {
-            if is_end(&statement.sql) {
+            if rowlock_proxy::Verb::of(&statement.sql).ends_transaction() {
                 self.ends.push((request, place));
             }
             if let Some(gist) = gist(statement) {

@@ -1,6 +1,6 @@
 //! What a statement is for, as far as it decides which errors PostgreSQL can raise there.
 //!
-//! A statement is known by its first words, and a query by what it reads, locks, writes and
+//! A statement is known by its verb, and a query by what it reads, locks, writes and
 //! calls. Whatever is not understood may be anything.
 
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-use rowlock_proxy::{Step, StepKind};
+use rowlock_proxy::{Step, StepKind, Verb};
 
 /// Functions that depend on their arguments, the time or the session alone, and lock nothing.
 const HARMLESS: &[&str] = &[
@@ -95,11 +95,6 @@ pub(super) fn kinds(step: &Step) -> Vec<Kind> {
     sql.flat_map(|sql| kinds_of(sql)).collect()
 }
 
-/// Whether `step` ends its transaction and does nothing else.
-pub(super) fn is_end(step: &Step) -> bool {
-    matches!(kinds(step)[..], [Kind::Commit | Kind::Rollback])
-}
-
 /// What the statements of a text are for.
 fn kinds_of(sql: &str) -> Vec<Kind> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
@@ -118,33 +113,36 @@ fn kinds_of(sql: &str) -> Vec<Kind> {
 }
 
 fn kind_of(tokens: &[Token]) -> Kind {
-    let words: Vec<_> = tokens
-        .iter()
-        .filter_map(|token| match token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_lowercase()),
-            _ => None,
-        })
-        .collect();
-    let first = words.first().map(String::as_str).unwrap_or_default();
-    let says = |word: &str| words.iter().any(|said| said == word);
-    match first {
-        "commit" | "end" | "rollback" | "abort" if says("prepared") => Kind::Anything,
-        "commit" | "end" => Kind::Commit,
-        "rollback" | "abort" if says("to") => Kind::Session,
-        "rollback" | "abort" => Kind::Rollback,
-        "set" if says("constraints") => Kind::Anything,
-        "begin" | "start" | "savepoint" | "release" | "set" | "show" | "reset" | "discard"
-        | "listen" | "unlisten" | "close" | "deallocate" => Kind::Session,
-        "lock" => Kind::Lock,
-        "select" | "with" | "insert" | "update" | "delete" | "values" => parsed(tokens),
-        _ => Kind::Anything,
+    let sql: String = tokens.iter().map(Token::to_string).collect();
+    match Verb::of(&sql) {
+        Verb::Commit { .. } => Kind::Commit,
+        Verb::Rollback { .. } => Kind::Rollback,
+        Verb::Nothing
+        | Verb::Ping
+        | Verb::Begin
+        | Verb::Savepoint
+        | Verb::Release
+        | Verb::RollbackTo
+        | Verb::Set
+        | Verb::Show
+        | Verb::Deallocate
+        | Verb::Discard
+        | Verb::Close
+        | Verb::Listen => Kind::Session,
+        Verb::Lock => Kind::Lock,
+        Verb::Select | Verb::With | Verb::Insert | Verb::Update | Verb::Delete => parsed(&sql),
+        Verb::PrepareTransaction
+        | Verb::EndPrepared
+        | Verb::SetConstraints
+        | Verb::Merge
+        | Verb::Several
+        | Verb::Other => Kind::Anything,
     }
 }
 
 /// A query or a write, read by what is in it.
-fn parsed(tokens: &[Token]) -> Kind {
-    let sql: String = tokens.iter().map(Token::to_string).collect();
-    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, &sql) else {
+fn parsed(sql: &str) -> Kind {
+    let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, sql) else {
         return Kind::Anything;
     };
     let mut content = Content::default();

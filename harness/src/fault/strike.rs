@@ -11,7 +11,6 @@ use tokio::time::timeout;
 
 use super::buyer::Deserter;
 use super::picker::Picker;
-use super::statement::is_end;
 use super::{Case, Fault};
 use crate::history::{Operation, Request};
 use crate::world::{EnvironmentError, World};
@@ -173,7 +172,7 @@ impl Strike<'_, '_> {
             self.control.release_reply(step.id, action);
         };
         match self.case.fault {
-            Fault::Error(state) if is_end(step) => {
+            Fault::Error(state) if step.verb().ends_transaction() => {
                 request(RequestAction::fail_end(state.code()));
             }
             Fault::Error(state) => request(RequestAction::fail(state.code())),

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use rowlock_proxy::{Reply, ReplyEnd, SessionId, Step, TransactionState};
+use rowlock_proxy::{Reply, ReplyEnd, SessionId, Step, TransactionState, Verb};
 
 use crate::explorer::schedule::RequestIndex;
-use crate::explorer::signal::{Verb, kind_of};
 
 /// One connection.
 #[derive(Debug, Default)]
@@ -80,7 +79,8 @@ impl Sessions {
     /// inside a transaction. Where the reply does not say it, it is in one if it may be.
     pub(super) fn settle(&mut self, step: &Step, reply: &Reply) {
         let session = self.get(step.id.session);
-        let was_end = (step.statements.last()).is_some_and(|last| kind_of(&last.sql) == Verb::End);
+        let last = step.statements.last();
+        let was_end = last.is_some_and(|last| Verb::of(&last.sql).leaves_transaction());
         session.in_transaction = match reply.end {
             ReplyEnd::Ready(state) => state != TransactionState::Idle,
             ReplyEnd::Flushed if was_end && reply.error.is_none() => false,

@@ -1,7 +1,8 @@
 //! What each signal means for the run.
 
 use rowlock_proxy::{
-    Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, SessionId, Statement, Step, StepKind,
+    Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, SessionId, Statement, Step,
+    StepKind, Verb,
 };
 
 use super::Failure;
@@ -10,7 +11,7 @@ use super::stage::Impossible;
 use super::state::Sender;
 use crate::explorer::control::LostControl;
 use crate::explorer::schedule::RequestIndex;
-use crate::explorer::signal::{Signal, Verb, kind_of};
+use crate::explorer::signal::Signal;
 use crate::explorer::transcript::Event;
 
 impl<A: Send + 'static> Drive<'_, A> {
@@ -73,7 +74,8 @@ impl<A: Send + 'static> Drive<'_, A> {
         }
         let step = state.stage.held().or(state.stage.on_server());
         // A transaction may be ended behind the answer's back.
-        let is_end = |step: &Step| step.statements.iter().all(|s| kind_of(&s.sql) == Verb::End);
+        let ends = |statement: &Statement| Verb::of(&statement.sql).ends_transaction();
+        let is_end = |step: &Step| step.statements.iter().all(ends);
         match step.filter(|step| !is_end(step)).map(text_of) {
             Some(step) => Err(LostControl::AnsweredBefore { request, step }.into()),
             None => Ok(()),
@@ -99,7 +101,7 @@ impl<A: Send + 'static> Drive<'_, A> {
     }
 
     fn take_passed(&mut self, step: &Step) {
-        let is_begin = |statement: &Statement| kind_of(&statement.sql) == Verb::Begin;
+        let is_begin = |statement: &Statement| Verb::of(&statement.sql) == Verb::Begin;
         let is_query = matches!(step.kind, StepKind::Query | StepKind::Execute);
         // All else, such as connecting and preparing, says nothing about whose turn it is.
         let sender = match is_query && step.statements.iter().any(is_begin) {

@@ -6,7 +6,7 @@
 //! code can run comes into question. SQL text decides nothing. What is not clear at once waits
 //! until it is; what belongs to nobody is counted.
 
-use rowlock_proxy::{SessionId, Step, TransactionState};
+use rowlock_proxy::{SessionId, Step, TransactionState, Verb};
 
 use super::requests::Requests;
 use super::sessions::Sessions;
@@ -17,7 +17,6 @@ use crate::explorer::control::Disabled;
 use crate::explorer::footprint::Footprint;
 use crate::explorer::footprints::Footprints;
 use crate::explorer::schedule::RequestIndex;
-use crate::explorer::signal::{Verb, kind_of};
 
 /// Where a run stands.
 #[derive(Debug)]
@@ -157,7 +156,7 @@ impl<A> RunState<A> {
         };
         let own = footprints.of(step);
         let mut statements = step.statements.iter();
-        let is_end = statements.any(|statement| kind_of(&statement.sql) == Verb::End);
+        let is_end = statements.any(|statement| Verb::of(&statement.sql).ends_transaction());
         if !is_end && !may_be_whole(step) {
             return own;
         }
