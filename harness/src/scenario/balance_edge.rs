@@ -10,6 +10,10 @@ use crate::world::{EnvironmentError, Setting, World};
 
 const PRICE: i64 = 1_000;
 
+/// The largest number that every reader of JSON holds exactly (RFC 7493, section 2.2): 2^53 - 1.
+/// Beyond it a target in JavaScript may read another id than was sent, and be right.
+const LARGEST: i64 = (1 << 53) - 1;
+
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     Ok(vec![
         trial(setting, "one after another", sequential_cases()).await?,
@@ -100,29 +104,29 @@ const EDGES: &[Edge] = &[
     ),
     (
         "the largest price",
-        i64::MAX,
+        LARGEST,
         9,
-        i64::MAX,
+        LARGEST,
         &[Answer::Ok, Answer::InsufficientBalance],
     ),
     (
         "one short of the largest price",
-        i64::MAX,
+        LARGEST,
         9,
-        i64::MAX - 1,
+        LARGEST - 1,
         &[Answer::InsufficientBalance],
     ),
     (
         "the largest balance",
         1,
         2,
-        i64::MAX,
+        LARGEST,
         &[Answer::Ok, Answer::Ok, Answer::OutOfStock],
     ),
     (
         "the largest stock",
         PRICE,
-        i64::MAX,
+        LARGEST,
         PRICE,
         &[Answer::Ok, Answer::InsufficientBalance],
     ),
@@ -147,9 +151,9 @@ fn sequential_cases() -> Vec<Case> {
             .item(known, PRICE, 9)
             .wallet(known, 9 * PRICE),
         requests: vec![
-            Request::new(known, i64::MAX),
-            Request::new(known, i64::MIN),
-            Request::new(i64::MAX, known),
+            Request::new(known, LARGEST),
+            Request::new(known, -LARGEST),
+            Request::new(LARGEST, known),
             Request::new(0, known),
             Request::new(known, known),
         ],
