@@ -11,11 +11,11 @@ use rowlock_postgres::Server;
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
 use super::witness::WitnessArgs;
-use super::{PostgresArgs, output, up_to};
+use super::{PostgresArgs, follow, output, up_to};
 use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
-use crate::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy, coverage};
+use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
 use crate::progress::Progress;
 use crate::seed::Seed;
 
@@ -35,16 +35,20 @@ const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 pub(super) struct ExploreArgs {
     /// The requests to run, as `rowlock list` prints them
     #[arg(default_value = "one-item", value_parser = program_names())]
-    program: String,
+    pub(super) program: String,
     #[command(flatten)]
     postgres: PostgresArgs,
     #[command(flatten)]
     service: ServiceArgs,
     #[command(flatten)]
-    witness: WitnessArgs,
+    pub(super) witness: WitnessArgs,
     /// How many requests run at once
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = up_to(1, MOST_BUYERS))]
-    buyers: usize,
+    pub(super) buyers: usize,
+    /// Run this one schedule, as a report prints it, and show what ran
+    #[arg(long, value_name = "SCHEDULE", conflicts_with_all = ["strategy", "bound", "no_reduction",
+          "budget", "workers", "keep_going", "seed"])]
+    schedule: Option<Schedule>,
     /// Which schedules are run
     #[arg(long, value_enum, default_value_t = StrategyName::Dfs)]
     strategy: StrategyName,
@@ -104,6 +108,9 @@ fn budget(text: &str) -> Result<Budget, String> {
 }
 
 pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
+    if let Some(schedule) = &args.schedule {
+        return follow::follow(&args, schedule).await;
+    }
     let seed = args.seed.unwrap_or_else(Seed::from_entropy);
     let progress = Progress::on_terminal();
     let again = args.repeat(seed);
@@ -127,24 +134,9 @@ async fn search(
     again: &str,
     progress: &Progress,
 ) -> anyhow::Result<(Exploration, Option<String>)> {
-    let target = args.service.in_process()?;
-    let Some(template) = program::find(&args.program) else {
-        bail!("program {:?} is not known", args.program);
-    };
-    progress.say("starting PostgreSQL");
-    let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
-    output::write(&format!(
-        "postgres: {}\ntarget:   {}\n",
-        server.description(),
-        target.describe()
-    ))?;
+    let (server, setup) = args.set_up(progress).await?;
     let search = Search {
-        setup: Setup {
-            server: Arc::clone(&server),
-            target,
-            program: template.program(args.buyers),
-            bounds: Bounds::default(),
-        },
+        setup,
         workers: args.workers,
         budget: args.budget.unwrap_or(match args.strategy {
             StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
@@ -163,8 +155,7 @@ async fn search(
     let evidence = match &explored.violation {
         Some(run) => {
             progress.say("shrinking the violation");
-            let flags = [args.postgres.repeat(), args.service.repeat()].concat();
-            let flags = flags.join(" ");
+            let flags = args.flags();
             let write = args.witness.write(&search.setup, run, &flags, again);
             Some(write.await?)
         }
@@ -179,6 +170,35 @@ async fn search(
 }
 
 impl ExploreArgs {
+    /// Starts PostgreSQL, and says what is run where.
+    pub(super) async fn set_up(&self, progress: &Progress) -> anyhow::Result<(Arc<Server>, Setup)> {
+        let target = self.service.in_process()?;
+        let Some(template) = program::find(&self.program) else {
+            bail!("program {:?} is not known", self.program);
+        };
+        progress.say("starting PostgreSQL");
+        let server = Arc::new(Server::start(&self.postgres.exploring()).await?);
+        output::write(&format!(
+            "postgres: {}\ntarget:   {}\n",
+            server.description(),
+            target.describe()
+        ))?;
+        let setup = Setup {
+            server: Arc::clone(&server),
+            target,
+            program: template.program(self.buyers),
+            bounds: Bounds::default(),
+        };
+        Ok((server, setup))
+    }
+
+    /// The flags that name the same server and target, ready to paste.
+    pub(super) fn flags(&self) -> String {
+        [self.postgres.repeat(), self.service.repeat()]
+            .concat()
+            .join(" ")
+    }
+
     fn strategy(&self, seed: Seed) -> Box<dyn Strategy> {
         match self.strategy {
             StrategyName::Dfs if self.no_reduction => Box::new(Exhaustive::default()),

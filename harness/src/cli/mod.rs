@@ -4,6 +4,7 @@ mod check;
 mod common;
 mod explore;
 mod faults;
+mod follow;
 mod mutants;
 mod output;
 mod replay;

@@ -39,6 +39,24 @@ impl WitnessArgs {
         Ok(text)
     }
 
+    /// Writes down the violation in `run` as it is, if it is one, and gives the line that replays
+    /// it, for which `flags` name the same server and target.
+    pub(super) fn write_as_is(
+        &self,
+        setup: &Setup,
+        run: &Run,
+        flags: &str,
+    ) -> anyhow::Result<String> {
+        let target = setup.target.describe();
+        match Witness::new(&target, &setup.program, run) {
+            Some(witness) => {
+                let path = witness.write(&self.witness_dir)?;
+                Ok(columns::replay_line(&path, flags))
+            }
+            None => Ok(String::new()),
+        }
+    }
+
     async fn write_with(
         &self,
         solo: &mut Solo,

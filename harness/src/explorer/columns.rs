@@ -24,7 +24,8 @@ const BETWEEN: &str = " │ ";
 /// Lines of one statement.
 const LINES_SHOWN: usize = 6;
 
-/// The violation with all that led there; with colours where `colour`.
+/// The violation with all that led there, or just what ran where there is none; with colours
+/// where `colour`.
 pub fn render(witness: &Witness, colour: bool) -> String {
     let mut text = String::new();
     for violated in &witness.violated {
@@ -40,10 +41,12 @@ pub fn render(witness: &Witness, colour: bool) -> String {
         text.push_str(&paint(label, Look::Error, colour));
         text.push_str(sentence);
     }
-    for sentence in explain(witness) {
-        write_hanging(&mut text, "  ", &sentence);
+    if !witness.violated.is_empty() {
+        for sentence in explain(witness) {
+            write_hanging(&mut text, "  ", &sentence);
+        }
+        text.push('\n');
     }
-    text.push('\n');
     write_hanging(&mut text, "before:   ", &rows_of(&witness.program.initial));
     text.push('\n');
     render_columns(&mut text, witness, colour);

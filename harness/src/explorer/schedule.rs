@@ -4,6 +4,8 @@
 //! the same interleaving, so this is what a witness keeps.
 
 use std::fmt;
+use std::iter::Peekable;
+use std::str::{Chars, FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -89,17 +91,154 @@ impl fmt::Display for Schedule {
     }
 }
 
+/// Why a text is no schedule. Characters count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// There is no choice in it.
+    #[error("an empty schedule chooses nothing")]
+    Empty,
+    /// A request was expected, and this came.
+    #[error("{found} at character {place} is no request; requests are A to Z, then A1 to Z1")]
+    NoRequest {
+        /// The character.
+        place: usize,
+        /// What is there, or that the text ends there.
+        found: String,
+    },
+    /// Two steps at once are two requests in parentheses.
+    #[error("the pair that begins at character {place} is not two requests, as in (AB)")]
+    NoPair {
+        /// The opening parenthesis.
+        place: usize,
+    },
+    /// A request has one step at a time.
+    #[error("the pair that begins at character {place} is {request} twice")]
+    SameTwice {
+        /// The opening parenthesis.
+        place: usize,
+        /// Which.
+        request: RequestIndex,
+    },
+}
+
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Schedule, ScheduleError> {
+        let mut reader = Reader {
+            left: text.chars().peekable(),
+            place: 1,
+        };
+        let mut choices = Vec::new();
+        while reader.left.peek().is_some() {
+            choices.push(reader.choice()?);
+        }
+        match choices.is_empty() {
+            true => Err(ScheduleError::Empty),
+            false => Ok(Schedule(choices)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    left: Peekable<Chars<'a>>,
+    /// Of the next character.
+    place: usize,
+}
+
+impl Reader<'_> {
+    fn choice(&mut self) -> Result<Choice, ScheduleError> {
+        let place = self.place;
+        if self.next_if(|c| c == '(').is_none() {
+            return Ok(Choice::Deliver(self.request()?));
+        }
+        let (first, second) = (self.request()?, self.request()?);
+        if self.next_if(|c| c == ')').is_none() {
+            return Err(ScheduleError::NoPair { place });
+        }
+        match first == second {
+            true => Err(ScheduleError::SameTwice {
+                place,
+                request: first,
+            }),
+            false => Ok(Choice::Together(first, second)),
+        }
+    }
+
+    /// A letter, and the number of the round where it is not the first.
+    fn request(&mut self) -> Result<RequestIndex, ScheduleError> {
+        let place = self.place;
+        let found = match self.left.peek() {
+            Some(found) => format!("{found:?}"),
+            None => "the end".to_owned(),
+        };
+        let unread = ScheduleError::NoRequest { place, found };
+        let Some(letter) = self.next_if(|c| c.is_ascii_uppercase()) else {
+            return Err(unread);
+        };
+        let mut round = String::new();
+        while let Some(digit) = self.next_if(|c| c.is_ascii_digit()) {
+            round.push(digit);
+        }
+        let round = match round.as_str() {
+            "" => 0,
+            digits if digits.starts_with('0') => return Err(unread),
+            digits => digits.parse::<u16>().map_err(|_| unread)?,
+        };
+        let letter = letter as usize - 'A' as usize;
+        Ok(RequestIndex(26 * usize::from(round) + letter))
+    }
+
+    fn next_if(&mut self, is: impl Fn(char) -> bool) -> Option<char> {
+        let next = self.left.next_if(|c| is(*c))?;
+        self.place += 1;
+        Some(next)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn schedule(text: &str) -> Schedule {
-        let letters = text.bytes();
-        Schedule(
-            letters
-                .map(|letter| Choice::Deliver(RequestIndex(usize::from(letter - b'A'))))
-                .collect(),
-        )
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for text in ["A", "AABBA", "A(BA)B", "AB1(Z2A)C"] {
+            assert_eq!(schedule(text).to_string(), text);
+        }
+        let pair = Choice::Together(RequestIndex(27), RequestIndex(0));
+        assert_eq!(schedule("(B1A)"), Schedule(vec![pair]));
+    }
+
+    #[test]
+    fn a_text_that_is_no_schedule_is_refused_with_the_place_that_is_wrong() {
+        for (text, error) in [
+            ("", "an empty schedule chooses nothing"),
+            (
+                "ABx",
+                "'x' at character 3 is no request; requests are A to Z, then A1 to Z1",
+            ),
+            (
+                "A(B",
+                "the end at character 4 is no request; requests are A to Z, then A1 to Z1",
+            ),
+            (
+                "A(BCD)",
+                "the pair that begins at character 2 is not two requests, as in (AB)",
+            ),
+            ("A(BB)", "the pair that begins at character 2 is B twice"),
+            (
+                "B01",
+                "'B' at character 1 is no request; requests are A to Z, then A1 to Z1",
+            ),
+        ] {
+            let refused = text.parse::<Schedule>().unwrap_err();
+            assert_eq!(refused.to_string(), error, "{text}");
+        }
     }
 
     #[test]

@@ -94,22 +94,7 @@ impl ToyRunner {
 
 /// `AB(AB)` as a schedule.
 pub(super) fn schedule(letters: &str) -> Schedule {
-    let mut choices = Vec::new();
-    let mut letters = letters.bytes();
-    let request = |letter: u8| RequestIndex(usize::from(letter - b'A'));
-    while let Some(letter) = letters.next() {
-        choices.push(match letter {
-            b'(' => {
-                let pair = [letters.next(), letters.next(), letters.next()];
-                let [Some(first), Some(second), Some(b')')] = pair else {
-                    panic!("a pair is two letters in parentheses");
-                };
-                Choice::Together(request(first), request(second))
-            }
-            letter => Choice::Deliver(request(letter)),
-        });
-    }
-    Schedule(choices)
+    letters.parse().expect("a test writes schedules")
 }
 
 impl Runner for ToyRunner {

@@ -62,17 +62,22 @@ pub struct Violated {
 impl Witness {
     /// The evidence in `run`; nothing where no invariant is violated.
     pub fn new(target: &str, program: &Program, run: &Run) -> Option<Witness> {
-        let violated: Vec<_> = run.violated().filter_map(Violated::of).collect();
-        (!violated.is_empty()).then(|| Witness {
+        let witness = Witness::of(target, program, run);
+        (!witness.violated.is_empty()).then_some(witness)
+    }
+
+    /// What ran, whether or not anything was violated: to be shown, where it may be no evidence.
+    pub fn of(target: &str, program: &Program, run: &Run) -> Witness {
+        Witness {
             format: FORMAT,
             target: target.to_owned(),
-            violated,
+            violated: run.violated().filter_map(Violated::of).collect(),
             program: program.clone(),
             schedule: run.execution.schedule.clone(),
             transcript: run.execution.transcript.clone(),
             answers: run.assessment.history.clone(),
             rows: run.assessment.rows.clone(),
-        })
+        }
     }
 
     /// Reads a file.

@@ -1,0 +1,88 @@
+//! `rowlock explore --schedule`: one interleaving, shown step by step.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::common::{conclude, unless_found, wants_colour};
+use super::explore::ExploreArgs;
+use super::{Cli, output};
+use crate::explorer::{self, Schedule, Solo, Witness, columns};
+use crate::progress::Progress;
+use crate::verdict::Verdict;
+
+/// Exit codes: as of `rowlock replay`.
+pub(super) async fn follow(args: &ExploreArgs, schedule: &Schedule) -> anyhow::Result<ExitCode> {
+    refuse_unknown_requests(args, schedule);
+    let progress = Progress::on_terminal();
+    let again = repeat(args, schedule);
+    match conclude(run(args, schedule, &again, &progress), &progress, &again).await? {
+        Ok(verdict) => Ok(verdict.exit_code()),
+        Err(code) => Ok(code),
+    }
+}
+
+/// Ends the process where the schedule names a request that the program does not have.
+fn refuse_unknown_requests(args: &ExploreArgs, schedule: &Schedule) {
+    let requests = schedule.0.iter().flat_map(|choice| choice.requests());
+    let Some(last) = requests.max().filter(|last| last.0 >= args.buyers) else {
+        return;
+    };
+    let (buyers, needed) = (args.buyers, last.0 + 1);
+    let message = format!(
+        "--schedule {schedule} names request {last}, and there are {buyers} buyers; \
+         for {last} it takes --buyers {needed}"
+    );
+    Cli::command()
+        .error(ErrorKind::ValueValidation, message)
+        .exit()
+}
+
+async fn run(
+    args: &ExploreArgs,
+    schedule: &Schedule,
+    again: &str,
+    progress: &Progress,
+) -> anyhow::Result<Verdict> {
+    let (server, setup) = args.set_up(progress).await?;
+    let mut solo = Solo::new(setup.clone());
+    progress.say(format!("following {schedule}"));
+    let followed = explorer::follow(&mut solo, &setup.program, schedule).await?;
+    let verdict = followed.verdict();
+    let is_violated = verdict == Verdict::Violation;
+    let shown = Witness::of(&setup.target.describe(), &setup.program, &followed.run);
+    let replay_line = match is_violated {
+        true => args
+            .witness
+            .write_as_is(&setup, &followed.run, &args.flags())?,
+        false => String::new(),
+    };
+    output::write(&format!(
+        "\n{}\n{followed}\nagain:    rowlock {again}\n{replay_line}",
+        columns::render(&shown, wants_colour())
+    ))?;
+    unless_found(is_violated, solo.close().await)?;
+    drop(setup);
+    let Some(server) = Arc::into_inner(server) else {
+        bail!("a run outlived its schedule");
+    };
+    unless_found(is_violated, server.stop().await)?;
+    Ok(verdict)
+}
+
+/// The flags that follow the same schedule again, ready to paste.
+fn repeat(args: &ExploreArgs, schedule: &Schedule) -> String {
+    let schedule = schedule.to_string();
+    // Parentheses mean something to a shell.
+    let quoted = shlex::try_quote(&schedule).unwrap_or_else(|_| schedule.as_str().into());
+    let flags = format!(
+        "explore {} --buyers {} --schedule {quoted} {}",
+        args.program,
+        args.buyers,
+        args.flags()
+    );
+    flags.trim_end().to_owned()
+}
