@@ -8,10 +8,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rowlock::linearizability::{Budget, Recording, check};
-use rowlock::verdict::Verdict;
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::linearizability::{Budget, Recording, check};
 
-#[path = "../../harness/tests/linearizability/sale.rs"]
+#[path = "../../harness/shop/tests/linearizability/sale.rs"]
 mod sale;
 
 use sale::{one_by_one, oversold, refused_too_early, sale};

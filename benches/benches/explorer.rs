@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use benches::setting;
-use rowlock::explorer::program;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Random;
 use rowlock::explorer::{Bounds, Exploration, Search, Setup};
-use rowlock::seed::Seed;
 use rowlock::target::{OURS, TargetSpec};
-use rowlock::verdict::Verdict;
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_shop::program;
 
 const WORKERS: usize = 2;
 /// Schedules per second with two buyers and two workers.

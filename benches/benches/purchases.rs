@@ -16,11 +16,11 @@ use benches::setting;
 use futures::future::try_join_all;
 use rowlock::client::{Client, Clock};
 use rowlock::database::Inspector;
-use rowlock::history::Request;
 use rowlock::mutants::lawful::LAWFUL;
-use rowlock::shop::Shop;
 use rowlock::target::{BuildPurchaser, OURS, Target, TargetSpec};
 use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_shop::history::Request;
+use rowlock_shop::rows::Shop;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::history::{Completion, Operation, Refusal, Request, Unknown};
+use rowlock_core::answer::Unknown;
+use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 
 /// The largest answer that is read, in bytes; what a purchase says fits many times over.
 const MAX_BODY: usize = 64 * 1024;

@@ -1,9 +1,9 @@
 //! Many clients that all press the button in the same moment.
 
+use rowlock_shop::history::{Operation, Request};
 use tokio::sync::watch;
 
 use crate::client::{Client, Clock};
-use crate::history::{Operation, Request};
 
 /// Lets every client send its request at once, and waits for all answers. Latencies count from
 /// the common start, whatever the machine needs to get the last one off the mark.

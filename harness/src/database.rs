@@ -7,13 +7,13 @@
 use std::time::{Duration, Instant};
 
 use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
+use rowlock_core::universal::Aftermath;
+use rowlock_shop::rows::{FinalRows, Item, Purchase, Shop};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgExecutor};
 
 use crate::baseline::Baseline;
 use crate::bounded;
-use crate::invariant::Aftermath;
-use crate::shop::{FinalRows, Item, Purchase, Shop};
 use crate::world::EnvironmentError;
 
 /// How long a target at rest may take to end its transactions and give its locks back.

@@ -22,17 +22,8 @@ pub mod target;
 pub mod client;
 pub mod crowd;
 
-pub mod history;
-pub mod invariant;
-pub mod judgement;
-pub mod linearizability;
-pub mod model;
-pub mod shop;
-
 pub mod progress;
 pub mod report;
-pub mod seed;
-pub mod verdict;
 
 pub mod explorer;
 

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::history::{Completion, Operation, Refusal, Request};
-use crate::invariant::Finding;
+use rowlock_core::finding::Finding;
+use rowlock_shop::history::{Completion, Operation, Refusal, Request};
+
 use crate::world::World;
 
 /// How long a target may take to recover after the last fault.

@@ -3,9 +3,9 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::history::Operation;
-use crate::invariant::{Finding, Outcome};
-use crate::verdict::Verdict;
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::history::Operation;
 
 /// How often each kind of answer came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

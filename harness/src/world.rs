@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use purchase_service::order::{ItemId, UserId};
+use rowlock_core::finding::Finding;
+use rowlock_core::seed::Seed;
 use rowlock_postgres::{Database, Server};
 use rowlock_proxy::{Address, Control, Proxy};
+use rowlock_shop::history::{Completion, Operation, Refusal, Request};
+use rowlock_shop::invariant::{Capabilities, Evidence, JudgesFirst};
+use rowlock_shop::judgement::judge;
+use rowlock_shop::rows::Shop;
 
 use crate::bounded::LOCK_BOUND;
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Completion, Operation, Refusal, Request};
-use crate::invariant::{Capabilities, Evidence, Finding, JudgesFirst};
 use crate::isolation::{Isolation, Level};
-use crate::judgement::judge;
 use crate::progress::Progress;
-use crate::seed::Seed;
-use crate::shop::Shop;
 use crate::target::{Target, TargetError, TargetSpec};
 use crate::trial::Trial;
 

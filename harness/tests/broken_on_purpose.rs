@@ -12,13 +12,14 @@ use std::time::Duration;
 use purchase_service::order::{Money, PurchaseId};
 use purchase_service::purchase::LockedPurchase;
 use rowlock::crowd;
-use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
-use rowlock::invariant::Outcome;
 use rowlock::progress::Progress;
-use rowlock::seed::Seed;
-use rowlock::shop::Shop;
 use rowlock::target::{BuildPurchaser, TargetSpec};
 use rowlock::world::{Setting, World};
+use rowlock_core::answer::Unknown;
+use rowlock_core::finding::Outcome;
+use rowlock_core::seed::Seed;
+use rowlock_shop::history::{Completion, Operation, Receipt, Refusal, Request};
+use rowlock_shop::rows::Shop;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 const OURS: BuildPurchaser = BuildPurchaser {

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rowlock::linearizability::{Budget, Conclusion, Recording, check};
+use rowlock_shop::linearizability::{Budget, Conclusion, Recording, check};
 
 fn histories() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");

@@ -15,9 +15,10 @@ use std::time::Duration;
 use common::{Sandbox, assert_exit, eventually, stderr, stdout};
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 use rowlock::client::{Client, Clock};
-use rowlock::history::Request;
-use rowlock::invariant::INVARIANTS;
 use rowlock::scenario::SCENARIOS;
+use rowlock_core::universal;
+use rowlock_shop::history::Request;
+use rowlock_shop::invariant::INVARIANTS;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -26,7 +27,9 @@ fn list_names_every_scenario_and_every_invariant() {
     let output = Sandbox::new().rowlock("list").output().unwrap();
     assert_exit(&output, 0);
     let names = SCENARIOS.iter().map(|scenario| scenario.name);
-    for name in names.chain(INVARIANTS.iter().map(|invariant| invariant.name)) {
+    let invariants = INVARIANTS.iter().map(|invariant| invariant.name);
+    let universal = universal::CHECKS.iter().map(|check| check.name);
+    for name in names.chain(invariants).chain(universal) {
         let mut lines = stdout(&output)
             .lines()
             .map(str::to_owned)

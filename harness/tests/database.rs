@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rowlock::database::Inspector;
-use rowlock::shop::Shop;
+use rowlock_shop::rows::Shop;
 use sqlx::{ConnectOptions, Executor};
 
 /// How long a condition may take to come true.

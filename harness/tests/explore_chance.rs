@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rowlock::explorer::strategies::{Dfs, Overlap, Pct, Random};
 use rowlock::explorer::{Choice, Follow, Next, RequestIndex, Schedule, Strategy};
-use rowlock::seed::Seed;
+use rowlock_core::seed::Seed;
 use sql_clients::{Clients, End, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null);

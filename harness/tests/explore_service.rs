@@ -8,15 +8,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rowlock::explorer::program;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
 use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
-use rowlock::seed::Seed;
 use rowlock::target::{BuildPurchaser, OURS, TargetSpec};
-use rowlock::verdict::Verdict;
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_shop::program;
 use sqlx::ConnectOptions;
 
 async fn server() -> Arc<Server> {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::{Fault, SQL_STATES, gentle_faults, matrix};
 use rowlock::progress::Progress;
-use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
-use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_testing::tool::python_with;
 
 /// Runs `plan` on one of the shops in Python, which needs these modules.

@@ -11,10 +11,10 @@ use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::fault::Case;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::progress::Progress;
-use rowlock::seed::Seed;
 use rowlock::target::{BuildPurchaser, TargetSpec};
-use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_testing::tool::python;
 use sqlx::PgPool;
 

@@ -21,8 +21,8 @@ use rowlock::gallery::{
 };
 use rowlock::mutants::MUTANTS;
 use rowlock::progress::Progress;
-use rowlock::seed::Seed;
-use rowlock::verdict::Verdict;
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
 
 /// Where the witnesses of our own mutants are.

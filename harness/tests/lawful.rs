@@ -13,8 +13,8 @@ use rowlock::isolation::Level;
 use rowlock::mutants::lawful::LAWFUL;
 use rowlock::scenario;
 use rowlock::target::TargetSpec;
-use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
 
 #[tokio::test(flavor = "multi_thread")]

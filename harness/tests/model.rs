@@ -16,10 +16,10 @@ use purchase_service::order::PurchaseId;
 use purchase_service::{Config, Service};
 use rowlock::client::{Client, Clock};
 use rowlock::database::Inspector;
-use rowlock::history::{Completion, Operation, Request};
-use rowlock::model::{self, Answer};
-use rowlock::shop::Shop;
 use rowlock_postgres::fresh_database;
+use rowlock_shop::history::{Completion, Operation, Request};
+use rowlock_shop::model::{self, Answer};
+use rowlock_shop::rows::Shop;
 use rowlock_testing::seed::for_all;
 use tokio::runtime::Runtime;
 
@@ -107,7 +107,7 @@ impl Fixture {
     }
 }
 
-fn is_of_key(row: &rowlock::shop::Purchase, key: &str) -> bool {
+fn is_of_key(row: &rowlock_shop::rows::Purchase, key: &str) -> bool {
     row.idempotency_key.as_deref() == Some(key)
 }
 

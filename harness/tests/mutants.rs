@@ -9,14 +9,14 @@
 mod mutants_support;
 
 use mutants_support::{Race, campaign, day_is_right, hold_item, hold_wallets, setting, violated};
-use rowlock::explorer::program;
 use rowlock::fault::{self, Fault, SqlState};
-use rowlock::history::Request;
 use rowlock::mutants::{self, Detector, MUTANTS};
 use rowlock::scenario;
-use rowlock::shop::Shop;
 use rowlock::target::TargetSpec;
-use rowlock::verdict::Verdict;
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::history::Request;
+use rowlock_shop::program;
+use rowlock_shop::rows::Shop;
 
 /// Wrong also when nothing is concurrent and nothing breaks: the scenario that shows each, and
 /// the check that it violates.

@@ -1,10 +1,10 @@
 //! The report as people and CI systems read it, from plain values.
 
-use rowlock::invariant::{Finding, Outcome};
 use rowlock::report::{Report, ScenarioReport, human, json, junit};
-use rowlock::seed::Seed;
 use rowlock::trial::{Tally, Trial};
-use rowlock::verdict::Verdict;
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 
 fn finding(name: &str, statement: &str, outcome: Outcome) -> Finding {
     let mut finding = Finding::new(name, statement, Vec::new());

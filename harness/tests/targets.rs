@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use common::{Sandbox, assert_exit, stderr, stdout};
 use rowlock::progress::Progress;
-use rowlock::seed::Seed;
 use rowlock::target::TargetSpec;
-use rowlock::verdict::Verdict;
 use rowlock::world::Setting;
 use rowlock::{mutants, scenario};
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_testing::tool::python;
 use serde_json::Value;
 
@@ -137,12 +137,11 @@ fn a_right_shop_in_python_passes_everything_and_every_check_is_asked_of_it() {
     let report = report(&output);
     assert_eq!(report["verdict"], "valid");
     let held = findings(&report, "holds");
-    for invariant in rowlock::invariant::INVARIANTS {
-        assert!(
-            held.contains(invariant.name),
-            "{} is not asked",
-            invariant.name
-        );
+    let invariants = rowlock_shop::invariant::INVARIANTS.iter();
+    let universal = rowlock_core::universal::CHECKS.iter();
+    let names = invariants.map(|invariant| invariant.name);
+    for name in names.chain(universal.map(|check| check.name)) {
+        assert!(held.contains(name), "{name} is not asked");
     }
     sandbox.wait_until_clean();
 }

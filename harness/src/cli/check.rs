@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::linearizability::{self, Budget, Conclusion, Contradiction, Fact, Recording};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Format;
-use crate::linearizability::{self, Budget, Conclusion, Contradiction, Fact, Recording};
-use crate::verdict::Verdict;
 
 /// Exit code of files that cannot be read; the same as clap's for usage.
 const EXIT_USAGE: u8 = 2;

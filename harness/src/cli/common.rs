@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::EXIT_ENVIRONMENT;
 use rowlock_postgres::{Provider, Server, Settings};
 
 use super::stop::{EXIT_INTERRUPTED, stop_signal};
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
 use crate::progress::Progress;
-use crate::seed::Seed;
 use crate::target::TargetSpec;
-use crate::verdict::EXIT_ENVIRONMENT;
 use crate::world::Setting;
 
 /// Colours are for terminals, and not for who sets NO_COLOR to anything (no-color.org).

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
+use rowlock_shop::program::{self, PROGRAMS};
 
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
 use super::witness::WitnessArgs;
 use super::{PostgresArgs, follow, output, up_to};
-use crate::explorer::program::{self, PROGRAMS};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
 use crate::progress::Progress;
-use crate::seed::Seed;
 
 /// More requests at once have more orders than anybody can wait for.
 const MOST_BUYERS: u32 = 64;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::conclude;
@@ -10,7 +11,6 @@ use super::{CommonArgs, Format, output};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
 use crate::progress::Progress;
-use crate::seed::Seed;
 
 #[derive(Debug, Args)]
 pub(super) struct FaultsArgs {

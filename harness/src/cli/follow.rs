@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use rowlock_core::verdict::Verdict;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::explore::ExploreArgs;
 use super::{Cli, output};
 use crate::explorer::{self, Schedule, Solo, Witness, columns};
 use crate::progress::Progress;
-use crate::verdict::Verdict;
 
 /// Exit codes: as of `rowlock replay`.
 pub(super) async fn follow(args: &ExploreArgs, schedule: &Schedule) -> anyhow::Result<ExitCode> {

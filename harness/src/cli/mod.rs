@@ -19,13 +19,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rowlock_core::seed::Seed;
+use rowlock_core::universal;
+use rowlock_core::verdict::EXIT_ENVIRONMENT;
 use rowlock_postgres::Provider;
+use rowlock_shop::invariant::INVARIANTS;
+use rowlock_shop::program::PROGRAMS;
 
-use crate::explorer::program::PROGRAMS;
-use crate::invariant::INVARIANTS;
 use crate::scenario::SCENARIOS;
-use crate::seed::Seed;
-use crate::verdict::EXIT_ENVIRONMENT;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
 ///
@@ -177,6 +178,8 @@ fn list() -> anyhow::Result<ExitCode> {
     let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
     let programs = PROGRAMS.iter().map(|it| line(it.name, it.about));
     let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
+    let universal = universal::CHECKS.iter();
+    let invariants = invariants.chain(universal.map(|it| line(it.name, it.statement)));
     output::write(&format!(
         "scenarios:\n{}\nprograms to explore:\n{}\ninvariants, checked after every trial:\n{}",
         scenarios.collect::<String>(),

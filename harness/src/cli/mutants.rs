@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, write_junit};
@@ -14,7 +15,6 @@ use super::{Format, PostgresArgs, output};
 use crate::explorer::Witness;
 use crate::gallery::{Exhibit, Report, Tour, junit, matrix};
 use crate::progress::Progress;
-use crate::seed::Seed;
 
 /// Exit codes: 0 each mutant is caught and no lawful service is accused; 1 a mutant survived, or
 /// a right service is accused; 3 something could not be decided.

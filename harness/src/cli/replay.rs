@@ -9,17 +9,16 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
+use rowlock_shop::program::Program;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
 use super::{PostgresArgs, output, up_to};
-use crate::explorer::{
-    Bounds, Program, Replayed, Run, Setup, Solo, Witness, columns, replay, witness,
-};
+use crate::explorer::{Bounds, Replayed, Run, Setup, Solo, Witness, columns, replay, witness};
 use crate::progress::Progress;
 use crate::target::TargetSpec;
-use crate::verdict::Verdict;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, wants_colour};
@@ -10,7 +11,6 @@ use super::{Format, RunArgs, output};
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};
-use crate::seed::Seed;
 use crate::world::Setting;
 
 /// Files that a process needs besides its buyers' connections.

@@ -6,11 +6,11 @@ use anyhow::Context;
 use clap::Args;
 use purchase_service::{Config, Service};
 use rowlock_postgres::Server;
+use rowlock_shop::rows::Shop;
 
 use super::stop::stop_signal;
 use super::{PostgresArgs, output};
 use crate::database::Inspector;
-use crate::shop::Shop;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {

@@ -1,12 +1,12 @@
 //! What a client makes of answers, and of connections that break, which a raw server provides.
 
 use purchase_service::order::PurchaseId;
+use rowlock_shop::history::Receipt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::crowd;
-use crate::history::Receipt;
 
 /// Longer than any of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,11 +7,12 @@
 
 use std::fmt::Write;
 
+use rowlock_shop::rows::Shop;
+
 use super::explain::explain;
 use super::happening::{Happening, Line, Look, happenings};
 use super::schedule::RequestIndex;
 use super::witness::Witness;
-use crate::shop::Shop;
 
 /// Columns of text that are used, as long as each buyer has enough of them.
 pub const WIDTH: usize = 100;
@@ -262,7 +263,8 @@ fn paint(text: &str, look: Look, colour: bool) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::program;
+    use rowlock_shop::program;
+
     use super::super::toy::{Toy, ToyRunner};
     use super::*;
 

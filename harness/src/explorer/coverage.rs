@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use rowlock_core::finding::Outcome;
+
 use super::search::Exploration;
-use crate::invariant;
 
 /// The report of a search, for people.
 pub fn render(explored: &Exploration) -> String {
@@ -34,7 +35,7 @@ fn write(text: &mut String, explored: &Exploration) -> std::fmt::Result {
         )?;
         for finding in run.violated() {
             writeln!(text, "    {}: {}", finding.name, finding.statement)?;
-            if let invariant::Outcome::Violated(places) = &finding.outcome {
+            if let Outcome::Violated(places) = &finding.outcome {
                 for place in places {
                     writeln!(text, "      {place}")?;
                 }

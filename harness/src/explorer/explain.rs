@@ -3,12 +3,13 @@
 //! The one idea: the classic races have signatures that can be read off the statements and their
 //! results alone. What has none of them gets no sentence: a wrong one is worse than none.
 
+use rowlock_shop::history::Operation;
+
 use super::schedule::RequestIndex;
 use super::sql::{Gist, Verb};
 use super::story::{Deed, Story};
 use super::transcript::{Event, Transcript};
 use super::witness::Witness;
-use crate::history::Operation;
 
 /// Sentences that are worth their line.
 const SENTENCES: usize = 2;

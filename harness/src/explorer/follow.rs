@@ -5,14 +5,15 @@
 
 use std::fmt;
 
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::program::Program;
+
 use super::control::LostControl;
-use super::program::Program;
 use super::replay::CHANCES;
 use super::run::Run;
 use super::runner::Runner;
 use super::schedule::Schedule;
 use super::strategy::Follow;
-use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// What came of following a schedule.
@@ -120,7 +121,8 @@ impl fmt::Display for Followed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program;
+    use rowlock_shop::program;
+
     use super::super::toy::{Toy, ToyRunner, schedule};
     use super::*;
 

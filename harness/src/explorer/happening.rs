@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use rowlock_core::answer::Unknown;
 use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult, Verb};
+use rowlock_shop::history::{Completion, Operation, Receipt, Refusal};
 
 use super::explain::{buyer, circle, list};
 use super::schedule::RequestIndex;
 use super::sql::filled;
 use super::transcript::Event;
 use super::witness::Witness;
-use crate::history::{Completion, Operation, Receipt, Refusal, Unknown};
 
 /// Rows of one result that are shown.
 const ROWS_SHOWN: usize = 3;

@@ -7,7 +7,6 @@
 
 pub mod control;
 pub mod execution;
-pub mod program;
 pub mod run;
 pub mod schedule;
 pub mod transcript;
@@ -51,7 +50,6 @@ pub use execution::{Execution, Transition};
 pub use follow::{Followed, follow};
 pub use footprint::Footprint;
 pub use place::Place;
-pub use program::Program;
 pub use replay::{Difference, Replayed, replay};
 pub use run::{Assessment, Run};
 pub use runner::Runner;

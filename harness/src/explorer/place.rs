@@ -7,8 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use rowlock_core::answer::Unknown;
+use rowlock_core::universal::Aftermath;
 use rowlock_postgres::{Database, Server};
 use rowlock_proxy::{Address, Proxy};
+use rowlock_shop::history::{Completion, Operation, Refusal, Request};
+use rowlock_shop::invariant::{Capabilities, Evidence};
+use rowlock_shop::judgement::judge;
+use rowlock_shop::program::Program;
+use rowlock_shop::rows::FinalRows;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::conductor::{Conducted, Conductor, Spent};
@@ -16,7 +23,6 @@ use super::control::LostControl;
 use super::execution::Execution;
 use super::footprints::Footprints;
 use super::monitor::Monitor;
-use super::program::Program;
 use super::rows::Rows;
 use super::run::{Assessment, Run};
 use super::runner::Runner;
@@ -26,11 +32,7 @@ use super::signal::Signal;
 use super::strategy::{Chooser, Follow};
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
-use crate::history::{Completion, Operation, Refusal, Request, Unknown};
-use crate::invariant::{Aftermath, Capabilities, Evidence};
 use crate::isolation::Isolation;
-use crate::judgement::judge;
-use crate::shop::FinalRows;
 use crate::target::Target;
 use crate::world::{EnvironmentError, probe, unique_name};
 

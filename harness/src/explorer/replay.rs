@@ -7,13 +7,14 @@
 
 use std::fmt;
 
+use rowlock_core::verdict::Verdict;
+
 use super::execution::Execution;
 use super::run::Run;
 use super::runner::Runner;
 use super::schedule::RequestIndex;
 use super::strategy::Follow;
 use super::witness::{DeliveredStep, Violated, Witness, steps};
-use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// How often a schedule is run whose outcome is left to chance.

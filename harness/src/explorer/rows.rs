@@ -7,13 +7,13 @@
 
 use std::fmt::Write;
 
+use rowlock_shop::rows::{FinalRows, Item, Shop};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 use crate::baseline::Baseline;
 use crate::bounded;
 use crate::database::read_rows;
-use crate::shop::{FinalRows, Item, Shop};
 use crate::world::EnvironmentError;
 
 /// The harness's way to the rows of one worker's database.

@@ -1,10 +1,11 @@
 //! One run of a program: what ran, and what was found of it.
 
+use rowlock_core::finding::Finding;
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::history::Operation;
+use rowlock_shop::rows::FinalRows;
+
 use super::execution::Execution;
-use crate::history::Operation;
-use crate::invariant::Finding;
-use crate::shop::FinalRows;
-use crate::verdict::Verdict;
 
 /// One finished run.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! Whoever can run a program under a schedule.
 
-use super::program::Program;
+use rowlock_shop::program::Program;
+
 use super::run::Run;
 use super::strategy::Chooser;
 use crate::world::EnvironmentError;

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
+use rowlock_core::finding::Outcome as Checked;
+use rowlock_core::verdict::Verdict;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::conductor::Spent;
@@ -18,8 +20,6 @@ use super::run::Run;
 use super::setup::Setup;
 use super::strategy::{Next, Strategy};
 use super::worker::{Job, Report, Worker};
-use crate::invariant::Outcome as Checked;
-use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// How many runs are under way at a time.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rowlock_postgres::Server;
+use rowlock_shop::program::Program;
 
 use super::conductor::Bounds;
-use super::program::Program;
 use crate::target::TargetSpec;
 
 /// What every worker needs.

@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::program::Program;
+use rowlock_shop::program::Program;
+use rowlock_shop::rows::Shop;
+
 use super::run::Run;
 use super::runner::Runner;
 use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
-use crate::shop::Shop;
 use crate::world::EnvironmentError;
 
 /// The most runs that shrinking may take, unless told otherwise.

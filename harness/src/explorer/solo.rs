@@ -3,8 +3,9 @@
 //! The one idea: whoever asks for a run gets it on warm connections and under control from its
 //! start; where the run before left something under way, that means another place.
 
+use rowlock_shop::program::Program;
+
 use super::place::Place;
-use super::program::Program;
 use super::run::Run;
 use super::runner::Runner;
 use super::setup::Setup;

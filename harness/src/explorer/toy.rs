@@ -7,20 +7,21 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use purchase_service::order::{ItemId, Money, PurchaseId};
+use rowlock_core::universal::Aftermath;
 use rowlock_proxy::{ErrorResponse, Reply, ReplyEnd, Statement, StatementResult, TransactionState};
+use rowlock_shop::history::{Completion, Operation, Receipt, Refusal, Request};
+use rowlock_shop::invariant::{Capabilities, Evidence, JudgesFirst, check};
+use rowlock_shop::program::Program;
+use rowlock_shop::rows::{FinalRows, Purchase, Shop};
 
 use super::control::{Control, Disabled, LostControl};
 use super::execution::{Execution, Leftovers, Transition};
 use super::footprint::Footprint;
-use super::program::Program;
 use super::run::{Assessment, Run};
 use super::runner::Runner;
 use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
 use super::transcript::{Event, Transcript};
-use crate::history::{Completion, Operation, Receipt, Refusal, Request};
-use crate::invariant::{Aftermath, Capabilities, Evidence, JudgesFirst, check};
-use crate::shop::{FinalRows, Purchase, Shop};
 use crate::world::EnvironmentError;
 
 /// The service.

@@ -10,17 +10,17 @@ mod error;
 use std::path::{Path, PathBuf};
 
 pub use error::WitnessError;
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::seed::fnv1a;
+use rowlock_shop::history::Operation;
+use rowlock_shop::program::Program;
+use rowlock_shop::rows::FinalRows;
 use serde::{Deserialize, Serialize};
 
-use super::program::Program;
 use super::run::Run;
 use super::schedule::{RequestIndex, Schedule};
 use super::sql;
 use super::transcript::{Event, Transcript};
-use crate::history::Operation;
-use crate::invariant;
-use crate::seed::fnv1a;
-use crate::shop::FinalRows;
 
 /// The version of the files that are written, and the only one that is read.
 pub const FORMAT: u32 = 1;
@@ -182,9 +182,9 @@ impl Witness {
 
 impl Violated {
     /// What `finding` found, if it is a violation.
-    pub fn of(finding: &invariant::Finding) -> Option<Violated> {
+    pub fn of(finding: &Finding) -> Option<Violated> {
         match &finding.outcome {
-            invariant::Outcome::Violated(places) => Some(Violated {
+            Outcome::Violated(places) => Some(Violated {
                 name: finding.name.clone(),
                 statement: finding.statement.clone(),
                 places: places.clone(),

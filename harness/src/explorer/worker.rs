@@ -6,6 +6,7 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
+use rowlock_core::verdict::Verdict;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::conductor::Spent;
@@ -15,7 +16,6 @@ use super::run::Run;
 use super::runner::Runner;
 use super::setup::Setup;
 use super::strategy::Chooser;
-use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// How often a run is made that loses control.

@@ -7,12 +7,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rowlock_core::answer::Unknown;
+use rowlock_shop::history::{Completion, Operation, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::Clock;
-use crate::history::{Completion, Operation, Request, Unknown};
 
 /// How long a target may take to notice that its client has left, before the fault goes on
 /// without waiting for it.

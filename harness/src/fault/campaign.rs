@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::future::try_join_all;
 use futures::try_join;
+use rowlock_core::verdict::Verdict;
 use rowlock_proxy::Control;
+use rowlock_shop::rows::Shop;
 use serde::Serialize;
 
 use super::play::{Baseline, Played, measure_pool, play, trace_steps};
@@ -14,8 +16,6 @@ use super::raisable::Surroundings;
 use super::strike::sql;
 use super::{Case, Fault, Story};
 use crate::isolation::{Level, level_of_step};
-use crate::shop::Shop;
-use crate::verdict::Verdict;
 use crate::world::{EnvironmentError, Setting, World};
 
 /// Worlds side by side, as many again for stalls. A crash takes the server from all of them, so

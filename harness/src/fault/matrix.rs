@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use rowlock_core::finding::{BROKEN_ON_PURPOSE, Outcome};
+use rowlock_core::verdict::Verdict;
 
 use super::campaign::Campaign;
 use super::play::Played;
-use crate::invariant::{BROKEN_ON_PURPOSE, Outcome};
 use crate::isolation::Level;
-use crate::verdict::Verdict;
 
 /// How much of a step's SQL a row shows, in characters.
 const SQL_WIDTH: usize = 44;

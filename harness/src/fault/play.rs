@@ -5,8 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{FutureExt, join_all};
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::verdict::Verdict;
 use rowlock_proxy::gate::{Event, channel};
 use rowlock_proxy::{Control, Recording, SessionId, SessionInfo, Step};
+use rowlock_shop::history::{Completion, Operation, Refusal, Request};
+use rowlock_shop::judgement::judge;
+use rowlock_shop::rows::Shop;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -16,12 +21,7 @@ use super::strike::{STALL_BOUND, Strike, Struck, sql};
 use super::{Case, Fault, Story};
 use crate::crowd;
 use crate::database::REST_BOUND;
-use crate::history::{Completion, Operation, Refusal, Request};
-use crate::invariant::{Finding, Outcome};
-use crate::judgement::judge;
 use crate::recovery::{deadline, sell_again, until};
-use crate::shop::Shop;
-use crate::verdict::Verdict;
 use crate::world::{EnvironmentError, World};
 
 const PRICE: i64 = 100;

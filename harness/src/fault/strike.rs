@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use futures::future::{BoxFuture, FutureExt, Shared};
 use rowlock_proxy::gate::{Event, channel};
 use rowlock_proxy::{Control, ReplyAction, RequestAction, Step, StepId, TransactionState};
+use rowlock_shop::history::{Operation, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::buyer::Deserter;
 use super::picker::Picker;
 use super::{Case, Fault};
-use crate::history::{Operation, Request};
 use crate::world::{EnvironmentError, World};
 
 /// How long the chosen step may take to come, once its request has been answered without it.

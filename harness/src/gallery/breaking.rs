@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use rowlock_core::verdict::Verdict;
+
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::{Seen, Sighting};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::matrix::complaints;
 use crate::fault::{Fault, SqlState, gentle_faults};
 use crate::mutants::Detector;
-use crate::verdict::Verdict;
 use crate::world::Setting;
 
 /// What every mutant meets at every step, after the faults that must catch it: a failed
@@ -61,8 +62,9 @@ fn judge(campaign: &Campaign) -> Seen {
             .find(move |played| played.verdict == verdict)
     };
     if let Some(played) = of(Verdict::Violation) {
-        let violated =
-            |finding: &&crate::invariant::Finding| finding.verdict() == Some(Verdict::Violation);
+        let violated = |finding: &&rowlock_core::finding::Finding| {
+            finding.verdict() == Some(Verdict::Violation)
+        };
         let findings = played.findings.iter().filter(violated);
         return Seen::Caught {
             by: played.case.to_string(),

@@ -6,20 +6,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
+use rowlock_shop::program::{self, PROGRAMS, Program, Template};
 
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::{Seen, Sighting};
-use crate::explorer::program::{PROGRAMS, Program, Template};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Dfs, Overlap, Pct};
 use crate::explorer::{
-    Bounds, Exploration, Run, Search, Setup, Solo, Strategy, Witness, program, replay, shrink,
+    Bounds, Exploration, Run, Search, Setup, Solo, Strategy, Witness, replay, shrink,
 };
 use crate::mutants::Detector;
-use crate::seed::Seed;
 use crate::target::TargetSpec;
-use crate::verdict::Verdict;
 use crate::world::EnvironmentError;
 
 /// The most schedules of a program under each strategy that is not exhaustive.

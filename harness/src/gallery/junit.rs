@@ -1,11 +1,11 @@
 //! The report as JUnit XML, for CI systems that show it: a suite per kind, a case per exhibit.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use rowlock_core::verdict::Verdict;
 
 use super::exhibit::Kind;
 use super::report::{Report, Row, Standing};
 use super::sighting::Seen;
-use crate::verdict::Verdict;
 
 /// The report as XML.
 ///

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use rowlock_core::verdict::Verdict;
+
 use super::sighting::{Seen, Sighting};
 use crate::scenario;
 use crate::trial::Trial;
-use crate::verdict::Verdict;
 use crate::world::Setting;
 
 /// Runs the scenario called `name` against the target of `setting`. It is caught by the first

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use serde::Serialize;
 
 use super::detector::Column;
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::Sighting;
 use super::stress::Tries;
-use crate::seed::Seed;
-use crate::verdict::Verdict;
 
 /// A tour's outcome.
 #[derive(Debug, Clone, Serialize)]

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 use tokio::time::timeout;
 
@@ -21,7 +22,6 @@ use super::report::{Report, Row, Standing};
 use super::sighting::{Seen, Sighting};
 use crate::explorer::Witness;
 use crate::progress::Progress;
-use crate::seed::Seed;
 use crate::world::{EnvironmentError, Setting};
 
 /// How many buyers `concurrent-buyers` lets go at once.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use rowlock_core::finding::Outcome;
+use rowlock_core::verdict::Verdict;
+
 use super::{Report, ScenarioReport};
-use crate::invariant::Outcome;
 use crate::trial::Trial;
-use crate::verdict::Verdict;
 
 /// How many places of one violation are shown; the rest is counted.
 const SHOWN: usize = 5;

@@ -1,9 +1,9 @@
 //! The report as JUnit XML, for CI systems that show it: a suite per scenario, a case per check.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use rowlock_core::finding::{Finding, Outcome};
 
 use super::Report;
-use crate::invariant::{Finding, Outcome};
 use crate::trial::Trial;
 
 /// The report as XML.

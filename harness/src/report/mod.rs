@@ -4,11 +4,11 @@ pub mod human;
 pub mod json;
 pub mod junit;
 
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use serde::Serialize;
 
-use crate::seed::Seed;
 use crate::trial::Trial;
-use crate::verdict::Verdict;
 
 /// The whole of a run.
 #[derive(Debug, Serialize)]

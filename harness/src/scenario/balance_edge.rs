@@ -1,10 +1,11 @@
 //! Balances at the edge: one minor unit decides, and the wallet is what buyers fight for.
 
+use rowlock_shop::history::Request;
+use rowlock_shop::rows::Shop;
+
 use super::Trials;
 use super::case::{Case, Play, play_all, rows};
 use super::expected::{Answer, Expected};
-use crate::history::Request;
-use crate::shop::Shop;
 use crate::trial::Trial;
 use crate::world::{EnvironmentError, Setting, World};
 

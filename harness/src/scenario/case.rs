@@ -1,11 +1,12 @@
 //! A small workload with known answers: some rows of its own, a few requests, and what must
 //! come back. Many cases share one world, since their rows do not meet.
 
+use rowlock_core::finding::Finding;
+use rowlock_shop::history::{Operation, Request};
+use rowlock_shop::rows::Shop;
+
 use super::expected::{Answer, Expected, judge_counts, judge_sequences};
 use crate::crowd;
-use crate::history::{Operation, Request};
-use crate::invariant::Finding;
-use crate::shop::Shop;
 use crate::world::{EnvironmentError, World};
 
 /// What a case does with its requests and what must come back.

@@ -2,12 +2,12 @@
 //! connection of its own, released together.
 
 use purchase_service::order::{ItemId, Money, UserId};
+use rowlock_shop::history::Request;
+use rowlock_shop::rows::Shop;
 
 use super::Trials;
 use super::expected::{Answer, Expected, judge_counts};
 use crate::crowd;
-use crate::history::Request;
-use crate::shop::Shop;
 use crate::trial::Trial;
 use crate::world::{EnvironmentError, Setting, World};
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use rand::RngExt;
+use rowlock_core::finding::Finding;
+use rowlock_shop::history::{Operation, Request};
+use rowlock_shop::rows::Shop;
 
 use super::Trials;
 use super::case::{Case, Play, play_all, rows};
 use super::expected::{Answer, Expected};
-use crate::history::{Operation, Request};
-use crate::invariant::Finding;
-use crate::shop::Shop;
 use crate::trial::Trial;
 use crate::world::{EnvironmentError, Setting, World};
 

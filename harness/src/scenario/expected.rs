@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::history::{Completion, Operation, Refusal, Unknown};
-use crate::invariant::Finding;
+use rowlock_core::answer::Unknown;
+use rowlock_core::finding::Finding;
+use rowlock_shop::history::{Completion, Operation, Refusal};
 
 /// An answer that a scenario expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,15 +6,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use rowlock_core::finding::Finding;
 use rowlock_postgres::StopMode;
+use rowlock_shop::history::{Operation, Request};
+use rowlock_shop::rows::Shop;
 use tokio::sync::watch;
 
 use super::Trials;
 use crate::client::Client;
-use crate::history::{Operation, Request};
-use crate::invariant::Finding;
 use crate::recovery::{deadline, sell_again};
-use crate::shop::Shop;
 use crate::trial::Trial;
 use crate::world::{EnvironmentError, Setting, World};
 
@@ -202,7 +202,7 @@ async fn close_recovered(
     let (mut finding, operations) = sell_again(&world, request, deadline(Instant::now())).await;
     history.extend(operations);
     if !faulted {
-        finding.outcome = crate::invariant::Outcome::Unchecked("no fault took place".into());
+        finding.outcome = rowlock_core::finding::Outcome::Unchecked("no fault took place".into());
     }
     world.close(name, history, true, vec![finding]).await
 }

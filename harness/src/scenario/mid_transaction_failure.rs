@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use rowlock_core::finding::{Finding, Outcome};
+
 use super::Trials;
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::play::Played;
 use crate::fault::{Story, gentle_faults};
-use crate::invariant::{Finding, Outcome};
 use crate::trial::Trial;
 use crate::world::Setting;
 

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use rowlock::fault::Fault;
 use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::history::{Completion, Operation, Request};
 use rowlock::mutants;
 use rowlock::progress::Progress;
-use rowlock::seed::Seed;
-use rowlock::shop::Shop;
 use rowlock::target::{BuildPurchaser, TargetSpec};
 use rowlock::trial::Trial;
-use rowlock::verdict::Verdict;
 use rowlock::world::{Setting, World};
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
+use rowlock_shop::history::{Completion, Operation, Request};
+use rowlock_shop::rows::Shop;
 use sqlx::{AssertSqlSafe, PgPool};
 
 /// How long a condition may take to come true.

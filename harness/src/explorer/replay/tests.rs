@@ -1,4 +1,5 @@
-use super::super::program::{self, Program};
+use rowlock_shop::program::{self, Program};
+
 use super::super::toy::{Toy, ToyRunner};
 use super::super::transcript::Event;
 use super::*;

@@ -1,10 +1,11 @@
 //! What a search comes to, from what its runs came to.
 
+use rowlock_core::finding::Finding;
+
 use super::*;
 use crate::explorer::coverage;
 use crate::explorer::execution::Execution;
 use crate::explorer::run::Assessment;
-use crate::invariant::Finding;
 
 fn run_with(found: &[(&str, Checked)]) -> Run {
     let finding = |(name, outcome): &(&str, Checked)| Finding {

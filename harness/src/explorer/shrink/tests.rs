@@ -1,5 +1,6 @@
+use rowlock_shop::program;
+
 use super::super::control::{Control, LostControl};
-use super::super::program;
 use super::super::toy::{Toy, ToyRunner, schedule};
 use super::*;
 

@@ -7,11 +7,11 @@
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rowlock_core::seed::Seed;
 
 use crate::explorer::execution::Execution;
 use crate::explorer::schedule::{Choice, RequestIndex};
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
-use crate::seed::Seed;
 
 /// PCT; it ends with its budget.
 #[derive(Debug)]

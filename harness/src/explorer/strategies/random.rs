@@ -1,11 +1,11 @@
 //! Random schedules: at each point, each held step with the same probability.
 
 use rand::RngExt;
+use rowlock_core::seed::Seed;
 
 use crate::explorer::execution::Execution;
 use crate::explorer::schedule::Choice;
 use crate::explorer::strategy::{Chooser, Next, Point, Strategy};
-use crate::seed::Seed;
 
 /// Random search; it ends with its budget.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-use super::super::program;
+use rowlock_shop::program;
+
 use super::super::toy::{Toy, ToyRunner};
 use super::*;
 

@@ -1,8 +1,9 @@
 //! Answers against what was expected, on plain values.
 
+use rowlock_core::finding::Outcome;
+use rowlock_shop::history::{Receipt, Request};
+
 use super::*;
-use crate::history::{Receipt, Request};
-use crate::invariant::Outcome;
 
 fn answered(completion: Completion) -> Operation {
     Operation {

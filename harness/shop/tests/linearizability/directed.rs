@@ -1,6 +1,6 @@
 //! Histories in which a short cut of the search would go wrong if it were any shorter.
 
-use rowlock::linearizability::{Budget, Conclusion, Recording, check};
+use rowlock_shop::linearizability::{Budget, Conclusion, Recording, check};
 
 use crate::brute_force::is_linearizable;
 

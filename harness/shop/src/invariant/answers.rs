@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Evidence;
-use crate::history::{Completion, Operation, Receipt, Unknown, effects};
-use crate::shop::Purchase;
+use crate::history::{Completion, Operation, Receipt, effects};
+use crate::rows::Purchase;
 
 /// The acknowledged operations and their receipts.
 fn acknowledged(evidence: &Evidence) -> impl Iterator<Item = (&Operation, &Receipt)> {
@@ -190,26 +190,4 @@ pub(super) fn untrue_receipt(evidence: &Evidence) -> Vec<String> {
         }
     }
     violations
-}
-
-pub(super) fn unanswered(evidence: &Evidence) -> Vec<String> {
-    let history = evidence.history.iter();
-    history
-        .filter(|operation| {
-            matches!(
-                operation.completion,
-                Completion::Info(Unknown::ConnectionLost | Unknown::TimedOut)
-            )
-        })
-        .map(Operation::describe)
-        .collect()
-}
-
-/// A 503 is none: it refuses before anything began, and all else still checks that it did.
-pub(super) fn server_errors(evidence: &Evidence) -> Vec<String> {
-    let history = evidence.history.iter();
-    history
-        .filter(|operation| operation.completion == Completion::Info(Unknown::ServerError))
-        .map(Operation::describe)
-        .collect()
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use purchase_service::order::PurchaseId;
-use rowlock::history::{Completion, Operation};
-use rowlock::linearizability::{Fact, LastRows, Recording};
-use rowlock::model::{self, State};
-use rowlock::shop::Shop;
+use rowlock_shop::history::{Completion, Operation};
+use rowlock_shop::linearizability::{Fact, LastRows, Recording};
+use rowlock_shop::model::{self, State};
+use rowlock_shop::rows::Shop;
 
 /// Whether the operation must be in every order.
 pub(crate) fn is_certain(operation: &Operation) -> bool {
@@ -145,7 +145,7 @@ pub(crate) fn reduce(recording: &Recording, facts: &[Fact]) -> Recording {
         let is_known = facts.contains(&Fact::Operation(index));
         index += 1;
         if !is_known && operation.is_ok() {
-            operation.completion = Completion::Info(rowlock::history::Unknown::HungUp);
+            operation.completion = Completion::Info(rowlock_core::answer::Unknown::HungUp);
         }
         is_known || operation.may_have_happened()
     });

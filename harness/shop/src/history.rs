@@ -11,6 +11,7 @@ mod line;
 use std::collections::{BTreeMap, BTreeSet};
 
 use purchase_service::order::{ItemId, Money, Order, PurchaseId, UserId};
+use rowlock_core::answer::{Answer, Ending, Unknown};
 use serde::{Deserialize, Serialize};
 
 /// One request: an order, and the key that makes its retry safe.
@@ -84,20 +85,6 @@ pub enum Refusal {
     Other(String),
 }
 
-/// Why the outcome of a request is unknown.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unknown {
-    /// A 5xx other than 503.
-    ServerError,
-    /// The connection broke between the request and the end of its answer.
-    ConnectionLost,
-    /// No answer within the client's bound.
-    TimedOut,
-    /// The client itself hung up, as its scenario says.
-    HungUp,
-}
-
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Completion {
@@ -125,6 +112,22 @@ pub struct Operation {
     pub status: Option<u16>,
     /// How it ended.
     pub completion: Completion,
+}
+
+impl Answer for Operation {
+    fn ending(&self) -> Ending {
+        match &self.completion {
+            Completion::Ok(_) => Ending::Ok,
+            Completion::Fail(Refusal::Conflict | Refusal::Busy) => Ending::GaveWay,
+            Completion::Fail(_) => Ending::Refused,
+            Completion::Info(unknown) => Ending::Unknown(*unknown),
+        }
+    }
+
+    /// Who, what, and how it ended.
+    fn describe(&self) -> String {
+        self.describe()
+    }
 }
 
 impl Operation {

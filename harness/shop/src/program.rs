@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Request;
-use crate::shop::Shop;
+use crate::rows::Shop;
 
 const PRICE: i64 = 250;
 

@@ -7,7 +7,7 @@ use purchase_service::order::{ItemId, UserId};
 
 use super::Evidence;
 use crate::history::{Effects, effects};
-use crate::shop::Purchase;
+use crate::rows::Purchase;
 
 pub(super) fn negative_stock(evidence: &Evidence) -> Vec<String> {
     let items = evidence.rows.shop.items.iter();
@@ -146,7 +146,7 @@ fn stock_gone(
     judge: impl Fn(ItemId, i128, &str) -> Option<String>,
 ) -> Vec<String> {
     let left = &evidence.rows.shop.items;
-    let judge = |(item_id, item): (&ItemId, &crate::shop::Item)| match left.get(item_id) {
+    let judge = |(item_id, item): (&ItemId, &crate::rows::Item)| match left.get(item_id) {
         None => Some(format!("item {item_id} is gone from the table")),
         Some(now) => {
             let gone = i128::from(item.stock) - i128::from(now.stock);

@@ -30,7 +30,7 @@ impl Seed {
 }
 
 /// FNV-1a, 64 bits: stable over platforms and releases, which `std::hash` does not promise.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -145,9 +145,9 @@ fn serve(initial: Shop, steps: &[Step]) -> Evidence {
             Fate::Answered => shop.serve(&request),
             Fate::Lost(unknown) => {
                 shop.serve(&request);
-                Completion::Info(unknown.clone())
+                Completion::Info(*unknown)
             }
-            Fate::Vanished(unknown) => Completion::Info(unknown.clone()),
+            Fate::Vanished(unknown) => Completion::Info(*unknown),
             Fate::TurnedAway(refusal) => refused(refusal.clone()),
         };
         let effect_ns = 60 + 10 * index;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use rowlock::linearizability::{Budget, Conclusion, Fact, Recording, check};
+use rowlock_shop::linearizability::{Budget, Conclusion, Fact, Recording, check};
 use rowlock_testing::seed::for_all;
 
 use crate::brute_force::confirms;

@@ -3,10 +3,11 @@
 //! No chance is involved. Buyers are let go one after another in no time, and served in an order
 //! that has nothing to do with that one.
 
-use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
-use rowlock::linearizability::{LastRows, Recording};
-use rowlock::model::{self, Observed, observed};
-use rowlock::shop::Shop;
+use rowlock_core::answer::Unknown;
+use rowlock_shop::history::{Completion, Operation, Receipt, Refusal, Request};
+use rowlock_shop::linearizability::{LastRows, Recording};
+use rowlock_shop::model::{self, Observed, observed};
+use rowlock_shop::rows::Shop;
 
 const PRICE: i64 = 1_000;
 

@@ -15,7 +15,7 @@ mod short_cuts;
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use rowlock::linearizability::{Budget, Conclusion, Contradiction, Fact, Recording, check};
+use rowlock_shop::linearizability::{Budget, Conclusion, Contradiction, Fact, Recording, check};
 use rowlock_testing::seed::for_all;
 
 #[test]

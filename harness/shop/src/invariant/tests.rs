@@ -6,10 +6,12 @@ mod twins;
 use std::collections::BTreeSet;
 
 use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
+use rowlock_core::answer::Unknown;
+use rowlock_core::verdict::Verdict;
 
 use super::*;
-use crate::history::{Completion, Receipt, Refusal, Request, Unknown};
-use crate::shop::Purchase;
+use crate::history::{Completion, Receipt, Refusal, Request};
+use crate::rows::Purchase;
 
 /// A right shop's trial, of which each twin changes one thing.
 ///
@@ -172,6 +174,12 @@ fn not_applicable(evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
+/// The names of the shop's invariants and of those of every service.
+fn names() -> impl Iterator<Item = &'static str> {
+    let universal = universal::CHECKS.iter().map(|check| check.name);
+    INVARIANTS.iter().map(|it| it.name).chain(universal)
+}
+
 #[test]
 fn a_right_trial_violates_nothing_and_asks_everything() {
     let evidence = evidence();
@@ -279,8 +287,8 @@ fn what_does_not_apply_adds_nothing_to_a_verdict() {
 
 #[test]
 fn names_are_unique() {
-    let names: BTreeSet<_> = INVARIANTS.iter().map(|invariant| invariant.name).collect();
-    assert_eq!(names.len(), INVARIANTS.len());
+    let names: BTreeSet<_> = names().collect();
+    assert_eq!(names.len(), INVARIANTS.len() + universal::CHECKS.len());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The whole judgement of a trial: every invariant, and the sequential model.
 
+use rowlock_core::finding::{Finding, Outcome};
+
 use crate::history::{Completion, Operation, Refusal};
-use crate::invariant::{self, Evidence, Finding, JudgesFirst, Outcome};
+use crate::invariant::{self, Evidence, JudgesFirst};
 use crate::linearizability::{self, Budget, Conclusion, Contradiction, Fact, Recording};
 
 /// How long the model may think about one trial: a second or so.
@@ -109,10 +111,14 @@ fn describe(contradiction: &Contradiction, history: &[Operation]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rowlock_core::universal::Aftermath;
+
     use super::*;
     use crate::history::{Receipt, Request};
-    use crate::invariant::{Aftermath, Capabilities, INVARIANTS};
-    use crate::shop::{FinalRows, Shop};
+    use rowlock_core::universal;
+
+    use crate::invariant::{Capabilities, INVARIANTS};
+    use crate::rows::{FinalRows, Shop};
 
     /// `acknowledged` buyers, one after another, of an item with `stock` units, all of them sold.
     fn sale(stock: i64, acknowledged: u64) -> Evidence {
@@ -159,7 +165,8 @@ mod tests {
     #[test]
     fn the_model_is_asked_after_every_invariant() {
         let findings = judge(&sale(3, 3));
-        assert_eq!(findings.len(), INVARIANTS.len() + 1);
+        let checks = INVARIANTS.len() + universal::CHECKS.len();
+        assert_eq!(findings.len(), checks + 1);
         let last = findings.last().unwrap();
         assert_eq!(
             (last.name.as_str(), &last.outcome),

@@ -6,10 +6,11 @@ use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
-use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
-use rowlock::linearizability::{LastRows, Recording};
-use rowlock::model;
-use rowlock::shop::Shop;
+use rowlock_core::answer::Unknown;
+use rowlock_shop::history::{Completion, Operation, Receipt, Refusal, Request};
+use rowlock_shop::linearizability::{LastRows, Recording};
+use rowlock_shop::model;
+use rowlock_shop::rows::Shop;
 
 /// Something else than what happened.
 #[derive(Debug, Clone)]

@@ -5,9 +5,10 @@
 //! rule is there; that it is right is what the definition is for.
 
 use purchase_service::order::{Money, UserId};
-use rowlock::history::{Completion, Operation, Receipt, Refusal, Request, Unknown};
-use rowlock::linearizability::{Budget, Conclusion, LastRows, Recording, check};
-use rowlock::shop::Shop;
+use rowlock_core::answer::Unknown;
+use rowlock_shop::history::{Completion, Operation, Receipt, Refusal, Request};
+use rowlock_shop::linearizability::{Budget, Conclusion, LastRows, Recording, check};
+use rowlock_shop::rows::Shop;
 
 const MANY: i64 = 20;
 

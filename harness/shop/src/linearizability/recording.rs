@@ -17,7 +17,7 @@ use purchase_service::order::{ItemId, Money, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::history::Operation;
-use crate::shop::{Item, Shop};
+use crate::rows::{Item, Shop};
 
 /// All that a check rests on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -202,8 +202,10 @@ fn write(line: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rowlock_core::answer::Unknown;
+
     use super::*;
-    use crate::history::{Completion, Request, Unknown};
+    use crate::history::{Completion, Request};
 
     const ROWS: &str = r#"{"initial": {"items": {"1": {"price": 100, "stock": 1}}}}"#;
 

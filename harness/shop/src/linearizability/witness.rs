@@ -190,7 +190,7 @@ fn combinations(count: usize, size: usize) -> Option<Vec<Vec<usize>>> {
 mod tests {
     use super::*;
     use crate::history::{Operation, Receipt, Request};
-    use crate::shop::Shop;
+    use crate::rows::Shop;
 
     #[test]
     fn an_attempt_that_gives_up_is_not_forgotten() {

@@ -33,8 +33,8 @@ use serde::Serialize;
 pub use budget::Budget;
 pub use recording::{LastRows, Malformed, Recording};
 
-use crate::verdict::Verdict;
 use part::Part;
+use rowlock_core::verdict::Verdict;
 use search::Found;
 
 /// One thing that a recording says.

@@ -5,15 +5,15 @@
 //! [`INVARIANTS`]; none sees the trace, and none does I/O.
 
 mod accounts;
-mod aftermath;
 mod answers;
 mod refusals;
 
+use rowlock_core::finding::{BROKEN_ON_PURPOSE, Finding, Outcome};
+use rowlock_core::universal::{self, Aftermath};
 use serde::Serialize;
 
 use crate::history::{Operation, Refusal};
-use crate::shop::{FinalRows, Shop};
-use crate::verdict::Verdict;
+use crate::rows::{FinalRows, Shop};
 
 /// What a target can do, found out before the trial by asking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,17 +38,6 @@ pub enum JudgesFirst {
     Balance,
     /// The answer does not tell.
     Untold,
-}
-
-/// What the database held once the target had answered everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Aftermath {
-    /// Sessions of the target that were still in a transaction, in words.
-    pub open_transactions: Vec<String>,
-    /// Locks on rows or tables that the target still held or awaited, in words.
-    pub locks: Vec<String>,
-    /// `pg_stat_database.deadlocks` of the trial's database.
-    pub deadlocks: i64,
 }
 
 /// All that a verdict on a trial rests on.
@@ -90,7 +79,7 @@ pub struct Invariant {
     violations: fn(&Evidence) -> Vec<String>,
 }
 
-/// Every invariant, in the order of the reports.
+/// Every invariant of the shop, in the order of the reports; those of every service come after.
 pub const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "stock-not-negative",
@@ -176,36 +165,6 @@ pub const INVARIANTS: &[Invariant] = &[
         needs: Needs::NoFaults,
         violations: refusals::untrue_without_reason,
     },
-    Invariant {
-        name: "every-request-answered",
-        statement: "where nothing was broken, every request gets its answer",
-        needs: Needs::NoFaults,
-        violations: answers::unanswered,
-    },
-    Invariant {
-        name: "no-server-error",
-        statement: "where nothing was broken, no answer is a 5xx other than 503",
-        needs: Needs::NoFaults,
-        violations: answers::server_errors,
-    },
-    Invariant {
-        name: "no-open-transaction",
-        statement: "at rest, no session of the target is in a transaction",
-        needs: Needs::Nothing,
-        violations: aftermath::open_transactions,
-    },
-    Invariant {
-        name: "no-lock-left",
-        statement: "at rest, no session of the target holds or awaits a lock",
-        needs: Needs::Nothing,
-        violations: aftermath::locks,
-    },
-    Invariant {
-        name: "no-deadlock",
-        statement: "PostgreSQL broke no deadlock (pg_stat_database.deadlocks)",
-        needs: Needs::Nothing,
-        violations: aftermath::deadlocks,
-    },
 ];
 
 /// A rule that only some shops have; of the others it is not asked.
@@ -216,62 +175,9 @@ pub const ONCE_PER_CUSTOMER: Invariant = Invariant {
     violations: answers::sold_twice_to_a_customer,
 };
 
-/// Why a check of an unbroken run is not made of a broken one.
-pub const BROKEN_ON_PURPOSE: &str = "the trial broke something on purpose";
-
 /// Why a refusal is not held to a reason.
 const REASONS_UNTOLD: &str =
     "the target's refusals do not tell their reason by a code that we know";
-
-/// How one check of a trial came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It was checked, and it holds.
-    Holds,
-    /// It was checked, and it is broken: one sentence per place.
-    Violated(Vec<String>),
-    /// It cannot be asked of this target or this trial, and why.
-    NotApplicable(String),
-    /// It should have been checked and could not be, and why.
-    Unchecked(String),
-}
-
-/// One named check of a trial and how it came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The invariant's or the expectation's name.
-    pub name: String,
-    /// What must hold.
-    pub statement: String,
-    /// How it came out.
-    pub outcome: Outcome,
-}
-
-impl Finding {
-    /// A check that holds where `violations` is empty.
-    pub fn new(name: &str, statement: &str, violations: Vec<String>) -> Self {
-        let outcome = match violations.is_empty() {
-            true => Outcome::Holds,
-            false => Outcome::Violated(violations),
-        };
-        Finding {
-            name: name.into(),
-            statement: statement.into(),
-            outcome,
-        }
-    }
-
-    /// What this finding adds to the verdict; what does not apply adds nothing.
-    pub fn verdict(&self) -> Option<Verdict> {
-        match self.outcome {
-            Outcome::Holds => Some(Verdict::Valid),
-            Outcome::Violated(_) => Some(Verdict::Violation),
-            Outcome::NotApplicable(_) => None,
-            Outcome::Unchecked(_) => Some(Verdict::Inconclusive),
-        }
-    }
-}
 
 impl Invariant {
     /// Checks this invariant against `evidence`.
@@ -303,18 +209,23 @@ fn are_untold(reasons: &[Refusal], history: &[Operation]) -> bool {
     history.iter().any(Operation::is_refused_without_reason) && !history.iter().any(is_told)
 }
 
-/// Checks every invariant against `evidence`, in the order of [`INVARIANTS`], and then
-/// [`ONCE_PER_CUSTOMER`] where the shop has that rule.
+/// Checks every invariant against `evidence`: the shop's in the order of [`INVARIANTS`], those of
+/// every service ([`universal::CHECKS`]), and then [`ONCE_PER_CUSTOMER`] where the shop has that
+/// rule.
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
-    let rule = evidence
-        .capabilities
-        .once_per_customer
-        .then_some(&ONCE_PER_CUSTOMER);
-    INVARIANTS
-        .iter()
-        .chain(rule)
-        .map(|invariant| invariant.check(evidence))
-        .collect()
+    let invariants = INVARIANTS.iter();
+    let mut findings: Vec<_> = invariants.map(|it| it.check(evidence)).collect();
+    let Evidence {
+        history,
+        aftermath,
+        faults,
+        ..
+    } = evidence;
+    findings.extend(universal::check(history, aftermath, *faults));
+    if evidence.capabilities.once_per_customer {
+        findings.push(ONCE_PER_CUSTOMER.check(evidence));
+    }
+    findings
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use purchase_service::order::{Money, Order, Refusal};
 
 use crate::history::{self, Completion, Request};
-use crate::shop::Shop;
+use crate::rows::Shop;
 
 /// Everything that an answer can depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,25 @@
+//! What every part of Rowlock agrees on, whatever service is judged.
+//!
+//! ```text
+//!  seed      where every random choice of a run comes from
+//!
+//!  answer    what a client was told: ok, refused, gave way, or unknown
+//!     │
+//!     ▼
+//!  universal what must hold of every service: its requests are answered, it leaves no
+//!     │      transaction open, no lock, and no deadlock
+//!     ▼
+//!  finding   one check by name, and how it came out
+//!     │
+//!     ▼
+//!  verdict   valid < inconclusive < violation; the worst finding decides
+//! ```
+//!
+//! It does no I/O and knows no table, no call and no rule of any service; what a service's own
+//! rules are stands in crates like `rowlock-shop`.
+
+pub mod answer;
+pub mod finding;
+pub mod seed;
+pub mod universal;
+pub mod verdict;
