@@ -49,7 +49,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "balance-edge",
-        about: "balances just below, at and above the price, i64's edges, one wallet for many items",
+        about: "balances just below, at and above the price, the largest numbers, one wallet for many items",
         run: |setting| Box::pin(balance_edge::run(setting)),
     },
     Scenario {
