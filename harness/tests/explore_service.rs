@@ -18,8 +18,16 @@ use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_shop::program;
 use sqlx::ConnectOptions;
+use tokio::sync::OnceCell;
 
+/// One server for all tests.
 async fn server() -> Arc<Server> {
+    static SERVER: OnceCell<Arc<Server>> = OnceCell::const_new();
+    Arc::clone(SERVER.get_or_init(server_of_its_own).await)
+}
+
+/// A server that leaves deadlocks to the explorer.
+async fn server_of_its_own() -> Arc<Server> {
     let settings = Settings {
         provider: Provider::Local,
         parameters: vec![("deadlock_timeout".to_owned(), "1h".to_owned())],
@@ -450,7 +458,7 @@ fn server_kib(postmaster: i32) -> u64 {
 async fn a_thousand_schedules_leave_nothing_behind() {
     const WARM: usize = 200;
     const ALL: usize = WARM + 1_000;
-    let server = server().await;
+    let server = server_of_its_own().await;
     let database = server.create_database("beside").await.unwrap();
     let mut connection = database.options().connect().await.unwrap();
     let backend = sqlx::query_scalar("select pg_backend_pid()");

@@ -66,12 +66,13 @@ async fn each_kind_of_detector_catches_its_mutant_and_a_blind_spot_is_a_violatio
         .iter()
         .map(|(name, _)| Exhibit::find(name).unwrap())
         .collect();
-    exhibits.push(Exhibit::find("conditional-update").unwrap());
-    exhibits.push(Exhibit {
-        kind: Kind::Mutant,
-        ..Exhibit::BASELINE
-    });
-    let report = tour(Exhibit::BASELINE, &exhibits).await;
+    // What is right, and has few steps to break.
+    let right = || Exhibit::find("function-call").unwrap();
+    exhibits.push(right());
+    let [baseline, blind_spot] =
+        [Kind::Baseline, Kind::Mutant].map(|kind| Exhibit { kind, ..right() });
+    exhibits.push(blind_spot);
+    let report = tour(baseline, &exhibits).await;
     let text = matrix::render(&report);
     assert!(report.has_baseline(), "{text}");
     for (row, (name, detector)) in report.rows[1..].iter().zip(caught) {

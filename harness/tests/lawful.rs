@@ -7,15 +7,19 @@
 
 mod mutants_support;
 
+use futures::stream::{self, StreamExt};
 use mutants_support::{campaign, day_is_right, setting};
 use rowlock::fault::{Fault, SqlState};
 use rowlock::isolation::Level;
-use rowlock::mutants::lawful::LAWFUL;
+use rowlock::mutants::lawful::{LAWFUL, Lawful};
 use rowlock::scenario;
 use rowlock::target::TargetSpec;
 use rowlock::world::Setting;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
+
+/// How many services a test puts side by side, since much of what they do is waiting.
+const AT_ONCE: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lawful_service_is_right_on_a_plain_day() {
@@ -82,10 +86,12 @@ async fn a_serializable_service_is_told_of_conflicts_up_to_its_commit_and_no_fur
 }
 
 async fn assert_none_accused(scenario: &str) {
-    for lawful in LAWFUL {
+    let check = async |lawful: &Lawful| {
         let setting = setting(TargetSpec::InProcess(lawful.purchaser())).await;
         assert_valid(&setting, scenario).await;
-    }
+    };
+    let checks = stream::iter(LAWFUL).map(check);
+    checks.buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 
 async fn assert_valid(setting: &Setting<'_>, scenario: &str) {

@@ -8,15 +8,22 @@
 
 mod mutants_support;
 
-use mutants_support::{Race, campaign, day_is_right, hold_item, hold_wallets, setting, violated};
+use futures::future::join_all;
+use futures::stream::{self, StreamExt};
+use mutants_support::{
+    Race, campaign, day_is_right, hold_item, hold_wallets, impatient, setting, violated,
+};
 use rowlock::fault::{self, Fault, SqlState};
-use rowlock::mutants::{self, Detector, MUTANTS};
+use rowlock::mutants::{self, Detector, MUTANTS, Mutant};
 use rowlock::scenario;
 use rowlock::target::TargetSpec;
 use rowlock_core::verdict::Verdict;
 use rowlock_shop::history::Request;
 use rowlock_shop::program;
 use rowlock_shop::rows::Shop;
+
+/// How many mutants a test puts side by side, since most of what they do is waiting.
+const AT_ONCE: usize = 6;
 
 /// Wrong also when nothing is concurrent and nothing breaks: the scenario that shows each, and
 /// the check that it violates.
@@ -37,21 +44,23 @@ const SEQUENTIAL: &[(&str, &str, &str)] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mutant_is_right_on_a_plain_day_unless_its_bug_is_a_sequential_one() {
-    for mutant in MUTANTS {
+    let check = async |mutant: &Mutant| {
         let right = day_is_right(mutant.purchaser()).await;
         let sequential = SEQUENTIAL.iter().any(|(name, ..)| *name == mutant.name);
         match right {
             Ok(()) => assert!(!sequential, "{} is right on a plain day", mutant.name),
             Err(why) => assert!(sequential, "{}: {why}", mutant.name),
         }
-    }
+    };
+    let days = stream::iter(MUTANTS).map(check);
+    days.buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequential_bug_is_caught_by_its_scenario() {
-    for (name, scenario, check) in SEQUENTIAL {
-        assert_caught(name, scenario, check).await;
-    }
+    let scenarios = SEQUENTIAL.iter();
+    let caught = scenarios.map(|(name, scenario, check)| assert_caught(name, scenario, check));
+    join_all(caught).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,8 +75,7 @@ async fn assert_caught(name: &str, scenario: &'static str, check: &str) {
         "{name}"
     );
     let mut setting = setting(TargetSpec::InProcess(mutant.purchaser())).await;
-    // Who waits for a lock that is never given back need not wait long.
-    setting.target_env = vec![("LOCK_TIMEOUT_MS".into(), "300".into())];
+    setting.target_env = impatient();
     let scenario = scenario::find(scenario).unwrap();
     let violated = violated(&scenario.run(&setting).await.unwrap());
     assert!(
@@ -217,7 +225,7 @@ fn plenty() -> Shop {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bug_that_waits_for_a_fault_is_caught_by_it() {
     let failed = Fault::Error(SqlState::InternalError);
-    for (name, fault, check) in [
+    let bugs = [
         ("cancelled-begin", Fault::ClientAbort, "no-open-transaction"),
         (
             "answer-before-commit",
@@ -240,7 +248,8 @@ async fn a_bug_that_waits_for_a_fault_is_caught_by_it() {
             "purchased-is-answered",
         ),
         ("statement-on-the-pool", failed, "balance-gone-is-prices"),
-    ] {
+    ];
+    let assert_caught = async |(name, fault, check): (&str, Fault, &str)| {
         let mutant = mutants::find(name).unwrap();
         assert!(mutant.detectors.contains(&Detector::Fault(fault.column())));
         let campaign = campaign(mutant.purchaser(), fault).await;
@@ -250,7 +259,9 @@ async fn a_bug_that_waits_for_a_fault_is_caught_by_it() {
             .map(|finding| finding.name.as_str())
             .collect();
         assert!(violated.contains(&check), "{name}: {violated:?}");
-    }
+    };
+    let campaigns = stream::iter(bugs).map(assert_caught);
+    campaigns.buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 
 #[test]

@@ -35,6 +35,16 @@ pub(crate) async fn setting(target: TargetSpec) -> Setting<'static> {
     }
 }
 
+/// What a target is started with that may wait for a lock or a transaction which nobody ends: it
+/// need not wait long.
+pub(crate) fn impatient() -> Vec<(String, String)> {
+    [
+        ("LOCK_TIMEOUT_MS".into(), "300".into()),
+        ("IDLE_IN_TRANSACTION_TIMEOUT_MS".into(), "2000".into()),
+    ]
+    .to_vec()
+}
+
 /// A shop in which every answer is to be had, and what a right shop answers, one after another.
 /// No customer buys an item twice.
 fn plain_day() -> (Shop, Vec<(Request, &'static str)>) {
@@ -61,7 +71,8 @@ fn plain_day() -> (Shop, Vec<(Request, &'static str)>) {
 
 /// Whether all answers of a plain day and all invariants are right; if not, what is wrong.
 pub(crate) async fn day_is_right(build: BuildPurchaser) -> Result<(), String> {
-    let setting = setting(TargetSpec::InProcess(build)).await;
+    let mut setting = setting(TargetSpec::InProcess(build)).await;
+    setting.target_env = impatient();
     let (shop, day) = plain_day();
     let world = World::open(&setting, shop).await.unwrap();
     let (requests, expected): (Vec<_>, Vec<_>) = day.into_iter().unzip();
