@@ -65,6 +65,7 @@ fn search(server: &Arc<Server>, buyers: usize, schedules: u64) -> Result<Search,
     let template = program::find("one-item").ok_or("no such program")?;
     Ok(Search {
         setup: Setup {
+            target_env: Vec::new(),
             server: Arc::clone(server),
             target: TargetSpec::InProcess(OURS),
             program: template.program(buyers),

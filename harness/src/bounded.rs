@@ -8,11 +8,11 @@ use std::time::Duration;
 use sqlx::PgExecutor;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// How long a statement waits for a lock. Longer than a target needs that ends what was left
 /// open by a time-out of its own: under faults, ours takes 30 s, counted from before the wait.
-pub(crate) const LOCK_BOUND: Duration = Duration::from_secs(30);
+const LOCK_BOUND: Duration = Duration::from_secs(30);
 
 /// How long a statement takes at most.
 const STATEMENT_BOUND: Duration = Duration::from_secs(120);
@@ -66,7 +66,10 @@ pub(crate) async fn explained<'e, T>(
     }
     let open = sqlx::query_scalar(OPEN_TRANSACTIONS).fetch_all(executor);
     Err(match open.await {
-        Ok(holders) => EnvironmentError::Locked { holders },
+        Ok(holders) => EnvironmentError::Locked {
+            waited: LOCK_BOUND,
+            holders,
+        },
         Err(_) => error.into(),
     })
 }

@@ -6,15 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
 use rowlock_core::universal::Aftermath;
-use rowlock_shop::rows::{FinalRows, Item, Purchase, Shop};
+use rowlock_shop::rows::{FinalRows, Purchase, Shop};
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgExecutor};
 
 use crate::baseline::Baseline;
 use crate::bounded;
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
+use crate::rows::{read_rows, reset_sql};
 
 /// How long a target at rest may take to end its transactions and give its locks back.
 pub const REST_BOUND: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub struct Inspector {
 }
 
 /// An advisory lock's `classid`, `objid` and `objsubid`, as `pg_locks` shows them.
-type AdvisoryLock = (i64, i64, i32);
+pub type AdvisoryLock = (i64, i64, i32);
 
 impl Inspector {
     /// Connects to a database and makes the shop's tables there.
@@ -144,6 +144,15 @@ impl Inspector {
         self.execute(self.baseline.clear_sql()).await
     }
 
+    /// Makes the shop's rows those of `shop`, without any purchase, and the target's own tables
+    /// and sequences what they were before any.
+    ///
+    /// # Errors
+    /// As [`Inspector::execute`].
+    pub async fn reset(&self, shop: &Shop) -> Result<(), EnvironmentError> {
+        self.execute(reset_sql(shop, &self.baseline)).await
+    }
+
     /// Reads the shop's rows as they are at one moment; the purchases only where `with_purchases`.
     ///
     /// # Errors
@@ -206,6 +215,11 @@ impl Inspector {
         .fetch_all(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// The advisory locks that [`Inspector::note_standing_locks`] took note of.
+    pub(crate) fn standing_locks(&self) -> &[AdvisoryLock] {
+        &self.standing
     }
 
     /// Predicate locks are none that anybody waits for, and outlive their transactions (PostgreSQL
@@ -333,54 +347,5 @@ impl Inspector {
     /// Closes the connections.
     pub async fn close(self) {
         self.pool.close().await;
-    }
-}
-
-/// The shop's rows, all as of one moment, since others may be writing; the purchases only where
-/// `with_purchases`.
-pub(crate) async fn read_rows<'e>(
-    executor: impl PgExecutor<'e>,
-    with_purchases: bool,
-) -> Result<FinalRows, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select 0::int2, id, price, stock, null::int8, null::text from item
-         union all
-         select 1::int2, user_id, balance, null, null, null from wallet
-         union all
-         select 2::int2, id, user_id, item_id, price, idempotency_key from purchase
-         order by 1, 2",
-    )
-    .fetch_all(executor)
-    .await?;
-    Ok(final_rows(rows, with_purchases))
-}
-
-type Row = (i16, i64, i64, Option<i64>, Option<i64>, Option<String>);
-
-fn final_rows(rows: Vec<Row>, with_purchases: bool) -> FinalRows {
-    let mut shop = Shop::default();
-    let mut purchases = Vec::new();
-    for (kind, id, first, second, third, key) in rows {
-        match kind {
-            0 => {
-                let item = Item {
-                    price: Money(first),
-                    stock: second.unwrap_or_default(),
-                };
-                shop.items.insert(ItemId(id), item);
-            }
-            1 => drop(shop.wallets.insert(UserId(id), Money(first))),
-            _ => purchases.push(Purchase {
-                purchase_id: PurchaseId(id),
-                user_id: UserId(first),
-                item_id: ItemId(second.unwrap_or_default()),
-                price: Money(third.unwrap_or_default()),
-                idempotency_key: key,
-            }),
-        }
-    }
-    FinalRows {
-        shop,
-        purchases: with_purchases.then_some(purchases),
     }
 }

@@ -13,6 +13,11 @@ pub mod scenario;
 pub mod trial;
 pub mod world;
 
+pub mod environment;
+mod probe;
+pub mod rig;
+mod rows;
+
 mod baseline;
 mod bounded;
 pub mod database;

@@ -39,6 +39,7 @@ async fn server_of_its_own() -> Arc<Server> {
 fn search(server: &Arc<Server>, target: TargetSpec, name: &str, buyers: usize) -> Search {
     Search {
         setup: Setup {
+            target_env: Vec::new(),
             server: Arc::clone(server),
             target,
             program: program::find(name).unwrap().program(buyers),

@@ -184,6 +184,7 @@ impl ExploreArgs {
             target.describe()
         ))?;
         let setup = Setup {
+            target_env: Vec::new(),
             server: Arc::clone(&server),
             target,
             program: template.program(self.buyers),

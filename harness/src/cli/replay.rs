@@ -122,6 +122,7 @@ impl<'a> Stage<'a> {
             self.clear().await?;
         }
         let setup = Setup {
+            target_env: Vec::new(),
             server: Arc::clone(self.server),
             target,
             program: Program::default(),

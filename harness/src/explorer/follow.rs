@@ -14,7 +14,7 @@ use super::run::Run;
 use super::runner::Runner;
 use super::schedule::Schedule;
 use super::strategy::Follow;
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// What came of following a schedule.
 #[derive(Debug)]

@@ -24,7 +24,6 @@ pub mod setup;
 
 pub mod conductor;
 pub mod monitor;
-mod rows;
 pub mod signal;
 
 pub mod coverage;

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::catalog::Catalog;
 use crate::bounded;
+use crate::database::AdvisoryLock;
 
 /// Who is in whose way, by process id; only processes that wait for a lock are listed.
 pub(super) type Blockers = BTreeMap<i32, Vec<i32>>;
@@ -25,19 +26,25 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Monitor {
     connection: PgConnection,
+    /// The advisory locks that the target holds for as long as it lives.
+    standing: Vec<AdvisoryLock>,
     /// How often it was asked who waits for whom.
     pub(super) polls: u64,
 }
 
 impl Monitor {
-    /// Connects.
+    /// Connects. The `standing` locks are never said to be left.
     ///
     /// # Errors
     /// Whatever the database says.
-    pub async fn open(options: PgConnectOptions) -> Result<Monitor, sqlx::Error> {
+    pub async fn open(
+        options: PgConnectOptions,
+        standing: Vec<AdvisoryLock>,
+    ) -> Result<Monitor, sqlx::Error> {
         let options = bounded::options(options).disable_statement_logging();
         Ok(Monitor {
             connection: options.connect().await?,
+            standing,
             polls: 0,
         })
     }
@@ -97,17 +104,27 @@ impl Monitor {
             .map(drop)
     }
 
-    /// What these sessions hold and await, in words.
+    /// What these sessions hold and await, in words; standing locks are left out.
     pub(super) async fn locks(&mut self, pids: &[i32]) -> Result<Vec<String>, sqlx::Error> {
+        let classes: Vec<_> = self.standing.iter().map(|lock| lock.0).collect();
+        let objects: Vec<_> = self.standing.iter().map(|lock| lock.1).collect();
+        let parts: Vec<_> = self.standing.iter().map(|lock| lock.2).collect();
         sqlx::query_scalar(
             "select distinct format('a session %s %s on %s',
                                     case when granted then 'holds' else 'awaits' end, mode,
                                     coalesce(relation::regclass::text, locktype))
                from pg_locks
               where pid = any ($1) and locktype <> 'virtualxid' and mode <> 'SIReadLock'
+                and not (locktype = 'advisory' and exists (
+                    select from unnest($2::int8[], $3::int8[], $4::int4[]) as standing (c, o, s)
+                    where (c, o, s) = (classid::int8, objid::int8, objsubid::int4)
+                ))
               order by 1",
         )
         .bind(pids)
+        .bind(classes)
+        .bind(objects)
+        .bind(parts)
         .fetch_all(&mut self.connection)
         .await
     }
@@ -179,6 +196,24 @@ mod tests {
     fn a_circle_is_found_behind_those_who_only_wait_for_it() {
         let blockers = Blockers::from([(1, vec![2]), (2, vec![3]), (3, vec![4, 2])]);
         assert_eq!(cycle(&blockers), Some(vec![2, 3]));
+    }
+
+    #[tokio::test]
+    async fn a_standing_lock_is_not_left_and_another_is() {
+        let database = rowlock_postgres::fresh_database("monitor").await;
+        let mut target = database.options().connect().await.unwrap();
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid() from pg_advisory_lock(7)")
+            .fetch_one(&mut target)
+            .await
+            .unwrap();
+        let mut monitor = Monitor::open(database.options(), vec![(0, 7, 1)])
+            .await
+            .unwrap();
+        assert_eq!(monitor.locks(&[pid]).await.unwrap(), [""; 0]);
+        let other = "select from pg_advisory_lock(8)";
+        sqlx::query(other).execute(&mut target).await.unwrap();
+        let left = monitor.locks(&[pid]).await.unwrap();
+        assert_eq!(left, ["a session holds ExclusiveLock on advisory"]);
     }
 
     #[test]

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use rowlock_core::answer::Unknown;
 use rowlock_core::universal::Aftermath;
-use rowlock_postgres::{Database, Server};
-use rowlock_proxy::{Address, Proxy};
+use rowlock_postgres::Server;
 use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 use rowlock_shop::invariant::{Capabilities, Evidence};
 use rowlock_shop::judgement::judge;
@@ -23,7 +22,6 @@ use super::control::LostControl;
 use super::execution::Execution;
 use super::footprints::Footprints;
 use super::monitor::Monitor;
-use super::rows::Rows;
 use super::run::{Assessment, Run};
 use super::runner::Runner;
 use super::schedule::RequestIndex;
@@ -31,10 +29,9 @@ use super::setup::Setup;
 use super::signal::Signal;
 use super::strategy::{Chooser, Follow};
 use crate::client::{Client, Clock};
-use crate::database::Inspector;
-use crate::isolation::Isolation;
-use crate::target::Target;
-use crate::world::{EnvironmentError, probe, unique_name};
+use crate::environment::EnvironmentError;
+use crate::rig::{Parts, Rig};
+use crate::rows::Rows;
 
 /// How long a buyer waits; the conductor gives up long before.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,10 +51,7 @@ type Answered = (Operation, Option<Client>);
 #[derive(Debug)]
 pub struct Place {
     server: Arc<Server>,
-    database: Database,
-    proxy: Proxy,
-    target: Target,
-    capabilities: Capabilities,
+    rig: Rig,
     conductor: Conductor<Answered>,
     rows: Rows,
     clients: Vec<Option<Client>>,
@@ -94,39 +88,36 @@ impl Place {
     /// # Errors
     /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
     pub async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
-        let server = Arc::clone(&setup.server);
-        let database = server.create_database(&unique_name()).await?;
-        let mut inspector = Inspector::open(database.options()).await?;
-        let proxy = Proxy::start(Address::of(&database.options()))
-            .await
-            .map_err(EnvironmentError::Proxy)?;
-        let isolation = Isolation::watch(proxy.control());
-        let url = database.url_through(proxy.control().address());
-        let target = Target::start(&setup.target, &url, &[]).await?;
-        let capabilities = probe(&mut inspector, &target, Clock::start(), PATIENCE).await?;
-        let rows = Rows::open(database.options(), inspector.baseline().clone()).await?;
-        inspector.close().await;
-        let mut monitor = Monitor::open(database.options()).await?;
+        let parts = Parts {
+            server: &setup.server,
+            target: &setup.target,
+            target_env: &setup.target_env,
+            is_proxied: true,
+            patience: PATIENCE,
+        };
+        let rig = Rig::open(parts).await?;
+        let (Some(control), Some(isolation)) = (rig.proxy(), rig.isolation()) else {
+            unreachable!("the rig is proxied");
+        };
+        let options = || rig.database().options();
+        let rows = Rows::open(options(), rig.inspector().baseline().clone()).await?;
+        let standing = rig.inspector().standing_locks().to_vec();
+        let mut monitor = Monitor::open(options(), standing).await?;
         let footprints = Footprints::new(monitor.catalog().await?);
-        let control = proxy.control().clone();
-        let is_busy = target.activity();
         let mut conductor = Conductor::new(
-            control,
+            control.clone(),
             monitor,
             footprints,
-            isolation,
+            Arc::clone(isolation),
             setup.bounds,
-            is_busy,
+            rig.activity(),
         );
         conductor.listen(LISTEN).await;
         Ok(Place {
-            rows,
-            server,
-            database,
-            proxy,
-            target,
-            capabilities,
+            server: Arc::clone(&setup.server),
+            rig,
             conductor,
+            rows,
             clients: Vec::new(),
             spent: PlaceSpent::default(),
             overtaken_in_a_row: 0,
@@ -162,7 +153,7 @@ impl Place {
         program: &Program,
         setup: &Setup,
     ) -> Result<Place, EnvironmentError> {
-        if program.repeats_keys() && !self.capabilities.idempotency_keys {
+        if program.repeats_keys() && !self.rig.capabilities().idempotency_keys {
             self.close().await?;
             let program = program.name.clone();
             return Err(EnvironmentError::NoKeys { program });
@@ -176,7 +167,7 @@ impl Place {
 
     /// What the target can do.
     pub fn capabilities(&self) -> Capabilities {
-        self.capabilities
+        self.rig.capabilities()
     }
 
     /// Where the time went.
@@ -191,17 +182,15 @@ impl Place {
     pub async fn close(self) -> Result<(), EnvironmentError> {
         self.conductor.close().await;
         drop(self.clients);
-        self.target.stop().await;
-        self.proxy.stop().await;
         self.rows.close().await;
-        Ok(self.server.drop_database(&self.database).await?)
+        self.rig.stop_target().await.drop(&self.server).await
     }
 
     /// Sees to it that each request has an open connection.
     async fn connect(&mut self, count: usize) -> Result<(), EnvironmentError> {
         self.clients
             .resize_with(self.clients.len().max(count), || None);
-        let target = &self.target;
+        let target = self.rig.target();
         let missing = self
             .clients
             .iter_mut()
@@ -235,7 +224,7 @@ impl Place {
             aftermath: aftermath(&execution),
             // A deadlock is broken by cancelling a statement, so errors are expected then.
             faults: execution.deadlock().is_some() || !execution.control.is_kept(),
-            capabilities: self.capabilities,
+            capabilities: self.rig.capabilities(),
         });
         Run {
             execution,
@@ -304,7 +293,10 @@ impl Place {
             self.clients[index] = answer.as_mut().and_then(|((_, client), _)| client.take());
         }
         let began = Instant::now();
-        let rows = self.rows.read(self.capabilities.purchase_rows).await?;
+        let rows = self
+            .rows
+            .read(self.rig.capabilities().purchase_rows)
+            .await?;
         let run = self.assess(program, conducted, rows);
         self.spent.judge += began.elapsed();
         self.spent.runs += 1;

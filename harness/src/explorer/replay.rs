@@ -15,7 +15,7 @@ use super::runner::Runner;
 use super::schedule::RequestIndex;
 use super::strategy::Follow;
 use super::witness::{DeliveredStep, Violated, Witness, steps};
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// How often a schedule is run whose outcome is left to chance.
 pub const CHANCES: usize = 500;

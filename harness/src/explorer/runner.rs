@@ -4,7 +4,7 @@ use rowlock_shop::program::Program;
 
 use super::run::Run;
 use super::strategy::Chooser;
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// Runs programs, one at a time, each on fresh rows.
 ///

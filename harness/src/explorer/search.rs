@@ -20,7 +20,7 @@ use super::run::Run;
 use super::setup::Setup;
 use super::strategy::{Next, Strategy};
 use super::worker::{Job, Report, Worker};
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// How many runs are under way at a time.
 pub const WINDOW: usize = 8;

@@ -15,6 +15,8 @@ pub struct Setup {
     pub server: Arc<Server>,
     /// The service under test.
     pub target: TargetSpec,
+    /// What the target's environment holds beside `DATABASE_URL`, `HOST` and `PORT`.
+    pub target_env: Vec<(String, String)>,
     /// What is run.
     pub program: Program,
     /// How long the conductor waits.

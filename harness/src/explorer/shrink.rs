@@ -13,7 +13,7 @@ use super::run::Run;
 use super::runner::Runner;
 use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// The most runs that shrinking may take, unless told otherwise.
 pub const RUNS: usize = 400;

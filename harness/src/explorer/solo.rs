@@ -10,7 +10,7 @@ use super::run::Run;
 use super::runner::Runner;
 use super::setup::Setup;
 use super::strategy::Chooser;
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// Runs programs one at a time, on a place that is opened when it is needed.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::runner::Runner;
 use super::schedule::{Choice, RequestIndex, Schedule};
 use super::strategy::{Chooser, Point};
 use super::transcript::{Event, Transcript};
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// The service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

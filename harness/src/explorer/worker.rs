@@ -16,7 +16,7 @@ use super::run::Run;
 use super::runner::Runner;
 use super::setup::Setup;
 use super::strategy::Chooser;
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// How often a run is made that loses control.
 const ATTEMPTS: usize = 3;

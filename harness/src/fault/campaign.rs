@@ -15,8 +15,9 @@ use super::play::{Baseline, Played, measure_pool, play, trace_steps};
 use super::raisable::Surroundings;
 use super::strike::sql;
 use super::{Case, Fault, Story};
+use crate::environment::EnvironmentError;
 use crate::isolation::{Level, level_of_step};
-use crate::world::{EnvironmentError, Setting, World};
+use crate::world::{Setting, World};
 
 /// Worlds side by side, as many again for stalls. A crash takes the server from all of them, so
 /// crashes have one.

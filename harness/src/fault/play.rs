@@ -21,8 +21,9 @@ use super::strike::{STALL_BOUND, Strike, Struck, sql};
 use super::{Case, Fault, Story};
 use crate::crowd;
 use crate::database::REST_BOUND;
+use crate::environment::EnvironmentError;
 use crate::recovery::{deadline, sell_again, until};
-use crate::world::{EnvironmentError, World};
+use crate::world::World;
 
 const PRICE: i64 = 100;
 const BALANCE: i64 = 1_000;

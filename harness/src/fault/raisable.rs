@@ -23,8 +23,9 @@ use rowlock_proxy::{Step, TransactionState};
 
 use super::SqlState;
 use super::statement::{Kind, kinds};
+use crate::environment::EnvironmentError;
 use crate::isolation::{Level, level_of};
-use crate::world::{EnvironmentError, World};
+use crate::world::World;
 
 /// What decides beside the statement itself.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use super::buyer::Deserter;
 use super::picker::Picker;
 use super::{Case, Fault};
-use crate::world::{EnvironmentError, World};
+use crate::environment::EnvironmentError;
+use crate::world::World;
 
 /// How long the chosen step may take to come, once its request has been answered without it.
 const LATE_STEP_BOUND: Duration = Duration::from_secs(1);

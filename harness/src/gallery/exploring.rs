@@ -13,6 +13,7 @@ use rowlock_shop::program::{self, PROGRAMS, Program, Template};
 
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::{Seen, Sighting};
+use crate::environment::EnvironmentError;
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Dfs, Overlap, Pct};
 use crate::explorer::{
@@ -20,7 +21,6 @@ use crate::explorer::{
 };
 use crate::mutants::Detector;
 use crate::target::TargetSpec;
-use crate::world::EnvironmentError;
 
 /// The most schedules of a program under each strategy that is not exhaustive.
 const SAMPLE: u64 = 60;
@@ -119,6 +119,7 @@ impl Explorer<'_> {
     fn search(&self, look: &Look) -> Search {
         Search {
             setup: Setup {
+                target_env: Vec::new(),
                 server: Arc::clone(self.server),
                 target: self.target.clone(),
                 program: look.program.clone(),

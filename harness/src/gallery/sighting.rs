@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::world::EnvironmentError;
+use crate::environment::EnvironmentError;
 
 /// What was seen, and what it cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -20,9 +20,10 @@ use super::exploring::Explorer;
 use super::loading::load;
 use super::report::{Report, Row, Standing};
 use super::sighting::{Seen, Sighting};
+use crate::environment::EnvironmentError;
 use crate::explorer::Witness;
 use crate::progress::Progress;
-use crate::world::{EnvironmentError, Setting};
+use crate::world::Setting;
 
 /// How many buyers `concurrent-buyers` lets go at once.
 const BUYERS: usize = 200;

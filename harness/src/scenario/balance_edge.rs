@@ -6,8 +6,9 @@ use rowlock_shop::rows::Shop;
 use super::Trials;
 use super::case::{Case, Play, play_all, rows};
 use super::expected::{Answer, Expected};
+use crate::environment::EnvironmentError;
 use crate::trial::Trial;
-use crate::world::{EnvironmentError, Setting, World};
+use crate::world::{Setting, World};
 
 const PRICE: i64 = 1_000;
 

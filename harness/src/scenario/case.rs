@@ -7,7 +7,8 @@ use rowlock_shop::rows::Shop;
 
 use super::expected::{Answer, Expected, judge_counts, judge_sequences};
 use crate::crowd;
-use crate::world::{EnvironmentError, World};
+use crate::environment::EnvironmentError;
+use crate::world::World;
 
 /// What a case does with its requests and what must come back.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use rowlock_shop::rows::Shop;
 use super::Trials;
 use super::expected::{Answer, Expected, judge_counts};
 use crate::crowd;
+use crate::environment::EnvironmentError;
 use crate::trial::Trial;
-use crate::world::{EnvironmentError, Setting, World};
+use crate::world::{Setting, World};
 
 const ITEM: i64 = 1;
 const PRICE: i64 = 1_000;

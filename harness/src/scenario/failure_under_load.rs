@@ -14,9 +14,10 @@ use tokio::sync::watch;
 
 use super::Trials;
 use crate::client::Client;
+use crate::environment::EnvironmentError;
 use crate::recovery::{deadline, sell_again};
 use crate::trial::Trial;
-use crate::world::{EnvironmentError, Setting, World};
+use crate::world::{Setting, World};
 
 const PRICE: i64 = 100;
 

@@ -10,8 +10,9 @@ mod mid_transaction_failure;
 
 use futures::future::BoxFuture;
 
+use crate::environment::EnvironmentError;
 use crate::trial::Trial;
-use crate::world::{EnvironmentError, Setting};
+use crate::world::Setting;
 
 type Trials = Result<Vec<Trial>, EnvironmentError>;
 

@@ -122,7 +122,7 @@ impl Clients {
             connection.execute(session).await.unwrap();
             connections.push(Some(Connection::Sqlx(connection)));
         }
-        let mut monitor = Monitor::open(database.options()).await.unwrap();
+        let mut monitor = Monitor::open(database.options(), Vec::new()).await.unwrap();
         let catalog = monitor.catalog().await.unwrap();
         let footprints = Footprints::new(catalog.clone());
         let control = proxy.control().clone();

@@ -1,0 +1,175 @@
+//! The rig: a database of its own, a proxy before it where one is wanted, a target on them, what is
+//! known of the target, and what is put back between runs.
+//!
+//! ```text
+//!   clients ──▶ target ──▶ (proxy) ──▶ database ◀── inspector, the harness's own way in
+//! ```
+//!
+//! Load, faults and explorer all run on one, so that a target finds the same environment, has the
+//! same locks taken for its own, and sees the same rows put back, whoever judges it. It judges
+//! nothing, and sends nothing but the probe's few requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rowlock_postgres::{Database, Server};
+use rowlock_proxy::{Address, Control, Proxy};
+use rowlock_shop::invariant::Capabilities;
+
+use crate::client::Clock;
+use crate::database::Inspector;
+use crate::environment::EnvironmentError;
+use crate::isolation::Isolation;
+use crate::probe::probe;
+use crate::target::{Target, TargetSpec};
+
+/// What a rig is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The real PostgreSQL.
+    pub server: &'a Server,
+    /// The service under test.
+    pub target: &'a TargetSpec,
+    /// What the target's environment holds beside `DATABASE_URL`, `HOST` and `PORT`.
+    pub target_env: &'a [(String, String)],
+    /// Whether a proxy stands between the target and the database.
+    pub is_proxied: bool,
+    /// How long the probe waits for an answer.
+    pub patience: Duration,
+}
+
+/// A database, a target on it, and what is known of the two.
+#[derive(Debug)]
+pub struct Rig {
+    database: Database,
+    inspector: Inspector,
+    proxy: Option<Proxy>,
+    isolation: Option<Arc<Isolation>>,
+    target: Target,
+    capabilities: Capabilities,
+}
+
+impl Rig {
+    /// Makes a database, starts the target on it, and finds out what the target can do. It leaves
+    /// no row of the shop's.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`]: never the target's guilt, except [`EnvironmentError::DoesNotSell`].
+    pub async fn open(parts: Parts<'_>) -> Result<Rig, EnvironmentError> {
+        let database = parts.server.create_database(&unique_name()).await?;
+        let mut inspector = Inspector::open(database.options()).await?;
+        let proxy = match parts.is_proxied {
+            true => {
+                let started = Proxy::start(Address::of(&database.options())).await;
+                Some(started.map_err(EnvironmentError::Proxy)?)
+            }
+            false => None,
+        };
+        let control = proxy.as_ref().map(Proxy::control);
+        // From its first connection on, until another gate is set.
+        let isolation = control.map(Isolation::watch);
+        let url = match control {
+            None => database.url(),
+            Some(control) => database.url_through(control.address()),
+        };
+        let target = Target::start(parts.target, &url, parts.target_env).await?;
+        inspector.note_standing_locks().await?;
+        let capabilities = probe(&mut inspector, &target, Clock::start(), parts.patience).await?;
+        Ok(Rig {
+            database,
+            inspector,
+            proxy,
+            isolation,
+            target,
+            capabilities,
+        })
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The harness's own way into the database.
+    pub fn inspector(&self) -> &Inspector {
+        &self.inspector
+    }
+
+    /// The handle of the proxy, where there is one.
+    pub fn proxy(&self) -> Option<&Control> {
+        self.proxy.as_ref().map(Proxy::control)
+    }
+
+    /// What the target has said of isolation levels since its start and before the first gate was
+    /// set; nothing without a proxy.
+    pub fn isolation(&self) -> Option<&Arc<Isolation>> {
+        self.isolation.as_ref()
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// What the target can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Tells, at any time, whether the target has something to do, or opens a connection to the
+    /// database; of a target in this process that is not known.
+    pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let is_busy = self.target.activity();
+        let proxy = self.proxy().cloned();
+        let is_opening = move || {
+            let sessions = proxy.as_ref().map(Control::sessions).unwrap_or_default();
+            sessions.iter().any(|session| session.pid.is_none())
+        };
+        move || is_opening() || is_busy()
+    }
+
+    /// Stops the target and the proxy; the database is still there to be looked at.
+    pub async fn stop_target(self) -> Remains {
+        self.target.stop().await;
+        if let Some(proxy) = self.proxy {
+            proxy.stop().await;
+        }
+        Remains {
+            database: self.database,
+            inspector: self.inspector,
+        }
+    }
+}
+
+/// The database of a rig whose target has stopped.
+#[derive(Debug)]
+pub struct Remains {
+    database: Database,
+    inspector: Inspector,
+}
+
+impl Remains {
+    /// The deadlocks that PostgreSQL broke in the database.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn deadlocks(&self) -> Result<i64, EnvironmentError> {
+        Ok(self.inspector.deadlocks().await?)
+    }
+
+    /// Drops the database of `server`.
+    ///
+    /// # Errors
+    /// The database could not be dropped.
+    pub async fn drop(self, server: &Server) -> Result<(), EnvironmentError> {
+        self.inspector.close().await;
+        Ok(server.drop_database(&self.database).await?)
+    }
+}
+
+/// A name that no other rig of this process has.
+fn unique_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("trial_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
