@@ -51,6 +51,12 @@ impl Admission {
         self.purchaser.run(purchase.boxed()).await
     }
 
+    /// How many purchases are under way.
+    pub(crate) fn waiting(&self) -> u32 {
+        // There are never more permits than `max_waiting`.
+        self.max_waiting - self.permits.available_permits() as u32
+    }
+
     /// Waits until no purchase is under way, also none whose client has left.
     pub async fn drained(&self) {
         // An error would say that the semaphore is closed; nothing closes it.

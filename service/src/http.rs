@@ -18,6 +18,8 @@ use sqlx::PgPool;
 
 use crate::admission::Admission;
 use crate::caller::Caller;
+use crate::config::Config;
+use crate::metrics::{self, Metrics};
 use crate::order::{ItemId, UserId};
 use crate::page;
 use crate::page::stock::StockFeed;
@@ -29,15 +31,36 @@ use crate::request;
 #[derive(Debug, Clone)]
 pub struct Shop {
     /// Decides purchases.
-    pub admission: Arc<Admission>,
+    pub(crate) admission: Arc<Admission>,
     /// Connections for plain reads.
-    pub reads: PgPool,
+    pub(crate) reads: PgPool,
     /// The stock as the open pages follow it.
     pub(crate) stock: Arc<StockFeed>,
+    /// What `/metrics` shows.
+    pub(crate) metrics: Arc<Metrics>,
     /// How long a request's body may take to arrive.
-    pub body_timeout: Duration,
+    pub(crate) body_timeout: Duration,
     /// Where the gateway says who calls; without one, the caller is trusted.
-    pub user_header: Option<HeaderName>,
+    pub(crate) user_header: Option<HeaderName>,
+}
+
+impl Shop {
+    /// A shop that sells by `admission`, shows what `reads` finds, and is otherwise as configured.
+    pub fn new(
+        config: &Config,
+        admission: Arc<Admission>,
+        reads: PgPool,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            admission,
+            reads,
+            stock: Arc::default(),
+            metrics,
+            body_timeout: Duration::from_millis(config.body_timeout_ms),
+            user_header: config.trust_user_header.clone(),
+        }
+    }
 }
 
 /// The routes of the shop.
@@ -49,6 +72,7 @@ pub struct Shop {
 /// | `GET /api/items/{id}` | `{"id", "name", "price", "stock"}` |
 /// | `GET /api/wallets/{user_id}` | `{"user_id", "balance"}` |
 /// | `GET /healthz` | `{"status": "ok"}` if the database answers |
+/// | `GET /metrics` | the service's metrics, in Prometheus's text format |
 ///
 /// [The page](crate::page) has routes of its own beside them. Every error is `application/problem+json`, except what hyper itself refuses as not HTTP.
 pub fn router(shop: Shop) -> Router {
@@ -59,6 +83,7 @@ pub fn router(shop: Shop) -> Router {
         .route("/api/items/{id}", get(item))
         .route("/api/wallets/{user_id}", get(wallet))
         .route("/healthz", get(health))
+        .route("/metrics", get(show_metrics))
         .merge(page::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -118,6 +143,10 @@ async fn health(State(shop): State<Shop>) -> Result<Response, Problem> {
             ))
         }
     }
+}
+
+async fn show_metrics(State(shop): State<Shop>) -> Response {
+    metrics::answer(shop.metrics.text())
 }
 
 async fn not_found() -> Problem {

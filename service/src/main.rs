@@ -4,20 +4,20 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use purchase_service::log::Log;
 use purchase_service::{Config, run, server};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx::postgres::notice=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    match serve().await {
+    let log = Log::start(io::stderr(), io::stderr().is_terminal());
+    let served = serve().await;
+    let lost = log.lost();
+    drop(log);
+    if lost > 0 {
+        eprintln!("purchase-service: {lost} lines of the log were lost: nobody read them in time");
+    }
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("purchase-service: {error:#}");

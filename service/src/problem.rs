@@ -24,6 +24,10 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
 }
 
+/// The code of the problem that an answer brings, for whoever counts answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProblemCode(pub(crate) &'static str);
+
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'a str,
@@ -134,6 +138,7 @@ impl IntoResponse for Problem {
             code: self.code,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
+        response.extensions_mut().insert(ProblemCode(self.code));
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

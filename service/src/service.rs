@@ -15,6 +15,8 @@ use tokio::time::{timeout, timeout_at};
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::http::{self, Shop};
+use crate::metrics::Metrics;
+use crate::observe::observed;
 use crate::purchase::LockedPurchase;
 use crate::purchaser::Purchaser;
 use crate::server::{self, Limits};
@@ -102,13 +104,18 @@ impl Service {
             purchaser(purchases.clone()),
             config.max_waiting,
         ));
-        let router = http::router(Shop {
-            admission: Arc::clone(&admission),
-            reads: reads.clone(),
-            stock: Arc::default(),
-            body_timeout: Duration::from_millis(config.body_timeout_ms),
-            user_header: config.trust_user_header.clone(),
-        });
+        let metrics = Arc::new(Metrics::new(
+            Arc::clone(&admission),
+            purchases.clone(),
+            reads.clone(),
+        ));
+        let shop = Shop::new(
+            config,
+            Arc::clone(&admission),
+            reads.clone(),
+            Arc::clone(&metrics),
+        );
+        let router = observed(http::router(shop), metrics);
         let limits = Limits {
             idle_timeout: Duration::from_millis(config.idle_timeout_ms),
             shutdown_timeout: Duration::from_millis(config.shutdown_timeout_ms),

@@ -129,15 +129,13 @@ pub async fn read_answer(stream: &mut TcpStream) -> Answer {
         (name.to_ascii_lowercase(), value.to_owned())
     };
     let headers: Vec<_> = lines.map(header).collect();
-    let is_text = headers
+    let is_json = headers
         .iter()
-        .any(|(name, value)| name == "content-type" && value.starts_with("text/"));
-    let body = if body.is_empty() {
-        Value::Null
-    } else if is_text {
-        Value::from(body)
-    } else {
-        serde_json::from_str(body).unwrap()
+        .any(|(name, value)| name == "content-type" && value.ends_with("json"));
+    let body = match body {
+        "" => Value::Null,
+        body if is_json => serde_json::from_str(body).unwrap(),
+        body => body.into(),
     };
     Answer {
         status,

@@ -42,6 +42,12 @@ impl Log {
         };
         timeout(BOUND, search).await.unwrap()
     }
+
+    /// Waits for the next line.
+    pub async fn next(&mut self) -> String {
+        let line = timeout(BOUND, self.0.next_line()).await.unwrap().unwrap();
+        line.expect("the service ended before it said any more")
+    }
 }
 
 /// Waits until the process listens.
