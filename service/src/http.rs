@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -20,6 +21,7 @@ use crate::admission::Admission;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::metrics::{self, Metrics};
+use crate::openapi;
 use crate::order::{ItemId, UserId};
 use crate::page;
 use crate::page::stock::StockFeed;
@@ -42,6 +44,8 @@ pub struct Shop {
     pub(crate) body_timeout: Duration,
     /// Where the gateway says who calls; without one, the caller is trusted.
     pub(crate) user_header: Option<HeaderName>,
+    /// What `/openapi.json` shows.
+    pub(crate) openapi: Bytes,
 }
 
 impl Shop {
@@ -59,6 +63,7 @@ impl Shop {
             metrics,
             body_timeout: Duration::from_millis(config.body_timeout_ms),
             user_header: config.trust_user_header.clone(),
+            openapi: openapi::document(config.trust_user_header.as_ref()),
         }
     }
 }
@@ -73,6 +78,7 @@ impl Shop {
 /// | `GET /api/wallets/{user_id}` | `{"user_id", "balance"}` |
 /// | `GET /healthz` | `{"status": "ok"}` if the database answers |
 /// | `GET /metrics` | the service's metrics, in Prometheus's text format |
+/// | `GET /openapi.json` | all this for machines |
 ///
 /// [The page](crate::page) has routes of its own beside them. Every error is `application/problem+json`, except what hyper itself refuses as not HTTP.
 pub fn router(shop: Shop) -> Router {
@@ -84,6 +90,7 @@ pub fn router(shop: Shop) -> Router {
         .route("/api/wallets/{user_id}", get(wallet))
         .route("/healthz", get(health))
         .route("/metrics", get(show_metrics))
+        .route("/openapi.json", get(show_openapi))
         .merge(page::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -147,6 +154,10 @@ async fn health(State(shop): State<Shop>) -> Result<Response, Problem> {
 
 async fn show_metrics(State(shop): State<Shop>) -> Response {
     metrics::answer(shop.metrics.text())
+}
+
+async fn show_openapi(State(shop): State<Shop>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], shop.openapi).into_response()
 }
 
 async fn not_found() -> Problem {

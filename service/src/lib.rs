@@ -26,6 +26,8 @@ pub mod metrics;
 pub mod observe;
 mod request_id;
 
+pub mod openapi;
+
 pub mod config;
 pub mod log;
 pub mod server;

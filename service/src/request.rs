@@ -12,7 +12,7 @@ use crate::order::{IdempotencyKey, Order};
 use crate::problem::Problem;
 
 /// The largest body that is read, in bytes.
-const MAX_BODY: usize = 4 * 1024;
+pub(crate) const MAX_BODY: usize = 4 * 1024;
 
 /// Reads the order and the key of a `POST /api/purchase/`.
 pub(crate) async fn read(

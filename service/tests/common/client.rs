@@ -1,13 +1,23 @@
 //! An HTTP client that can send what a well-behaved one would not.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
+use axum::http::HeaderName;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::interface::Interface;
 use super::{BOUND, order};
+
+/// What the service documents with a gateway, which is all that it documents without, and more.
+static DOCUMENT: LazyLock<Interface> = LazyLock::new(|| {
+    let header = HeaderName::from_static("x-user-id");
+    let document = purchase_service::openapi::document(Some(&header));
+    Interface::of(serde_json::from_slice(&document).unwrap())
+});
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,12 +108,19 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<
     [head.as_bytes(), body.unwrap_or_default()].concat()
 }
 
-/// Sends bytes and reads the answer to its end.
+/// Sends bytes and reads the answer to its end. It must be one that the service documents.
 pub async fn send(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // A server that refuses a long request early may close before it has read it all.
     stream.write_all(request).await.ok();
-    read_answer(&mut stream).await
+    let answer = read_answer(&mut stream).await;
+    let head = String::from_utf8_lossy(request);
+    let mut words = head.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    if let Err(error) = DOCUMENT.find(method, target, &answer) {
+        panic!("{error}: {answer:?}");
+    }
+    answer
 }
 
 pub async fn read_answer(stream: &mut TcpStream) -> Answer {

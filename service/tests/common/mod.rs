@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod database;
+pub mod interface;
 pub mod process;
 
 use std::net::SocketAddr;
@@ -65,6 +66,19 @@ impl Shop {
             config,
             stop: Some(stop),
             served: Some(served),
+        }
+    }
+
+    /// Takes the database away: nobody may connect to it, and who is connected is thrown out.
+    pub async fn close(&self) {
+        // The way in that is there already: there will be no other.
+        let mut connection = self.db.acquire().await.unwrap();
+        for sql in [
+            "update pg_database set datallowconn = false where datname = current_database()",
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity
+              where datname = current_database() and application_name = 'purchase-service'",
+        ] {
+            sqlx::raw_sql(sql).execute(&mut *connection).await.unwrap();
         }
     }
 
