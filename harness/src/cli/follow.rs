@@ -11,7 +11,7 @@ use rowlock_core::verdict::Verdict;
 use super::common::{conclude, unless_found, wants_colour};
 use super::explore::ExploreArgs;
 use super::{Cli, output};
-use crate::explorer::{self, Schedule, Solo, Witness, columns};
+use crate::explorer::{self, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
 
 /// Exit codes: as of `rowlock replay`.
@@ -48,9 +48,9 @@ async fn run(
     progress: &Progress,
 ) -> anyhow::Result<Verdict> {
     let (server, setup) = args.set_up(progress).await?;
-    let mut solo = Solo::new(setup.clone());
+    let mut runner = SerialRunner::new(setup.clone());
     progress.say(format!("following {schedule}"));
-    let followed = explorer::follow(&mut solo, &setup.program, schedule).await?;
+    let followed = explorer::follow(&mut runner, &setup.program, schedule).await?;
     let verdict = followed.verdict();
     let is_violated = verdict == Verdict::Violation;
     let shown = Witness::of(&setup.target.describe(), &setup.program, &followed.run);
@@ -62,9 +62,9 @@ async fn run(
     };
     output::write(&format!(
         "\n{}\n{followed}\nagain:    rowlock {again}\n{replay_line}",
-        columns::render(&shown, wants_colour())
+        timeline::render(&shown, wants_colour())
     ))?;
-    unless_found(is_violated, solo.close().await)?;
+    unless_found(is_violated, runner.close().await)?;
     drop(setup);
     let Some(server) = Arc::into_inner(server) else {
         bail!("a run outlived its schedule");

@@ -16,7 +16,9 @@ use rowlock_shop::program::Program;
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
 use super::{PostgresArgs, output, up_to};
-use crate::explorer::{Bounds, Replayed, Run, Setup, Solo, Witness, columns, replay, witness};
+use crate::explorer::{
+    Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
+};
 use crate::progress::Progress;
 use crate::target::TargetSpec;
 
@@ -67,8 +69,8 @@ async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdi
         progress.say(format!("replaying {}", path.display()));
         let verdict = match witness {
             Ok(witness) => {
-                let solo = stage.set(target).await?;
-                match args.replay_one(solo, &path, &witness, is_shown).await {
+                let runner = stage.set(target).await?;
+                match args.replay_one(runner, &path, &witness, is_shown).await {
                     Ok(verdict) => verdict,
                     Err(error) if is_shown => return Err(error),
                     // What keeps one file from being replayed says nothing of the others.
@@ -108,7 +110,7 @@ fn describe<'a>(mut targets: impl Iterator<Item = &'a TargetSpec>) -> String {
 /// Where witnesses are replayed, one after another; those of one target on the same place.
 struct Stage<'a> {
     server: &'a Arc<Server>,
-    set: Option<(String, Solo)>,
+    set: Option<(String, SerialRunner)>,
 }
 
 impl<'a> Stage<'a> {
@@ -116,7 +118,7 @@ impl<'a> Stage<'a> {
         Stage { server, set: None }
     }
 
-    async fn set(&mut self, target: TargetSpec) -> anyhow::Result<&mut Solo> {
+    async fn set(&mut self, target: TargetSpec) -> anyhow::Result<&mut SerialRunner> {
         let name = target.describe();
         if self.set.as_ref().is_none_or(|(known, _)| *known != name) {
             self.clear().await?;
@@ -128,13 +130,15 @@ impl<'a> Stage<'a> {
             program: Program::default(),
             bounds: Bounds::default(),
         };
-        let (_, solo) = self.set.get_or_insert_with(|| (name, Solo::new(setup)));
-        Ok(solo)
+        let (_, runner) = self
+            .set
+            .get_or_insert_with(|| (name, SerialRunner::new(setup)));
+        Ok(runner)
     }
 
     async fn clear(&mut self) -> anyhow::Result<()> {
-        if let Some((_, solo)) = self.set.take() {
-            solo.close().await?;
+        if let Some((_, runner)) = self.set.take() {
+            runner.close().await?;
         }
         Ok(())
     }
@@ -144,7 +148,7 @@ impl ReplayArgs {
     /// Replays one witness as often as wanted, and prints what became of it.
     async fn replay_one(
         &self,
-        solo: &mut Solo,
+        runner: &mut SerialRunner,
         path: &Path,
         witness: &Witness,
         is_shown: bool,
@@ -152,7 +156,7 @@ impl ReplayArgs {
         let mut verdicts = Vec::new();
         let mut worst: Option<(Replayed, _)> = None;
         for _ in 0..self.times {
-            let (replayed, run) = match replay(solo, witness).await {
+            let (replayed, run) = match replay(runner, witness).await {
                 Ok(ran) => ran,
                 Err(error) => {
                     let found = verdicts.contains(&Verdict::Violation);
@@ -198,10 +202,10 @@ impl ReplayArgs {
         counted: &str,
     ) -> String {
         let ran = Witness::new(&witness.target, &witness.program, run);
-        let ran = ran.map(|ran| columns::render(&ran, wants_colour()) + "\n");
+        let ran = ran.map(|ran| timeline::render(&ran, wants_colour()) + "\n");
         let replay_line = match replayed.verdict() {
             Verdict::Valid => String::new(),
-            _ => columns::replay_line(path, &self.flags()),
+            _ => timeline::replay_line(path, &self.flags()),
         };
         format!(
             "{}{replayed:#}{counted}\n{replay_line}",

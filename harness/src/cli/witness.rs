@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::common::wants_colour;
 use crate::explorer::shrink::RUNS;
-use crate::explorer::{Run, Setup, Shrunk, Solo, Witness, columns, replay, shrink};
+use crate::explorer::{Run, SerialRunner, Setup, Shrunk, Witness, replay, shrink, timeline};
 
 #[derive(Debug, Args)]
 pub(super) struct WitnessArgs {
@@ -30,10 +30,10 @@ impl WitnessArgs {
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
-        let mut solo = Solo::new(setup.clone());
-        let text = self.write_with(&mut solo, setup, run, flags, again);
+        let mut runner = SerialRunner::new(setup.clone());
+        let text = self.write_with(&mut runner, setup, run, flags, again);
         let mut text = text.await?;
-        if let Err(error) = solo.close().await {
+        if let Err(error) = runner.close().await {
             text.insert_str(0, &format!("left behind: {}\n", error.in_full()));
         }
         Ok(text)
@@ -51,7 +51,7 @@ impl WitnessArgs {
         match Witness::new(&target, &setup.program, run) {
             Some(witness) => {
                 let path = witness.write(&self.witness_dir)?;
-                Ok(columns::replay_line(&path, flags))
+                Ok(timeline::replay_line(&path, flags))
             }
             None => Ok(String::new()),
         }
@@ -59,14 +59,14 @@ impl WitnessArgs {
 
     async fn write_with(
         &self,
-        solo: &mut Solo,
+        runner: &mut SerialRunner,
         setup: &Setup,
         run: &Run,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
         let first = run.violated().next().context("there is no violation")?;
-        let shrunk = shrink(solo, &setup.program, run, &first.name, RUNS).await;
+        let shrunk = shrink(runner, &setup.program, run, &first.name, RUNS).await;
         let (program, smallest, how) = match shrunk {
             Ok(Shrunk {
                 program,
@@ -85,17 +85,17 @@ impl WitnessArgs {
         };
         let target = setup.target.describe();
         let witness = Witness::new(&target, &program, &smallest).context("it was violated")?;
-        let mut text = columns::render(&witness, wants_colour());
+        let mut text = timeline::render(&witness, wants_colour());
         text += &format!("shrunk:   {how}\n");
         if let Some(why) = smallest.execution.control.lost() {
             text += &format!("control:  was lost, so it may not replay: {why}\n");
         }
-        text += &match replay(solo, &witness).await {
+        text += &match replay(runner, &witness).await {
             Ok((replayed, _)) => format!("replayed: once, {replayed}\n"),
             Err(error) => format!("replayed: not: {}\n", error.in_full()),
         };
         text += &match witness.write(&self.witness_dir) {
-            Ok(path) => columns::replay_line(&path, flags),
+            Ok(path) => timeline::replay_line(&path, flags),
             Err(error) => format!(
                 "witness:  not written: {:#}\nagain:    rowlock {again}\n",
                 anyhow::Error::new(error)

@@ -100,15 +100,15 @@ impl<R: Runner> Shrinking<'_, R> {
 
     /// Moves a request's choices together, as long as that leaves fewer switches.
     async fn drop_switches(&mut self) -> Result<(), EnvironmentError> {
-        'calmer: loop {
+        'fewer: loop {
             let program = self.best.program.clone();
-            let now = unrest(&self.best.run.execution.schedule);
-            let mut candidates = calmer(&self.best.run.execution.schedule);
-            candidates.sort_by_key(unrest);
+            let now = switches(&self.best.run.execution.schedule);
+            let mut candidates = with_fewer_switches(&self.best.run.execution.schedule);
+            candidates.sort_by_key(switches);
             for candidate in candidates {
-                let is_calmer = |run: &Run| unrest(&run.execution.schedule) < now;
-                if self.try_run(&program, candidate, is_calmer).await? {
-                    continue 'calmer;
+                let has_fewer = |run: &Run| switches(&run.execution.schedule) < now;
+                if self.try_run(&program, candidate, has_fewer).await? {
+                    continue 'fewer;
                 }
             }
             return Ok(());
@@ -126,8 +126,8 @@ impl<R: Runner> Shrinking<'_, R> {
         let chances = schedule.steps_to_pair().map_or(1, |_| CHANCES);
         for _ in 0..chances.min(self.budget - self.best.runs) {
             self.best.runs += 1;
-            let mut guide = Guide::new(schedule.clone());
-            let run = self.runner.run(program, &mut guide).await?;
+            let mut follow = LenientFollow::new(schedule.clone());
+            let run = self.runner.run(program, &mut follow).await?;
             let is_violated = run.violated().any(|finding| finding.name == self.name);
             if run.execution.control.is_kept() && is_violated && is_better(&run) {
                 self.best.program = program.clone();
@@ -141,19 +141,19 @@ impl<R: Runner> Shrinking<'_, R> {
 
 /// Follows a schedule as far as the run allows: a choice that cannot be made is passed over.
 #[derive(Debug, Clone)]
-struct Guide {
+struct LenientFollow {
     left: VecDeque<Choice>,
 }
 
-impl Guide {
-    fn new(schedule: Schedule) -> Guide {
-        Guide {
+impl LenientFollow {
+    fn new(schedule: Schedule) -> LenientFollow {
+        LenientFollow {
             left: schedule.0.into(),
         }
     }
 }
 
-impl Chooser for Guide {
+impl Chooser for LenientFollow {
     fn choose(&mut self, point: &Point<'_>) -> Choice {
         while let Some(choice) = self.left.pop_front() {
             if choice.requests().all(|request| point.can(request)) {
@@ -163,7 +163,7 @@ impl Chooser for Guide {
                 return Choice::Deliver(request);
             }
         }
-        Choice::Deliver(point.calmest())
+        Choice::Deliver(point.nonpreemptive())
     }
 }
 
@@ -227,8 +227,8 @@ fn interruptions(schedule: &Schedule) -> Vec<Schedule> {
     counts.iter().flat_map(interrupt).collect()
 }
 
-/// How restless a schedule is: switches between requests, then pairs under way at once.
-fn unrest(schedule: &Schedule) -> (usize, usize) {
+/// What makes a schedule hard to read: switches between requests, then pairs at once.
+fn switches(schedule: &Schedule) -> (usize, usize) {
     let order: Vec<_> = schedule
         .0
         .iter()
@@ -242,10 +242,11 @@ fn unrest(schedule: &Schedule) -> (usize, usize) {
     (switches, pairs.count())
 }
 
-/// Every schedule that one move makes calmer: a pair untied, or a block of one request's choices
-/// moved to that request's block before or after it; and those with a single interruption.
-fn calmer(schedule: &Schedule) -> Vec<Schedule> {
-    let now = unrest(schedule);
+/// Every schedule with fewer switches that one move leads to: a pair untied, or a block of one
+/// request's choices moved to that request's block before or after it; and those with a single
+/// interruption.
+fn with_fewer_switches(schedule: &Schedule) -> Vec<Schedule> {
+    let now = switches(schedule);
     let pairs = schedule
         .0
         .iter()
@@ -275,8 +276,7 @@ fn calmer(schedule: &Schedule) -> Vec<Schedule> {
         Schedule(order.iter().flat_map(|at| blocks[*at]).copied().collect())
     });
     let all = pairs.chain(moved).chain(interruptions(schedule));
-    let calmer = all.filter(|other| unrest(other) < now);
-    calmer.collect()
+    all.filter(|other| switches(other) < now).collect()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Point<'_> {
     }
 
     /// The request that went last, if it can go on, else the first that can.
-    pub fn calmest(&self) -> RequestIndex {
+    pub fn nonpreemptive(&self) -> RequestIndex {
         let last = self
             .before
             .last()
@@ -88,6 +88,6 @@ pub struct Follow(pub Schedule);
 impl Chooser for Follow {
     fn choose(&mut self, point: &Point<'_>) -> Choice {
         let given = self.0.0.get(point.before.len()).copied();
-        given.unwrap_or_else(|| Choice::Deliver(point.calmest()))
+        given.unwrap_or_else(|| Choice::Deliver(point.nonpreemptive()))
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum Toy {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
+enum Action {
     Read,
     ReadForUpdate,
     Lock,
@@ -55,16 +55,16 @@ enum Act {
 }
 
 impl Toy {
-    fn acts(self) -> VecDeque<Act> {
-        use Act::*;
-        let acts: &[Act] = match self {
+    fn actions(self) -> VecDeque<Action> {
+        use Action::*;
+        let actions: &[Action] = match self {
             Toy::Unlocked => &[Read, Charge, Write, Insert, Commit],
             Toy::Stale => &[Read, Lock, Charge, Write, Insert, Commit],
             Toy::Right => &[ReadForUpdate, Charge, Write, Insert, Commit],
             Toy::Greedy => &[ReadForUpdate, LockOther, Charge, Write, Insert, Commit],
             Toy::Once => &[InsertOnce, Decrement, Charge],
         };
-        acts.iter().copied().collect()
+        actions.iter().copied().collect()
     }
 }
 
@@ -104,30 +104,30 @@ impl Runner for ToyRunner {
         program: &Program,
         chooser: &mut dyn Chooser,
     ) -> Result<Run, EnvironmentError> {
-        let mut play = Play::new(self.toy, program);
-        while play.go_on(chooser) {}
+        let mut run = ToyRun::new(self.toy, program);
+        while run.go_on(chooser) {}
         if self.runs >= self.loses_control_from {
-            play.control = Control::Lost(LostControl::GateGone);
+            run.control = Control::Lost(LostControl::GateGone);
         }
         self.runs += 1;
-        Ok(play.into_run(program))
+        Ok(run.into_run(program))
     }
 }
 
 #[derive(Debug)]
 struct Buyer {
     request: Request,
-    acts: VecDeque<Act>,
+    actions: VecDeque<Action>,
     read: i64,
     completion: Option<Completion>,
-    /// Waits for this item's row with this act.
-    waits: Option<(ItemId, Act)>,
+    /// Waits for this item's row with this action.
+    waits: Option<(ItemId, Action)>,
     written: BTreeMap<ItemId, i64>,
     purchase_id: Option<PurchaseId>,
 }
 
 #[derive(Debug)]
-struct Play {
+struct ToyRun {
     buyers: Vec<Buyer>,
     shop: Shop,
     purchases: Vec<Purchase>,
@@ -140,11 +140,11 @@ struct Play {
     deadlocks: i64,
 }
 
-impl Play {
-    fn new(toy: Toy, program: &Program) -> Play {
+impl ToyRun {
+    fn new(toy: Toy, program: &Program) -> ToyRun {
         let buyer = |request: &Request| Buyer {
             request: request.clone(),
-            acts: toy.acts(),
+            actions: toy.actions(),
             read: 0,
             completion: None,
             waits: None,
@@ -162,7 +162,7 @@ impl Play {
                 });
             }
         }
-        Play {
+        ToyRun {
             buyers: program.requests.iter().map(buyer).collect(),
             shop: program.initial.clone(),
             purchases: Vec::new(),
@@ -198,31 +198,34 @@ impl Play {
                 request,
                 because: Disabled::Answered,
             });
-            choice = Choice::Deliver(point.calmest());
+            choice = Choice::Deliver(point.nonpreemptive());
         }
         self.schedule.0.push(choice);
-        let acts: Vec<_> = choice
+        let actions: Vec<_> = choice
             .requests()
             .map(|request| {
-                let act = self.buyers[request.0].acts.pop_front();
-                (request.0, act.expect("who is not answered has more to do"))
+                let action = self.buyers[request.0].actions.pop_front();
+                (
+                    request.0,
+                    action.expect("who is not answered has more to do"),
+                )
             })
             .collect();
-        let is_there = |play: &Play, index: usize| play.finds_purchase(index);
-        let seen: Vec<_> = acts
+        let is_there = |run: &ToyRun, index: usize| run.finds_purchase(index);
+        let seen: Vec<_> = actions
             .iter()
             .map(|(index, _)| is_there(self, *index))
             .collect();
-        for (index, act) in &acts {
-            let statements = vec![self.sql(*index, *act)];
+        for (index, action) in &actions {
+            let statements = vec![self.sql(*index, *action)];
             let request = RequestIndex(*index);
             self.events.push(Event::Delivered {
                 request,
                 statements,
             });
         }
-        for ((index, act), seen) in acts.into_iter().zip(seen) {
-            self.act(index, act, seen);
+        for ((index, action), seen) in actions.into_iter().zip(seen) {
+            self.perform(index, action, seen);
         }
         true
     }
@@ -235,19 +238,19 @@ impl Play {
         self.purchases.iter().any(is_same)
     }
 
-    fn act(&mut self, index: usize, act: Act, is_there: bool) {
+    fn perform(&mut self, index: usize, action: Action, is_there: bool) {
         let order = self.buyers[index].request.order;
         let other = ItemId(3 - order.item_id.0);
-        let row = match act {
-            Act::ReadForUpdate | Act::Lock | Act::Write => Some(order.item_id),
-            Act::LockOther => Some(other),
+        let row = match action {
+            Action::ReadForUpdate | Action::Lock | Action::Write => Some(order.item_id),
+            Action::LockOther => Some(other),
             _ => None,
         };
         if let Some(row) = row {
             match self.holders.get(&row) {
                 Some(holder) if *holder != index => {
                     let by = vec![RequestIndex(*holder)];
-                    self.buyers[index].waits = Some((row, act));
+                    self.buyers[index].waits = Some((row, action));
                     self.queue.push(index);
                     let request = RequestIndex(index);
                     return self.events.push(Event::Waits { request, by });
@@ -255,10 +258,10 @@ impl Play {
                 _ => drop(self.holders.insert(row, index)),
             }
         }
-        let result = self.apply(index, act, is_there);
+        let result = self.apply(index, action, is_there);
         self.reply(
             index,
-            act,
+            action,
             Reply {
                 results: vec![result],
                 error: None,
@@ -267,42 +270,42 @@ impl Play {
         );
     }
 
-    fn apply(&mut self, index: usize, act: Act, is_there: bool) -> StatementResult {
+    fn apply(&mut self, index: usize, action: Action, is_there: bool) -> StatementResult {
         let order = self.buyers[index].request.order;
         let price = Money(self.shop.price(order.item_id));
-        match act {
-            Act::Read | Act::ReadForUpdate => {
+        match action {
+            Action::Read | Action::ReadForUpdate => {
                 let stock = self.shop.items[&order.item_id].stock;
                 self.buyers[index].read = stock;
                 if stock < 1 {
-                    self.buyers[index].acts = VecDeque::from([Act::Rollback]);
+                    self.buyers[index].actions = VecDeque::from([Action::Rollback]);
                 }
                 rows(&[("price", price.0), ("stock", stock)])
             }
-            Act::Lock => rows(&[("?column?", 1)]),
-            Act::LockOther => rows(&[("id", 3 - order.item_id.0)]),
-            Act::Write => {
+            Action::Lock => rows(&[("?column?", 1)]),
+            Action::LockOther => rows(&[("id", 3 - order.item_id.0)]),
+            Action::Write => {
                 let left = self.buyers[index].read - 1;
                 self.buyers[index].written.insert(order.item_id, left);
                 tag("UPDATE 1")
             }
-            Act::Decrement => {
+            Action::Decrement => {
                 let item = self.shop.items.get_mut(&order.item_id);
                 item.expect("it is for sale").stock -= 1;
                 tag("UPDATE 1")
             }
-            Act::Charge => {
+            Action::Charge => {
                 let balance = self.shop.wallets.get_mut(&order.user_id);
                 balance.expect("every buyer has a wallet").0 -= price.0;
                 tag("UPDATE 1")
             }
-            Act::InsertOnce if is_there => {
+            Action::InsertOnce if is_there => {
                 let first = self.purchases.first().map(|purchase| purchase.purchase_id);
                 self.buyers[index].purchase_id = first;
-                self.buyers[index].acts.clear();
+                self.buyers[index].actions.clear();
                 tag("INSERT 0 0")
             }
-            Act::Insert | Act::InsertOnce => {
+            Action::Insert | Action::InsertOnce => {
                 let purchase_id = PurchaseId(1 + self.purchases.len() as i64);
                 self.buyers[index].purchase_id = Some(purchase_id);
                 self.purchases.push(Purchase {
@@ -312,28 +315,28 @@ impl Play {
                     price,
                     idempotency_key: self.buyers[index].request.key.clone(),
                 });
-                match act {
-                    Act::Insert => rows(&[("id", purchase_id.0)]),
+                match action {
+                    Action::Insert => rows(&[("id", purchase_id.0)]),
                     _ => tag("INSERT 0 1"),
                 }
             }
-            Act::Commit => tag("COMMIT"),
-            Act::Rollback => tag("ROLLBACK"),
+            Action::Commit => tag("COMMIT"),
+            Action::Rollback => tag("ROLLBACK"),
         }
     }
 
-    fn reply(&mut self, index: usize, act: Act, reply: Reply) {
+    fn reply(&mut self, index: usize, action: Action, reply: Reply) {
         let request = RequestIndex(index);
         let failed = reply.error.is_some();
         self.events.push(Event::Replied { request, reply });
-        let is_over = failed || self.buyers[index].acts.is_empty();
+        let is_over = failed || self.buyers[index].actions.is_empty();
         if !is_over {
             return;
         }
         let buyer = &mut self.buyers[index];
-        buyer.completion = Some(match act {
+        buyer.completion = Some(match action {
             _ if failed => Completion::Fail(Refusal::Conflict),
-            Act::Rollback => Completion::Fail(Refusal::OutOfStock),
+            Action::Rollback => Completion::Fail(Refusal::OutOfStock),
             _ => Completion::Ok(Receipt {
                 purchase_id: buyer.purchase_id,
                 ..Receipt::default()
@@ -347,8 +350,8 @@ impl Play {
         }
         self.holders.retain(|_, holder| *holder != index);
         for waiter in std::mem::take(&mut self.queue) {
-            if let Some((_, act)) = self.buyers[waiter].waits.take() {
-                self.act(waiter, act, false);
+            if let Some((_, action)) = self.buyers[waiter].waits.take() {
+                self.perform(waiter, action, false);
             }
         }
     }
@@ -369,7 +372,7 @@ impl Play {
         };
         self.reply(
             victim,
-            Act::Rollback,
+            Action::Rollback,
             Reply {
                 results: Vec::new(),
                 error: Some(error),
@@ -379,42 +382,42 @@ impl Play {
         true
     }
 
-    fn sql(&self, index: usize, act: Act) -> Statement {
+    fn sql(&self, index: usize, action: Action) -> Statement {
         let order = self.buyers[index].request.order;
         let item = order.item_id.to_string();
         let user = order.user_id.to_string();
         let price = self.shop.price(order.item_id).to_string();
         let read = (self.buyers[index].read - 1).to_string();
-        match act {
-            Act::Read => statement("select price, stock from item where id = $1", &[&item]),
-            Act::ReadForUpdate => statement(
+        match action {
+            Action::Read => statement("select price, stock from item where id = $1", &[&item]),
+            Action::ReadForUpdate => statement(
                 "select price, stock from item where id = $1 for update",
                 &[&item],
             ),
-            Act::Lock => statement("select 1 from item where id = $1 for update", &[&item]),
-            Act::LockOther => {
+            Action::Lock => statement("select 1 from item where id = $1 for update", &[&item]),
+            Action::LockOther => {
                 let other = (3 - order.item_id.0).to_string();
                 statement("select id from item where id = $1 for update", &[&other])
             }
-            Act::Write => statement("update item set stock = $2 where id = $1", &[&item, &read]),
-            Act::Decrement => {
+            Action::Write => statement("update item set stock = $2 where id = $1", &[&item, &read]),
+            Action::Decrement => {
                 statement("update item set stock = stock - 1 where id = $1", &[&item])
             }
-            Act::Charge => statement(
+            Action::Charge => statement(
                 "update wallet set balance = balance - $2 where user_id = $1",
                 &[&user, &price],
             ),
-            Act::Insert => statement(
+            Action::Insert => statement(
                 "insert into purchase (user_id, item_id, price)\n     values ($1, $2, $3) returning id",
                 &[&user, &item, &price],
             ),
-            Act::InsertOnce => statement(
+            Action::InsertOnce => statement(
                 "insert into purchase (user_id, item_id, price) select $1, $2, $3\n where not exists \
                  (select from purchase where user_id = $1 and item_id = $2)",
                 &[&user, &item, &price],
             ),
-            Act::Commit => statement("COMMIT", &[]),
-            Act::Rollback => statement("ROLLBACK", &[]),
+            Action::Commit => statement("COMMIT", &[]),
+            Action::Rollback => statement("ROLLBACK", &[]),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::environment::EnvironmentError;
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Dfs, Overlap, Pct};
 use crate::explorer::{
-    Bounds, Exploration, Run, Search, Setup, Solo, Strategy, Witness, replay, shrink,
+    Bounds, Exploration, Run, Search, SerialRunner, Setup, Strategy, Witness, replay, shrink,
 };
 use crate::mutants::Detector;
 use crate::target::TargetSpec;
@@ -143,10 +143,10 @@ impl Explorer<'_> {
         let Some(first) = first.filter(|_| self.wants_witness) else {
             return Ok(None);
         };
-        let mut solo = Solo::new(search.setup.clone());
+        let mut runner = SerialRunner::new(search.setup.clone());
         let program = &search.setup.program;
-        let shrunk = shrink(&mut solo, program, run, &first.name, SHRINKING).await?;
-        solo.close().await?;
+        let shrunk = shrink(&mut runner, program, run, &first.name, SHRINKING).await?;
+        runner.close().await?;
         let target = format!("mutant {}", exhibit.name());
         // What was shrunk may have hung on the state of a connection, which a schedule does not
         // know; the violation as it was found is then the better evidence.
@@ -154,9 +154,9 @@ impl Explorer<'_> {
             let Some(witness) = Witness::new(&target, program, run) else {
                 continue;
             };
-            let mut solo = Solo::new(search.setup.clone());
-            let (replayed, _) = replay(&mut solo, &witness).await?;
-            solo.close().await?;
+            let mut runner = SerialRunner::new(search.setup.clone());
+            let (replayed, _) = replay(&mut runner, &witness).await?;
+            runner.close().await?;
             if replayed.verdict() == Verdict::Violation {
                 return Ok(Some(witness));
             }

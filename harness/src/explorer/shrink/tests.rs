@@ -26,7 +26,7 @@ async fn a_third_and_a_fourth_buyer_and_all_needless_switches_go() {
     assert_eq!(shrunk.program.requests.len(), 2);
     assert_eq!(shrunk.program.initial.wallets.len(), 2);
     assert_eq!(
-        unrest(&shrunk.run.execution.schedule),
+        switches(&shrunk.run.execution.schedule),
         (2, 0),
         "{}",
         shrunk.run.execution.schedule
@@ -90,7 +90,7 @@ async fn a_violation_without_control_is_looked_for_again_under_control() {
         .await
         .unwrap();
     assert_eq!(shrunk.run.execution.control, Control::Kept);
-    assert_eq!(unrest(&shrunk.run.execution.schedule), (2, 0));
+    assert_eq!(switches(&shrunk.run.execution.schedule), (2, 0));
 }
 
 #[tokio::test]
@@ -105,11 +105,11 @@ async fn a_pair_under_way_at_once_stays_only_where_it_is_needed() {
     assert_eq!(needed.program.requests.len(), 2);
     assert_eq!(needed.run.execution.schedule.to_string(), "(AB)BBAA");
     let needless = shrunk(Toy::Unlocked, 2, "(AB)ABABABAB").await;
-    assert_eq!(unrest(&needless.run.execution.schedule), (2, 0));
+    assert_eq!(switches(&needless.run.execution.schedule), (2, 0));
 }
 
 #[test]
 fn switches_count_between_requests_and_inside_pairs() {
-    assert_eq!(unrest(&schedule("AABBA")), (2, 0));
-    assert_eq!(unrest(&schedule("A(AB)B")), (1, 1));
+    assert_eq!(switches(&schedule("AABBA")), (2, 0));
+    assert_eq!(switches(&schedule("A(AB)B")), (1, 1));
 }

@@ -366,12 +366,12 @@ impl Chooser for DfsRun {
         let sleep = point.transitions[branch.min(place)..]
             .iter()
             .fold(self.sleep.clone(), still_asleep);
-        let calmest = point.calmest();
+        let nonpreemptive = point.nonpreemptive();
         let awake = point.enabled.iter().map(|(request, _)| *request);
         let mut awake = awake.filter(|request| !sleep.contains_key(request));
-        let choice = match sleep.contains_key(&calmest) {
-            true => awake.next().unwrap_or(calmest),
-            false => calmest,
+        let choice = match sleep.contains_key(&nonpreemptive) {
+            true => awake.next().unwrap_or(nonpreemptive),
+            false => nonpreemptive,
         };
         Choice::Deliver(choice)
     }

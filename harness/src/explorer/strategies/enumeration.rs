@@ -135,16 +135,16 @@ impl Chooser for First {
             return self.prefix.choose(point);
         }
         let first = (self.choices)(point, self.bound).first().copied();
-        first.unwrap_or_else(|| Choice::Deliver(point.calmest()))
+        first.unwrap_or_else(|| Choice::Deliver(point.nonpreemptive()))
     }
 }
 
-/// The deliveries that are possible at a point, the calmest first.
+/// The deliveries that are possible at a point, the nonpreemptive first.
 pub(super) fn deliveries(point: &Point<'_>) -> Vec<Choice> {
-    let calmest = point.calmest();
+    let nonpreemptive = point.nonpreemptive();
     let others = point.enabled.iter().map(|(request, _)| *request);
-    let others = others.filter(|request| *request != calmest);
-    std::iter::once(calmest)
+    let others = others.filter(|request| *request != nonpreemptive);
+    std::iter::once(nonpreemptive)
         .chain(others)
         .map(Choice::Deliver)
         .collect()

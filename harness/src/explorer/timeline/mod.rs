@@ -5,12 +5,16 @@
 //! on one line were under way at once. Plain text, at most [`WIDTH`] columns for up to three
 //! buyers.
 
+mod explain;
+mod moments;
+mod statement_log;
+
 use std::fmt::Write;
 
 use rowlock_shop::rows::Shop;
 
-use super::explain::explain;
-use super::happening::{Happening, Line, Look, happenings};
+use self::explain::explain;
+use self::moments::{Line, Look, Moment, moments};
 use super::schedule::RequestIndex;
 use super::witness::Witness;
 
@@ -86,13 +90,13 @@ fn render_columns(text: &mut String, witness: &Witness, colour: bool) {
     }
     let rule: Vec<_> = (0..buyers).map(|_| "─".repeat(width)).collect();
     let _ = writeln!(text, "{}{}", "─".repeat(GUTTER), rule.join("─┼─"));
-    for happening in happenings(witness) {
-        match happening {
-            Happening::Across(sentence) => {
+    for moment in moments(witness) {
+        match moment {
+            Moment::Across(sentence) => {
                 let sentence = format!("{:GUTTER$}{sentence}", "");
                 let _ = writeln!(text, "{}", paint(&sentence, Look::Error, colour));
             }
-            Happening::Cells { number, cells } => {
+            Moment::Cells { number, cells } => {
                 let number = number.map_or(String::new(), |number| number.to_string());
                 let cells = (0..buyers).map(|index| cells.get(&RequestIndex(index)));
                 let cells: Vec<_> = cells.map(|lines| wrapped(lines, width)).collect();

@@ -14,17 +14,17 @@ use crate::environment::EnvironmentError;
 
 /// Runs programs one at a time, on a place that is opened when it is needed.
 #[derive(Debug)]
-pub struct Solo {
+pub struct SerialRunner {
     setup: Setup,
     place: Option<Place>,
     /// The program for which the place is warm.
     warm: Option<Program>,
 }
 
-impl Solo {
+impl SerialRunner {
     /// Opens nothing yet. The program of `setup` does not matter.
-    pub fn new(setup: Setup) -> Solo {
-        Solo {
+    pub fn new(setup: Setup) -> SerialRunner {
+        SerialRunner {
             setup,
             place: None,
             warm: None,
@@ -54,7 +54,7 @@ impl Solo {
     }
 }
 
-impl Runner for Solo {
+impl Runner for SerialRunner {
     async fn run(
         &mut self,
         program: &Program,

@@ -1,16 +1,16 @@
-//! A transcript as deeds: each statement that ran, with its reply, and when transactions ended.
+//! A transcript as a log of statements: each statement that ran, with its reply, and when transactions ended.
 //!
 //! Only reads it off; what it means is said elsewhere.
 
 use rowlock_proxy::{Reply, ReplyEnd, Statement, TransactionState};
 
-use super::schedule::RequestIndex;
-use super::sql::{Gist, Verb, gist};
-use super::transcript::{Event, Transcript};
+use crate::explorer::schedule::RequestIndex;
+use crate::explorer::sql::{Gist, Verb, gist};
+use crate::explorer::transcript::{Event, Transcript};
 
 /// One statement that ran, and when.
 #[derive(Debug)]
-pub(super) struct Deed<'a> {
+pub(super) struct ExecutedStatement<'a> {
     pub(super) request: RequestIndex,
     pub(super) gist: Gist,
     /// Its place in the transcript when it was delivered, and when it was answered.
@@ -22,16 +22,16 @@ pub(super) struct Deed<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Story<'a> {
-    pub(super) deeds: Vec<Deed<'a>>,
+pub(super) struct StatementLog<'a> {
+    pub(super) statements: Vec<ExecutedStatement<'a>>,
     /// When each transaction ended: whose, and its place.
     pub(super) ends: Vec<(RequestIndex, usize)>,
 }
 
-impl<'a> Story<'a> {
-    pub(super) fn of(transcript: &'a Transcript) -> Story<'a> {
-        let mut story = Story {
-            deeds: Vec::new(),
+impl<'a> StatementLog<'a> {
+    pub(super) fn of(transcript: &'a Transcript) -> StatementLog<'a> {
+        let mut log = StatementLog {
+            statements: Vec::new(),
             ends: Vec::new(),
         };
         for (place, event) in transcript.events.iter().enumerate() {
@@ -39,13 +39,13 @@ impl<'a> Story<'a> {
                 Event::Delivered {
                     request,
                     statements,
-                } => story.deliver(place, *request, statements),
-                Event::Replied { request, reply } => story.reply(place, *request, reply),
-                Event::Answered { request } => story.ends.push((*request, place)),
+                } => log.deliver(place, *request, statements),
+                Event::Replied { request, reply } => log.reply(place, *request, reply),
+                Event::Answered { request } => log.ends.push((*request, place)),
                 _ => {}
             }
         }
-        story
+        log
     }
 
     fn deliver(&mut self, place: usize, request: RequestIndex, statements: &[Statement]) {
@@ -54,7 +54,7 @@ impl<'a> Story<'a> {
                 self.ends.push((request, place));
             }
             if let Some(gist) = gist(statement) {
-                self.deeds.push(Deed {
+                self.statements.push(ExecutedStatement {
                     request,
                     gist,
                     began: place,
@@ -67,14 +67,16 @@ impl<'a> Story<'a> {
     }
 
     fn reply(&mut self, place: usize, request: RequestIndex, reply: &'a Reply) {
-        let is_open = |deed: &&mut Deed<'_>| deed.request == request && deed.reply.is_none();
-        for deed in self.deeds.iter_mut().filter(is_open) {
-            (deed.ended, deed.reply) = (place, Some(reply));
+        let is_open = |statement: &&mut ExecutedStatement<'_>| {
+            statement.request == request && statement.reply.is_none()
+        };
+        for statement in self.statements.iter_mut().filter(is_open) {
+            (statement.ended, statement.reply) = (place, Some(reply));
         }
     }
 }
 
-impl Deed<'_> {
+impl ExecutedStatement<'_> {
     /// Whether it locked rows that it read, for longer than itself: outside a transaction the
     /// lock is gone with the statement.
     pub(super) fn held_the_row(&self) -> bool {

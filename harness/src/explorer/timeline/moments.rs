@@ -1,4 +1,4 @@
-//! A transcript told in rows: what each buyer did, saw and waited for, in order.
+//! A transcript as a timeline: what each buyer did, saw and waited for, in order.
 //!
 //! The one idea: a row is a moment. What belongs to the last moment joins its row; anything
 //! else starts a new one, so time never runs sideways, save for two steps that were under way at
@@ -11,10 +11,10 @@ use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult, Verb};
 use rowlock_shop::history::{Completion, Operation, Receipt, Refusal};
 
 use super::explain::{buyer, circle, list};
-use super::schedule::RequestIndex;
-use super::sql::filled;
-use super::transcript::Event;
-use super::witness::Witness;
+use crate::explorer::schedule::RequestIndex;
+use crate::explorer::sql::filled;
+use crate::explorer::transcript::Event;
+use crate::explorer::witness::Witness;
 
 /// Rows of one result that are shown.
 const ROWS_SHOWN: usize = 3;
@@ -22,7 +22,7 @@ const ROLLED_BACK: &str = "rolled back";
 
 /// A moment.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum Moment {
     /// Something of several buyers.
     Across(String),
     /// Something of one buyer, or of two at once.
@@ -51,8 +51,8 @@ pub(super) enum Look {
 }
 
 /// The moments of a witness, in order.
-pub(super) fn happenings(witness: &Witness) -> Vec<Happening> {
-    let mut rows = Rows::default();
+pub(super) fn moments(witness: &Witness) -> Vec<Moment> {
+    let mut rows = Timeline::default();
     for event in &witness.transcript.events {
         rows.add(event, witness);
     }
@@ -60,8 +60,8 @@ pub(super) fn happenings(witness: &Witness) -> Vec<Happening> {
 }
 
 #[derive(Debug, Default)]
-struct Rows {
-    all: Vec<Happening>,
+struct Timeline {
+    all: Vec<Moment>,
     choices: usize,
     /// The request delivered by the event just before, if it was one.
     just_delivered: Option<RequestIndex>,
@@ -69,7 +69,7 @@ struct Rows {
     waiting: Vec<RequestIndex>,
 }
 
-impl Rows {
+impl Timeline {
     fn add(&mut self, event: &Event, witness: &Witness) {
         let before = self.just_delivered.take();
         match event {
@@ -90,7 +90,7 @@ impl Rows {
             }
             Event::Deadlocked { cycle } => {
                 let sentence = format!("deadlock: {}; one statement is cancelled", circle(cycle));
-                self.all.push(Happening::Across(sentence));
+                self.all.push(Moment::Across(sentence));
             }
             Event::Answered { request } => {
                 let answer = witness.answers.get(request.0).map(answer);
@@ -108,7 +108,7 @@ impl Rows {
         before: Option<RequestIndex>,
     ) {
         match (before, self.all.last_mut()) {
-            (Some(other), Some(Happening::Cells { cells, .. })) if other != request => {
+            (Some(other), Some(Moment::Cells { cells, .. })) if other != request => {
                 let lines = cells.entry(request).or_default();
                 lines.extend(texts(statements));
             }
@@ -144,7 +144,7 @@ impl Rows {
         let was_waiting = self.waiting.contains(&request);
         self.waiting.retain(|other| *other != request);
         let cell = match self.all.last() {
-            Some(Happening::Cells { cells, .. }) => cells.get(&request),
+            Some(Moment::Cells { cells, .. }) => cells.get(&request),
             _ => None,
         };
         let mut lines = Vec::new();
@@ -170,12 +170,12 @@ impl Rows {
 
     fn begin(&mut self, request: RequestIndex, number: Option<usize>, lines: Vec<Line>) {
         let cells = BTreeMap::from([(request, lines)]);
-        self.all.push(Happening::Cells { number, cells });
+        self.all.push(Moment::Cells { number, cells });
     }
 
     /// Adds to the last row if it is this request's, else starts one.
     fn join(&mut self, request: RequestIndex, lines: Vec<Line>) {
-        if let Some(Happening::Cells { cells, .. }) = self.all.last_mut()
+        if let Some(Moment::Cells { cells, .. }) = self.all.last_mut()
             && let Some(cell) = cells.get_mut(&request)
         {
             cell.extend(lines);

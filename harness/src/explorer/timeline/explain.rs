@@ -5,11 +5,11 @@
 
 use rowlock_shop::history::Operation;
 
-use super::schedule::RequestIndex;
-use super::sql::{Gist, Verb};
-use super::story::{Deed, Story};
-use super::transcript::{Event, Transcript};
-use super::witness::Witness;
+use super::statement_log::{ExecutedStatement, StatementLog};
+use crate::explorer::schedule::RequestIndex;
+use crate::explorer::sql::{Gist, Verb};
+use crate::explorer::transcript::{Event, Transcript};
+use crate::explorer::witness::Witness;
 
 /// Sentences that are worth their line.
 const SENTENCES: usize = 2;
@@ -38,17 +38,17 @@ pub(super) fn circle(cycle: &[RequestIndex]) -> String {
 
 /// The sentences that explain `witness`, the most telling first; often one, sometimes none.
 pub(super) fn explain(witness: &Witness) -> Vec<String> {
-    let story = Story::of(&witness.transcript);
-    let mut sentences = story.deadlock(&witness.transcript);
-    sentences.extend(story.lost_updates());
-    sentences.extend(story.blind_inserts());
-    sentences.extend(story.ignored_miss(&witness.answers));
+    let log = StatementLog::of(&witness.transcript);
+    let mut sentences = log.deadlock(&witness.transcript);
+    sentences.extend(log.lost_updates());
+    sentences.extend(log.blind_inserts());
+    sentences.extend(log.ignored_miss(&witness.answers));
     sentences.dedup();
     sentences.truncate(SENTENCES);
     sentences
 }
 
-impl<'a> Story<'a> {
+impl<'a> StatementLog<'a> {
     /// Who waits in a circle, and for what: what one wants is what the next one holds.
     fn deadlock(&self, transcript: &Transcript) -> Vec<String> {
         let mut events = transcript.events.iter().enumerate();
@@ -60,9 +60,10 @@ impl<'a> Story<'a> {
             return Vec::new();
         };
         let wants = |request: RequestIndex| {
-            let mut deeds = self.deeds.iter().rev();
-            let deed = deeds.find(|deed| deed.request == request && deed.began < place)?;
-            Some(deed.gist.rows())
+            let mut statements = self.statements.iter().rev();
+            let statement = statements
+                .find(|statement| statement.request == request && statement.began < place)?;
+            Some(statement.gist.rows())
         };
         let before = cycle.iter().cycle().skip(cycle.len() - 1);
         let wanted: Vec<_> = cycle.iter().map(|one| wants(*one)).collect();
@@ -87,18 +88,18 @@ impl<'a> Story<'a> {
     /// Two who changed the same row, the second by what it had read before the first's change.
     fn lost_updates(&self) -> Vec<String> {
         let mut sentences = Vec::new();
-        let updates = |deed: &&Deed<'_>| deed.gist.verb == Verb::Update;
+        let updates = |statement: &&ExecutedStatement<'_>| statement.gist.verb == Verb::Update;
         for second in self
-            .deeds
+            .statements
             .iter()
             .filter(updates)
-            .filter(|deed| deed.acted())
+            .filter(|statement| statement.acted())
         {
             let earlier = self
-                .deeds
+                .statements
                 .iter()
                 .filter(updates)
-                .filter(|deed| deed.changed());
+                .filter(|statement| statement.changed());
             let first = earlier.filter(|first| {
                 first.request != second.request
                     && first.began < second.began
@@ -114,7 +115,11 @@ impl<'a> Story<'a> {
         sentences
     }
 
-    fn stale_read(&self, first: &Deed<'_>, second: &Deed<'_>) -> Option<String> {
+    fn stale_read(
+        &self,
+        first: &ExecutedStatement<'_>,
+        second: &ExecutedStatement<'_>,
+    ) -> Option<String> {
         let (read, column, value) = self.basis(second)?;
         if read.held_the_row() {
             let old = self.ignored_lock(first, second, &column, &value)?;
@@ -125,11 +130,11 @@ impl<'a> Story<'a> {
         }
         let reader = buyer(second.request);
         let writer = buyer(first.request);
-        let locked_later = self.deeds.iter().any(|deed| {
-            deed.request == second.request
-                && deed.held_the_row()
-                && deed.gist.table == read.gist.table
-                && (read.ended..second.began).contains(&deed.began)
+        let locked_later = self.statements.iter().any(|statement| {
+            statement.request == second.request
+                && statement.held_the_row()
+                && statement.gist.table == read.gist.table
+                && (read.ended..second.began).contains(&statement.began)
         });
         if locked_later {
             return Some(went_on(first, second, &column, &value));
@@ -156,8 +161,8 @@ impl<'a> Story<'a> {
     /// database must refuse.
     fn ignored_lock(
         &self,
-        first: &Deed<'_>,
-        second: &Deed<'_>,
+        first: &ExecutedStatement<'_>,
+        second: &ExecutedStatement<'_>,
         column: &str,
         fresh: &str,
     ) -> Option<String> {
@@ -166,7 +171,7 @@ impl<'a> Story<'a> {
         if !changes_nothing && second.changed() {
             return None;
         }
-        let mut reads = self.deeds.iter().filter(|read| {
+        let mut reads = self.statements.iter().filter(|read| {
             read.request == second.request && !read.held_the_row() && read.ended < first.began
         });
         let (_, old) = reads.find_map(|read| read.value_of(&[column]))?;
@@ -174,11 +179,14 @@ impl<'a> Story<'a> {
     }
 
     /// The last read before `write` of a column that it sets, with the value.
-    fn basis(&self, write: &Deed<'a>) -> Option<(&Deed<'a>, String, String)> {
-        let reads = self.deeds.iter().rev().filter(|deed| {
-            deed.request == write.request
-                && deed.began < write.began
-                && matches!(deed.gist.verb, Verb::Read | Verb::Lock)
+    fn basis(
+        &self,
+        write: &ExecutedStatement<'a>,
+    ) -> Option<(&ExecutedStatement<'a>, String, String)> {
+        let reads = self.statements.iter().rev().filter(|statement| {
+            statement.request == write.request
+                && statement.began < write.began
+                && matches!(statement.gist.verb, Verb::Read | Verb::Lock)
         });
         reads.into_iter().find_map(|read| {
             let (column, value) = read.value_of(&write.gist.set_columns())?;
@@ -190,17 +198,17 @@ impl<'a> Story<'a> {
     fn readers(
         &self,
         table: &str,
-        write: &Deed<'_>,
+        write: &ExecutedStatement<'_>,
         column: &str,
         value: &str,
     ) -> Vec<RequestIndex> {
         let mut readers: Vec<_> = self
-            .deeds
+            .statements
             .iter()
-            .filter(|deed| deed.gist.verb == Verb::Update && deed.acted())
-            .filter(|deed| deed.gist.rows() == write.gist.rows())
-            .filter(|deed| {
-                self.basis(deed)
+            .filter(|statement| statement.gist.verb == Verb::Update && statement.acted())
+            .filter(|statement| statement.gist.rows() == write.gist.rows())
+            .filter(|statement| {
+                self.basis(statement)
                     .is_some_and(|(read, its_column, its_value)| {
                         !read.held_the_row()
                             && read.gist.table == table
@@ -208,7 +216,7 @@ impl<'a> Story<'a> {
                             && its_value == value
                     })
             })
-            .map(|deed| deed.request)
+            .map(|statement| statement.request)
             .collect();
         readers.sort();
         readers.dedup();
@@ -217,10 +225,12 @@ impl<'a> Story<'a> {
 
     /// Two who inserted because neither saw the other's row, which was not committed.
     fn blind_inserts(&self) -> Option<String> {
-        let inserts = |deed: &&Deed<'_>| deed.gist.verb == Verb::Insert && deed.changed();
-        self.deeds.iter().filter(inserts).find_map(|second| {
+        let inserts = |statement: &&ExecutedStatement<'_>| {
+            statement.gist.verb == Verb::Insert && statement.changed()
+        };
+        self.statements.iter().filter(inserts).find_map(|second| {
             let looked = self.looked(second)?;
-            let first = self.deeds.iter().filter(inserts).find(|first| {
+            let first = self.statements.iter().filter(inserts).find(|first| {
                 first.request != second.request
                     && first.began <= second.began
                     && first.gist.table == second.gist.table
@@ -238,8 +248,8 @@ impl<'a> Story<'a> {
     /// One whose update found no row, and who was told of a purchase all the same.
     fn ignored_miss(&self, answers: &[Operation]) -> Option<String> {
         let is_sold = |request: RequestIndex| answers.get(request.0).is_some_and(Operation::is_ok);
-        let mut deeds = self.deeds.iter();
-        let miss = deeds.find(|deed| deed.missed() && is_sold(deed.request))?;
+        let mut statements = self.statements.iter();
+        let miss = statements.find(|statement| statement.missed() && is_sold(statement.request))?;
         let (who, rows) = (buyer(miss.request), miss.gist.rows());
         Some(format!(
             "{who}'s update of {rows} found no row, and {who} went on as if it had"
@@ -247,28 +257,34 @@ impl<'a> Story<'a> {
     }
 
     /// When the request of `insert` last looked whether such a row is there.
-    fn looked(&self, insert: &Deed<'_>) -> Option<usize> {
+    fn looked(&self, insert: &ExecutedStatement<'_>) -> Option<usize> {
         let is_conditional = insert.gist.words.iter().any(|word| word == "exists");
         if is_conditional {
             return Some(insert.began);
         }
-        let looks = self.deeds.iter().filter(|deed| {
-            deed.request == insert.request
-                && deed.began < insert.began
-                && deed.gist.verb == Verb::Read
-                && deed.gist.table == insert.gist.table
+        let looks = self.statements.iter().filter(|statement| {
+            statement.request == insert.request
+                && statement.began < insert.began
+                && statement.gist.verb == Verb::Read
+                && statement.gist.table == insert.gist.table
         });
         looks.map(|look| look.began).max()
     }
 
-    fn committed(&self, deed: &Deed<'_>) -> usize {
+    fn committed(&self, statement: &ExecutedStatement<'_>) -> usize {
         let ends = self.ends.iter();
-        let end = ends.filter(|(request, place)| *request == deed.request && *place > deed.began);
+        let end = ends
+            .filter(|(request, place)| *request == statement.request && *place > statement.began);
         end.map(|(_, place)| *place).min().unwrap_or(usize::MAX)
     }
 }
 
-fn went_on(first: &Deed<'_>, second: &Deed<'_>, column: &str, old: &str) -> String {
+fn went_on(
+    first: &ExecutedStatement<'_>,
+    second: &ExecutedStatement<'_>,
+    column: &str,
+    old: &str,
+) -> String {
     let (writer, reader) = (buyer(first.request), buyer(second.request));
     format!(
         "{reader} read {column} = {old} before it held the row, {writer} changed the row \
