@@ -8,22 +8,30 @@
 use std::time::Duration;
 
 use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::fault::{Fault, SQL_STATES, gentle_faults, matrix};
+use rowlock::fault::{Case, Fault, SQL_STATES, Story, crashes, gentle_faults, matrix};
 use rowlock::progress::Progress;
 use rowlock::target::TargetSpec;
 use rowlock::world::Setting;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
+use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_testing::tool::python_with;
 
-/// Runs `plan` on one of the shops in Python, which needs these modules.
+/// Runs `plan` on one of the shops in Python, which needs these modules; a variable's setting
+/// may stand before its name.
 async fn run(shop: &str, modules: &[&str], plan: &Plan) -> Option<Campaign> {
+    run_on(rowlock_postgres::shared_local().await, shop, modules, plan).await
+}
+
+async fn run_on(server: &Server, shop: &str, modules: &[&str], plan: &Plan) -> Option<Campaign> {
     let python = python_with(modules)?;
     let shops = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/targets");
-    let target = TargetSpec::command(&format!("{python} {shops}/{shop}"), 1).unwrap();
+    let (settings, shop) = shop.rsplit_once(' ').unwrap_or(("", shop));
+    let command = format!("env {settings} {python} {shops}/{shop}");
+    let target = TargetSpec::command(&command, 1).unwrap();
     let progress = Progress::hidden();
     let setting = Setting {
-        server: rowlock_postgres::shared_local().await,
+        server,
         target: &target,
         target_env: Vec::new(),
         seed: Seed(3),
@@ -98,4 +106,66 @@ async fn errors_that_no_server_raises_are_injected_on_demand_and_accuse_it() {
             "purchase+rival.9.error-55P03",
         ]
     );
+}
+
+/// Which worker serves, and whether it has a connection open, is chance; the steps are counted
+/// all the same.
+#[tokio::test]
+async fn every_step_of_forked_workers_is_reached() {
+    let plan = Plan {
+        faults: gentle_faults(),
+        ..Plan::default()
+    };
+    let shop = "WORKERS=4 shop_forked.py";
+    let Some(campaign) = run(shop, &["psycopg"], &plan).await else {
+        return;
+    };
+    assert_valid(&campaign);
+    let steps = &campaign.steps["purchase"];
+    assert_eq!((steps.len(), steps[0].as_str()), (7, "BEGIN"), "{steps:?}");
+}
+
+/// A crash cuts all connections, more than can be counted, and each worker finds that out one
+/// request at a time.
+#[tokio::test]
+async fn every_step_of_forked_workers_is_reached_after_a_crash_too() {
+    let settings = Settings {
+        provider: Provider::Local,
+        ..Settings::from_env()
+    };
+    let server = Server::start(&settings).await.unwrap();
+    let case = |step| {
+        let faults = crashes().into_iter();
+        faults.map(move |fault| format!("purchase.{step}.{fault}"))
+    };
+    let cases = [1, 4, 7].into_iter().flat_map(case);
+    let plan = Plan {
+        only: cases.map(|case| case.parse::<Case>().unwrap()).collect(),
+        ..Plan::default()
+    };
+    let shop = "WORKERS=4 POOL_SIZE=10 shop_unwatched.py";
+    let campaign = run_on(&server, shop, &["psycopg"], &plan).await;
+    server.stop().await.unwrap();
+    let Some(campaign) = campaign else { return };
+    assert_valid(&campaign);
+    assert_eq!(campaign.played.len(), 12);
+}
+
+/// `400 {"error": "out_of_stock"}` is a refusal, whose reason is not told.
+#[tokio::test]
+async fn a_right_shop_that_refuses_in_words_of_its_own_is_not_accused() {
+    let plan = Plan {
+        faults: gentle_faults(),
+        ..Plan::default()
+    };
+    let Some(campaign) = run("shop_unstated.py", &["psycopg"], &plan).await else {
+        return;
+    };
+    assert_valid(&campaign);
+    let refusals = campaign.played.iter();
+    let refusals = refusals.filter(|played| played.case.story == Story::Refusal);
+    assert!(refusals.count() > 50);
+    let text = matrix::render(&campaign, "");
+    let untold = "out-of-stock-was-true: the target's refusals do not tell their reason";
+    assert!(text.contains(untold), "{text}");
 }

@@ -101,7 +101,7 @@ pub mod replay;
 pub mod shrink;
 pub mod witness;
 
-mod sql;
+pub(crate) mod sql;
 pub mod timeline;
 
 pub use conductor::{Bounds, Conductor};

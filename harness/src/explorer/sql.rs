@@ -25,7 +25,7 @@ pub(super) fn filled(statement: &Statement) -> String {
 
 /// What is left of the SQL when everything that may differ between two runs of the same code is
 /// taken out: literals, numbers (in names too), comments, spaces and the case of words.
-pub(super) fn shape(sql: &str) -> String {
+pub(crate) fn shape(sql: &str) -> String {
     let text = |token: &Token| match token {
         Token::Number(..) => "0".to_owned(),
         Token::Placeholder(_) => "$".to_owned(),

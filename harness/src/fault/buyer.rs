@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::shop;
 use crate::client::Clock;
 
 /// How long a target may take to notice that its client has left, before the fault goes on
@@ -37,14 +38,7 @@ impl Deserter {
     ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let body = serde_json::to_string(&request.order)?;
-        let key = request.key.as_ref();
-        let key = key.map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
-        let length = body.len();
-        let message = format!(
-            "POST /api/purchase/ HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             {key}content-length: {length}\r\n\r\n{body}"
-        );
+        let message = shop::message(&request, address);
         let invoked_ns = clock.now_ns();
         stream.write_all(message.as_bytes()).await?;
         Ok(Deserter {

@@ -11,10 +11,11 @@ use rowlock_proxy::Control;
 use rowlock_shop::rows::Shop;
 use serde::Serialize;
 
-use super::play::{Baseline, Played, measure_pool, play, trace_steps};
+use super::baseline::{Baseline, trace_steps};
+use super::play::{Legacy, Played, play};
 use super::raisable::Surroundings;
-use super::strike::sql;
-use super::{Case, Fault, Story};
+use super::steps::sql;
+use super::{Case, Fault, Story, pool, shop};
 use crate::environment::EnvironmentError;
 use crate::isolation::{Level, level_of_step};
 use crate::world::{Setting, World};
@@ -139,13 +140,12 @@ async fn measure(setting: &Setting<'_>) -> Result<(Baselines, Level), Environmen
     };
     let mut world = World::open_proxied(&setting, Shop::default()).await?;
     let control = control(&world);
-    let pool_size = measure_pool(&world, &control).await?;
+    let pool_size = pool::measure(&world, &control).await?;
     let mut traced = Vec::new();
     for story in [Story::Purchase, Story::Refusal, Story::Repeat] {
-        if story == Story::Repeat && !world.capabilities().idempotency_keys {
-            continue;
+        if shop::applies(story, world.capabilities()) {
+            traced.push((story, trace_steps(&mut world, &control, story).await?));
         }
-        traced.push((story, trace_steps(&mut world, &control, story, 0).await?));
     }
     let said = traced.iter().flat_map(|(_, steps)| steps);
     let said = said.map(level_of_step).max().into_iter();
@@ -210,7 +210,7 @@ fn left_out(plan: &Plan, baselines: &Baselines, can_restart: bool) -> Vec<String
         return left_out;
     }
     if !baselines.contains_key(&Story::Repeat) {
-        left_out.push("repeat: the target knows no idempotency keys".to_owned());
+        left_out.push(format!("{}: {}", Story::Repeat, shop::NO_KEYS));
     }
     if !can_restart && plan.faults.iter().any(|fault| fault.is_crash()) {
         let why = "this server is not the harness's own to kill";
@@ -246,33 +246,70 @@ async fn work(
     cases: &[Case],
     next: &AtomicUsize,
 ) -> Result<Vec<Played>, EnvironmentError> {
-    let mut world = World::open_proxied(setting, Shop::default()).await?;
-    let mut control_of_world = control(&world);
+    let mut place = Place::open(setting).await?;
     let mut all = Vec::new();
-    let nothing = Baseline {
-        steps: Vec::new(),
-        pool_size: None,
-        surroundings: Surroundings::UNKNOWN,
-    };
     while !common.is_over.load(Ordering::Relaxed) {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(case) = cases.get(index) else { break };
         setting
             .progress
             .say(format!("faults: {} of {}: {case}", index + 1, cases.len()));
-        let baseline = common.baselines.get(&case.story).unwrap_or(&nothing);
-        let played = play(&mut world, &control_of_world, *case, baseline).await?;
+        let baseline = common.baselines.get(&case.story);
+        let played = place
+            .play(*case, baseline.unwrap_or(&Baseline::UNKNOWN))
+            .await?;
         let is_valid = played.verdict == Verdict::Valid;
         if common.until_violation && played.verdict == Verdict::Violation {
             common.is_over.store(true, Ordering::Relaxed);
         }
         all.push(played);
         if !is_valid {
-            world.abandon().await?;
-            world = World::open_proxied(setting, Shop::default()).await?;
-            control_of_world = control(&world);
+            place.world.abandon().await?;
+            place = Place::open(setting).await?;
         }
     }
-    world.abandon().await?;
+    place.world.abandon().await?;
     Ok(all)
+}
+
+/// A world in which one case after another is played.
+struct Place<'a> {
+    world: World<'a>,
+    control: Control,
+    /// Connections that earlier cases have cut, and of which the target may not know it yet: a
+    /// pool that is not looked through whole may give one to a later request.
+    stale: usize,
+}
+
+impl<'a> Place<'a> {
+    async fn open(setting: &Setting<'a>) -> Result<Self, EnvironmentError> {
+        let world = World::open_proxied(setting, Shop::default()).await?;
+        let control = control(&world);
+        Ok(Place {
+            world,
+            control,
+            stale: 0,
+        })
+    }
+
+    /// Plays `case` until its step is reached: a request that meets a stale connection ends
+    /// before, and says nothing of the case. Each such request uses one of them up.
+    async fn play(&mut self, case: Case, baseline: &Baseline) -> Result<Played, EnvironmentError> {
+        loop {
+            let played = play(&mut self.world, &self.control, case, baseline).await?;
+            let Legacy {
+                was_reached,
+                cut,
+                seen,
+            } = played.legacy;
+            let met_a_stale_one = !was_reached && self.stale > 0;
+            self.stale = match was_reached {
+                true => (self.stale + cut).saturating_sub(seen),
+                false => self.stale.saturating_sub(1),
+            };
+            if !met_a_stale_one || played.verdict == Verdict::Violation {
+                return Ok(played);
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! The target's answers cannot say it: a target may hide the fault, and may invent one.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,8 +84,60 @@ pub(super) fn went_through(record: &Record) -> bool {
     is_executed(record) && record.reply.error.is_none()
 }
 
+/// Why a case's fault did not take place as it was meant to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// The request was over before its chosen step.
+    NotReached,
+    /// Another step stood in its place.
+    OtherStep {
+        /// Its SQL.
+        found: String,
+        /// The SQL of the chosen one, when nothing was broken.
+        expected: String,
+    },
+    /// The step to whose reply something was to happen got none.
+    NoReply,
+    /// What became of the step is not in the trace.
+    NotEnded,
+    /// The step ended in a way that is not the fault's.
+    EndedOtherwise {
+        /// The SQLSTATE of its error, if it had one.
+        sqlstate: Option<String>,
+        /// How its reply ended.
+        end: ReplyEnd,
+    },
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missed::NotReached => f.write_str("the step was not reached"),
+            Missed::OtherStep { found, expected } => write!(
+                f,
+                "the step is {found:?}, and was {expected:?} when nothing was broken"
+            ),
+            Missed::NoReply => f.write_str("the step got no reply"),
+            Missed::NotEnded => f.write_str("the step has not ended"),
+            Missed::EndedOtherwise { sqlstate, end } => {
+                let how = match end {
+                    ReplyEnd::Ready(_) | ReplyEnd::Flushed => "it was executed",
+                    ReplyEnd::Skipped => "the server skipped it",
+                    ReplyEnd::Cut => "its connection was lost",
+                    ReplyEnd::NotSent => "it was never sent",
+                    ReplyEnd::Unanswered => "it has no reply",
+                };
+                match sqlstate {
+                    Some(state) => write!(f, "the step ended with {state} ({how})"),
+                    None => write!(f, "the step ended otherwise ({how})"),
+                }
+            }
+        }
+    }
+}
+
 /// Why `record`, the chosen step's, does not show `fault`, if it does not.
-pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
+pub(super) fn missed(fault: Fault, record: &Record) -> Option<Missed> {
     let end = record.reply.end;
     let is_lost = matches!(end, ReplyEnd::Cut | ReplyEnd::NotSent);
     let is_ended_by = |state| sqlstate(record).is_some_and(|found| found.starts_with(state));
@@ -102,11 +155,10 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<String> {
         Fault::TerminateIdle | Fault::CrashBefore(_) => is_lost || is_ended_by("57P"),
         Fault::Stall => true,
     };
-    let found = || match sqlstate(record) {
-        Some(state) => format!("the step ended with {state} ({end:?})"),
-        None => format!("the step ended otherwise ({end:?})"),
-    };
-    (!took_place).then(found)
+    (!took_place).then(|| Missed::EndedOtherwise {
+        sqlstate: sqlstate(record).map(str::to_owned),
+        end,
+    })
 }
 
 #[cfg(test)]
@@ -178,6 +230,9 @@ mod tests {
     #[test]
     fn what_was_found_instead_is_said() {
         let missed = missed(Fault::DropBefore, &record(EXECUTED, Some("42601"), None));
-        assert!(missed.is_some_and(|missed| missed.contains("42601")));
+        assert_eq!(
+            missed.map(|missed| missed.to_string()).as_deref(),
+            Some("the step ended with 42601 (it was executed)")
+        );
     }
 }

@@ -5,26 +5,31 @@
 //! [`matrix`] shows what came of it.
 //!
 //! ```text
-//! campaign   which cases there are, and who runs them
-//!   raisable which error PostgreSQL can raise at which step
+//! campaign    which cases there are, and who runs them
+//!   shop      the rows and calls of each story: all that is the shop's
+//!   baseline  what the target does when nothing is broken
+//!     pool      how many connections it has, and whether it has them still
+//!   raisable  which error PostgreSQL can raise at which step
 //!     statement what a step's statements are for
-//!   play     one case, from its rows to its verdict
-//!     picker which step of the target is the chosen one
-//!     strike the fault itself
-//!     buyer  an HTTP client that can hang up at a chosen moment
-//!     evidence what the trace says of it
-//! matrix     step by fault, for people
+//!   play      one case, from its rows to its verdict, stage by stage
+//!     picker    which step of the target is the chosen one
+//!     buyer     an HTTP client that can hang up at a chosen moment
+//!     evidence  what the trace says of it
+//! matrix      step by fault, for people
 //! ```
 
+mod baseline;
 mod buyer;
 pub mod campaign;
 mod evidence;
 pub mod matrix;
 mod picker;
 pub mod play;
+mod pool;
 mod raisable;
+mod shop;
 mod statement;
-mod strike;
+mod steps;
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt, Shared};
-use rowlock_proxy::gate::{Event, channel};
-use rowlock_proxy::{Control, ReplyAction, RequestAction, Step, StepId, TransactionState};
-use rowlock_shop::history::{Operation, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-use super::buyer::Deserter;
-use super::picker::Picker;
-use super::{Case, Fault};
+use super::Scene;
 use crate::environment::EnvironmentError;
-use crate::world::World;
+use crate::fault::buyer::Deserter;
+use crate::fault::evidence::Missed;
+use crate::fault::picker::Picker;
+use crate::fault::steps::{shape, sql};
+use crate::fault::{Fault, shop};
+use rowlock_proxy::gate::{Event, channel};
+use rowlock_proxy::{ReplyAction, RequestAction, Step, StepId, TransactionState};
+use rowlock_shop::history::{Operation, Request};
 
 /// How long the chosen step may take to come, once its request has been answered without it.
 const LATE_STEP_BOUND: Duration = Duration::from_secs(1);
@@ -25,9 +27,6 @@ const BOUND: Duration = Duration::from_secs(10);
 /// How long a step is stalled at the most: longer than the timeouts that
 /// a target is given for it.
 pub(super) const STALL_BOUND: Duration = Duration::from_secs(2);
-
-/// Why a fault that breaks a step's reply did not take place.
-const NO_REPLY: &str = "the step got no reply";
 
 /// What a backend executes when it is terminated while it runs.
 const TERMINATE: &str = "select pg_terminate_backend(pg_backend_pid())";
@@ -41,13 +40,20 @@ pub(super) type Pending = Shared<BoxFuture<'static, Operation>>;
 /// What a strike leaves behind.
 #[derive(Debug)]
 pub(super) struct Struck {
-    /// The victim's request and its rival's, if there is one; they may not be answered yet.
+    /// The chosen request and its rival's, if there is one; they may not be answered yet.
     pub(super) requests: Vec<Pending>,
+    /// What was done to them.
+    pub(super) blow: Blow,
+}
+
+/// What was done to a request.
+#[derive(Debug)]
+pub(super) struct Blow {
     /// The step that was broken, if it came.
     pub(super) step: Option<StepId>,
     /// Why the fault did not take place as it was meant to, as far as is known by now.
-    pub(super) missed: Option<String>,
-    /// Whether the victim was answered while its step was still held.
+    pub(super) missed: Option<Missed>,
+    /// Whether the request was answered while its step was still held.
     pub(super) gave_up: bool,
     /// When the fault was over: from here on nothing is in the target's way.
     pub(super) over: Instant,
@@ -56,61 +62,56 @@ pub(super) struct Struck {
 impl Struck {
     fn at(
         step: &Step,
-        missed: Option<String>,
+        missed: Option<Missed>,
+        gave_up: bool,
         requests: impl IntoIterator<Item = Pending>,
     ) -> Self {
         Self {
             requests: requests.into_iter().collect(),
-            step: Some(step.id),
-            missed,
-            gave_up: false,
-            over: Instant::now(),
+            blow: Blow {
+                step: Some(step.id),
+                missed,
+                gave_up,
+                over: Instant::now(),
+            },
         }
     }
 
     fn without_step(request: Pending) -> Self {
         Self {
             requests: vec![request],
-            step: None,
-            missed: Some("the step was not reached".into()),
-            gave_up: false,
-            over: Instant::now(),
+            blow: Blow {
+                step: None,
+                missed: Some(Missed::NotReached),
+                gave_up: false,
+                over: Instant::now(),
+            },
         }
     }
 }
 
-/// Everything that one strike needs.
-pub(super) struct Strike<'a, 'w> {
-    pub(super) world: &'a World<'w>,
-    pub(super) control: &'a Control,
-    pub(super) case: Case,
-    /// The SQL that the chosen step had when nothing was broken.
-    pub(super) expected_sql: &'a str,
-    pub(super) victim: Request,
-    pub(super) rival: Request,
+/// Sends the chosen request and breaks its chosen step.
+pub(super) async fn strike(scene: &Scene<'_, '_>) -> Result<Struck, EnvironmentError> {
+    let Scene { case, baseline, .. } = scene;
+    let picker = Picker::new(case.step, &baseline.steps, scene.open.clone());
+    let (gate, mut events) = channel(move |step| picker.picks(step));
+    scene.control.set_gate(Some(Arc::new(gate)));
+    let struck = match case.fault {
+        Fault::ClientAbort => scene.abort_client(&mut events).await,
+        _ => scene.break_step(&mut events).await,
+    };
+    scene.control.set_gate(None);
+    struck
 }
 
-impl Strike<'_, '_> {
-    /// Sends the request and breaks its chosen step.
-    pub(super) async fn run(&self) -> Result<Struck, EnvironmentError> {
-        let picker = Picker::new(self.case.step);
-        let (gate, mut events) = channel(move |step| picker.picks(step));
-        self.control.set_gate(Some(Arc::new(gate)));
-        let struck = match self.case.fault {
-            Fault::ClientAbort => self.abort_client(&mut events).await,
-            _ => self.break_step(&mut events).await,
-        };
-        self.control.set_gate(None);
-        struck
-    }
-
+impl Scene<'_, '_> {
     /// The client hangs up between the step's execution and its reply.
     async fn abort_client(
         &self,
         events: &mut UnboundedReceiver<Event>,
     ) -> Result<Struck, EnvironmentError> {
         let address = self.world.address(0);
-        let sent = Deserter::send(address, self.victim.clone(), self.world.clock()).await;
+        let sent = Deserter::send(address, self.chosen.clone(), self.world.clock()).await;
         let deserter = sent.map_err(|source| EnvironmentError::Connect {
             index: 0,
             count: 1,
@@ -124,46 +125,48 @@ impl Strike<'_, '_> {
             .release_request(step.id, RequestAction::Deliver);
         let replied = timeout(BOUND, next_reply(events)).await;
         let rival = self.start_rival().await?;
-        let victim = answered(deserter.leave().await);
+        let chosen = answered(deserter.leave().await);
         self.control.release_reply(step.id, ReplyAction::Deliver);
-        let no_reply = replied.err().map(|_| NO_REPLY.to_owned());
+        let no_reply = replied.err().map(|_| Missed::NoReply);
         let missed = no_reply.or_else(|| self.differs(&step));
-        Ok(Struck::at(&step, missed, [victim].into_iter().chain(rival)))
+        let requests = [chosen].into_iter().chain(rival);
+        Ok(Struck::at(&step, missed, false, requests))
     }
 
     async fn break_step(
         &self,
         events: &mut UnboundedReceiver<Event>,
     ) -> Result<Struck, EnvironmentError> {
-        let victim = self.start(0, self.victim.clone()).await?;
+        let chosen = self.start(0, self.chosen.clone()).await?;
         let step = tokio::select! {
             step = next_request(events) => step,
-            () = gone_by(victim.clone()) => None,
+            () = gone_by(chosen.clone()) => None,
         };
         let Some(step) = step else {
-            return Ok(Struck::without_step(victim));
+            return Ok(Struck::without_step(chosen));
         };
         // What breaks the reply comes after the step, and so does the rival.
         if matches!(self.case.fault, Fault::DropAfter | Fault::CrashAfter(_)) {
             self.control
                 .release_request(step.id, RequestAction::Deliver);
             if timeout(BOUND, next_reply(events)).await.is_err() {
-                return Ok(Struck::at(&step, Some(NO_REPLY.into()), [victim]));
+                let missed = Some(Missed::NoReply);
+                return Ok(Struck::at(&step, missed, false, [chosen]));
             }
         }
         let rival = self.start_rival().await?;
         let gave_up = match self.case.fault {
-            Fault::Stall => timeout(STALL_BOUND, victim.clone()).await.is_ok(),
+            Fault::Stall => timeout(STALL_BOUND, chosen.clone()).await.is_ok(),
             _ => false,
         };
-        self.strike(&step).await?;
+        self.do_to(&step).await?;
         let missed = self.differs(&step);
-        let struck = Struck::at(&step, missed, [victim].into_iter().chain(rival));
-        Ok(Struck { gave_up, ..struck })
+        let requests = [chosen].into_iter().chain(rival);
+        Ok(Struck::at(&step, missed, gave_up, requests))
     }
 
     /// Does the fault to `step`, whose request or reply is held; a stall ends with it.
-    async fn strike(&self, step: &Step) -> Result<(), EnvironmentError> {
+    async fn do_to(&self, step: &Step) -> Result<(), EnvironmentError> {
         let server = self.world.server();
         // The step's session may end before; what really became of the step is in the trace.
         let request = |action| {
@@ -208,13 +211,14 @@ impl Strike<'_, '_> {
     }
 
     /// Why `step` is not the one that was meant, if it is another.
-    fn differs(&self, step: &Step) -> Option<String> {
-        let sql = sql(step);
-        (sql != self.expected_sql).then(|| {
-            format!(
-                "the step is {sql:?}, and was {:?} when nothing was broken",
-                self.expected_sql
-            )
+    fn differs(&self, step: &Step) -> Option<Missed> {
+        let expected = self.baseline.step(self.case);
+        if expected.is_some_and(|expected| shape(expected) == shape(step)) {
+            return None;
+        }
+        Some(Missed::OtherStep {
+            found: sql(step),
+            expected: expected.map(sql).unwrap_or_default(),
         })
     }
 
@@ -236,7 +240,7 @@ impl Strike<'_, '_> {
         if !self.case.rival {
             return Ok(None);
         }
-        let rival = self.start(1, self.rival.clone()).await?;
+        let rival = self.start(1, shop::rival()).await?;
         // A target that makes it wait elsewhere, for a connection say, shows neither.
         let deadline = Instant::now() + LATE_STEP_BOUND;
         while rival.peek().is_none() && Instant::now() < deadline {
@@ -247,16 +251,6 @@ impl Strike<'_, '_> {
         }
         Ok(Some(rival))
     }
-}
-
-/// The SQL of a step: its statements, one after another.
-pub(super) fn sql(step: &Step) -> String {
-    let statements: Vec<_> = step
-        .statements
-        .iter()
-        .map(|statement| statement.sql.as_str())
-        .collect();
-    statements.join("; ")
 }
 
 /// A request that is over.
