@@ -1,7 +1,7 @@
-//! One buyer: an HTTP/1.1 connection of its own, and what comes back on it.
+//! A client: an HTTP/1.1 connection of its own, and what comes back on it.
 //!
-//! A client never retries and never guesses: an answer that did not arrive whole is
-//! [`Completion::Info`].
+//! It never retries and never guesses: an answer that did not arrive whole is none
+//! ([`NoReply`]). What an answer means is not its affair.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,17 +10,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{HOST, HeaderMap};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use rowlock_core::answer::Unknown;
-use rowlock_shop::history::{Completion, Operation, Refusal, Request};
+use rowlock_core::call::{Call, NoReply, Reply};
 
-/// The largest answer that is read, in bytes; what a purchase says fits many times over.
-const MAX_BODY: usize = 64 * 1024;
+/// The largest answer that is read, in bytes; what is read of one says enough.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// Counts a trial's time, in ns since it was made.
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +46,15 @@ pub struct Client {
     patience: Duration,
 }
 
-/// A whole HTTP answer.
+/// A call and what came of it. Times are nanoseconds of the client's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body.
-    pub body: Bytes,
+pub struct Exchange {
+    /// When it was sent.
+    pub invoked_ns: u64,
+    /// When its answer was complete, or given up.
+    pub completed_ns: u64,
+    /// Its answer, if one came whole.
+    pub reply: Result<Reply, NoReply>,
 }
 
 impl Client {
@@ -84,97 +85,48 @@ impl Client {
         })
     }
 
-    /// Sends `request` on a connection of its own, and waits for `patience` at most, the
-    /// connection's opening included. Without a connection it was [not sent](Refusal::NotSent).
-    pub async fn purchase_once(
-        address: SocketAddr,
-        clock: Clock,
-        patience: Duration,
-        request: Request,
-    ) -> Operation {
-        let deadline = Instant::now() + patience;
-        let invoked_ns = clock.now_ns();
-        match timeout(patience, Client::connect(address, clock, patience)).await {
-            Ok(Ok(mut client)) => {
-                client.patience = deadline.saturating_duration_since(Instant::now());
-                client.purchase(request).await
-            }
-            Ok(Err(_)) | Err(_) => Operation {
-                request,
-                intended_ns: invoked_ns,
-                invoked_ns,
-                completed_ns: clock.now_ns(),
-                status: None,
-                completion: Completion::Fail(Refusal::NotSent),
-            },
-        }
-    }
-
     /// Whether the connection can still carry a request.
     pub fn is_open(&self) -> bool {
         !self.sender.is_closed()
     }
 
-    /// Sends `request` now and waits for its answer.
-    pub async fn purchase(&mut self, request: Request) -> Operation {
-        self.purchase_as_of(request, self.clock.now_ns()).await
+    /// The clock by which it times.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
-    /// Sends `request` now, although it was meant to go at `intended_ns`.
-    pub async fn purchase_as_of(&mut self, request: Request, intended_ns: u64) -> Operation {
-        let message = purchase_message(&request, self.address);
+    /// The same connection, whose answers are given up after `patience`.
+    pub fn with_patience(self, patience: Duration) -> Client {
+        Client { patience, ..self }
+    }
+
+    /// Sends `call` now and waits for its answer.
+    ///
+    /// # Panics
+    /// On a call that is none in HTTP: a method, path or header with other characters.
+    pub async fn ask(&mut self, call: &Call) -> Exchange {
+        let message = message(call, self.address);
         let invoked_ns = self.clock.now_ns();
         let answered = timeout(self.patience, send(&mut self.sender, message)).await;
         let completed_ns = self.clock.now_ns();
-        let (status, completion) = match answered {
-            Ok(Ok(answer)) => (Some(answer.status), judge(&answer)),
-            Ok(Err(Broken::NotSent)) => (None, Completion::Fail(Refusal::NotSent)),
-            Ok(Err(Broken::Lost(_))) => (None, Completion::Info(Unknown::ConnectionLost)),
-            Err(_) => (None, Completion::Info(Unknown::TimedOut)),
+        let reply = match answered {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(Broken::NotSent)) => Err(NoReply::NotSent),
+            Ok(Err(Broken::Lost(_))) => Err(NoReply::Unknown(Unknown::ConnectionLost)),
+            Err(_) => Err(NoReply::Unknown(Unknown::TimedOut)),
         };
-        Operation {
-            request,
-            intended_ns,
+        Exchange {
             invoked_ns,
             completed_ns,
-            status,
-            completion,
+            reply,
         }
-    }
-
-    /// Sends `request` and hangs up as soon as `hang_up` is ready, whatever has come by then.
-    pub async fn purchase_and_hang_up(
-        mut self,
-        request: Request,
-        hang_up: impl Future<Output = ()>,
-    ) -> Operation {
-        let clock = self.clock;
-        let invoked_ns = clock.now_ns();
-        let unknown = Operation {
-            request: request.clone(),
-            intended_ns: invoked_ns,
-            invoked_ns,
-            completed_ns: invoked_ns,
-            status: None,
-            completion: Completion::Info(Unknown::HungUp),
-        };
-        let answered = tokio::select! {
-            biased;
-            () = hang_up => None,
-            operation = self.purchase(request) => Some(operation),
-        };
-        drop(self);
-        answered.unwrap_or_else(|| Operation {
-            completed_ns: clock.now_ns(),
-            ..unknown
-        })
     }
 
     /// Sends `GET path` and waits for the answer.
     ///
     /// # Errors
     /// A connection that broke, or no answer within the client's patience.
-    pub async fn get(&mut self, path: &str) -> io::Result<Answer> {
+    pub async fn get(&mut self, path: &str) -> io::Result<Reply> {
         let message = hyper::Request::get(path)
             .header(HOST, self.address.to_string())
             .body(Full::default())
@@ -186,17 +138,18 @@ impl Client {
     }
 }
 
-fn purchase_message(request: &Request, address: SocketAddr) -> hyper::Request<Full<Bytes>> {
-    let body = serde_json::to_vec(&request.order).expect("an order is plain JSON");
-    let mut builder = hyper::Request::post("/api/purchase/")
-        .header(HOST, address.to_string())
-        .header(CONTENT_TYPE, "application/json");
-    if let Some(key) = &request.key {
-        builder = builder.header("idempotency-key", key);
-    }
+fn message(call: &Call, address: SocketAddr) -> hyper::Request<Full<Bytes>> {
+    let builder = hyper::Request::builder()
+        .method(call.method.as_str())
+        .uri(&call.path)
+        .header(HOST, address.to_string());
+    let headers = call.headers.iter();
+    let builder = headers.fold(builder, |builder, (name, value)| {
+        builder.header(name, value)
+    });
     builder
-        .body(Full::from(body))
-        .expect("scenarios choose keys that are header values")
+        .body(Full::from(call.body.clone()))
+        .expect("a call is an HTTP request")
 }
 
 /// Why a connection brought no answer.
@@ -211,7 +164,7 @@ enum Broken {
 async fn send(
     sender: &mut SendRequest<Full<Bytes>>,
     message: hyper::Request<Full<Bytes>>,
-) -> Result<Answer, Broken> {
+) -> Result<Reply, Broken> {
     sender.ready().await.map_err(|_| Broken::NotSent)?;
     let sent = sender.try_send_request(message).await;
     // hyper hands the message back exactly where it wrote nothing of it.
@@ -220,6 +173,7 @@ async fn send(
         None => Broken::Lost(error.into_error()),
     })?;
     let status = response.status().as_u16();
+    let headers = headers(response.headers());
     let mut body = response.into_body();
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -228,53 +182,17 @@ async fn send(
             whole.extend_from_slice(&data[..data.len().min(room)]);
         }
     }
-    Ok(Answer {
+    Ok(Reply {
         status,
-        body: whole.into(),
+        headers,
+        body: whole,
     })
 }
 
-/// The part of problem+json (RFC 9457) that a verdict rests on.
-#[derive(Deserialize)]
-struct Problem {
-    code: String,
+fn headers(map: &HeaderMap) -> Vec<(String, String)> {
+    let readable = map.iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    });
+    readable.collect()
 }
-
-/// What an answer says of its purchase.
-fn judge(answer: &Answer) -> Completion {
-    let problem = || serde_json::from_slice::<Problem>(&answer.body);
-    match answer.status {
-        200 | 201 => Completion::Ok(serde_json::from_slice(&answer.body).unwrap_or_default()),
-        429 | 503 => Completion::Fail(Refusal::Busy),
-        500.. => Completion::Info(Unknown::ServerError),
-        status => {
-            let code = problem().ok().map(|problem| problem.code);
-            Completion::Fail(refusal(status, code.as_deref()))
-        }
-    }
-}
-
-/// Why a request was refused. A code that we know says it under any status; without one the
-/// status says whether the shop refused at all.
-fn refusal(status: u16, code: Option<&str>) -> Refusal {
-    let words = || match code {
-        Some(code) => format!("{status} {code}"),
-        None => format!("{status} without a code"),
-    };
-    match (code, status) {
-        (Some("out_of_stock"), _) => Refusal::OutOfStock,
-        (Some("insufficient_balance"), _) => Refusal::InsufficientBalance,
-        (Some("unknown_item"), _) => Refusal::UnknownItem,
-        (Some("unknown_user"), _) => Refusal::UnknownUser,
-        (Some("idempotency_key_reused"), _) => Refusal::KeyReused,
-        (Some("invalid_request"), _) => Refusal::Other(words()),
-        (_, 409) => Refusal::Conflict,
-        // What shops refuse purchases with: bad request, payment required, forbidden, not found,
-        // gone, unprocessable content.
-        (_, 400 | 402 | 403 | 404 | 410 | 422) => Refusal::Unstated(words()),
-        _ => Refusal::Other(words()),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -24,6 +24,7 @@ pub mod database;
 pub mod isolation;
 pub mod target;
 
+mod buyer;
 pub mod client;
 pub mod crowd;
 

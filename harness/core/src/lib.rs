@@ -3,6 +3,9 @@
 //! ```text
 //!  seed      where every random choice of a run comes from
 //!
+//!  call      an HTTP request of a service's, and the reply to it
+//!     │
+//!     ▼
 //!  answer    what a client was told: ok, refused, gave way, or unknown
 //!     │
 //!     ▼
@@ -19,6 +22,7 @@
 //! rules are stands in crates like `rowlock-shop`.
 
 pub mod answer;
+pub mod call;
 pub mod finding;
 pub mod seed;
 pub mod universal;

@@ -13,6 +13,7 @@
 //!                                   judgement: all of it
 //!
 //!  program    a few requests that are worth every interleaving
+//!  wire       a purchase as an HTTP call, and what a reply says of it
 //! ```
 //!
 //! All of it is pure: no I/O, no clock, no randomness. It does not know where a history comes
@@ -25,3 +26,4 @@ pub mod linearizability;
 pub mod model;
 pub mod program;
 pub mod rows;
+pub mod wire;

@@ -1,11 +1,12 @@
-//! What a client makes of answers, and of connections that break, which a raw server provides.
+//! What a buyer makes of answers, and of connections that break, which a raw server provides.
 
 use purchase_service::order::PurchaseId;
 use rowlock_shop::history::Receipt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::client::MAX_BODY;
 use crate::crowd;
 
 /// Longer than any of these tests takes.
@@ -200,68 +201,4 @@ async fn a_crowd_starts_together_and_is_answered_in_its_own_order() {
         assert_eq!(operation.intended_ns, operations[0].intended_ns);
         assert!(operation.intended_ns <= operation.invoked_ns);
     }
-}
-
-fn judged(status: u16, body: &'static str) -> Completion {
-    judge(&Answer {
-        status,
-        body: Bytes::from_static(body.as_bytes()),
-    })
-}
-
-#[test]
-fn a_refusal_is_known_by_its_code() {
-    let completion = judged(400, r#"{"code":"out_of_stock","title":"sold out"}"#);
-    assert_eq!(completion, Completion::Fail(Refusal::OutOfStock));
-}
-
-#[test]
-fn a_known_code_tells_the_reason_under_any_status() {
-    for status in [402, 404, 409, 422] {
-        let completion = judged(status, r#"{"code":"insufficient_balance"}"#);
-        let poor = Completion::Fail(Refusal::InsufficientBalance);
-        assert_eq!(completion, poor, "{status}");
-    }
-    let reused = judged(422, r#"{"code":"idempotency_key_reused"}"#);
-    assert_eq!(reused, Completion::Fail(Refusal::KeyReused));
-}
-
-#[test]
-fn without_a_known_code_the_status_tells_whether_the_shop_refused() {
-    let refused = |status, body| match judged(status, body) {
-        Completion::Fail(refusal) => refusal,
-        other => panic!("{status}: {other:?}"),
-    };
-    for status in [400, 402, 403, 404, 410, 422] {
-        let words = format!("{status} without a code");
-        let refusal = refused(status, r#"{"error":"out_of_stock"}"#);
-        assert_eq!(refusal, Refusal::Unstated(words));
-    }
-    let sold_out = refused(400, r#"{"code":"SOLD_OUT"}"#);
-    assert_eq!(sold_out, Refusal::Unstated("400 SOLD_OUT".into()));
-    assert_eq!(refused(409, r#"{"error":"try again"}"#), Refusal::Conflict);
-    assert_eq!(refused(429, ""), Refusal::Busy);
-    for (status, body) in [(401, ""), (405, ""), (400, r#"{"code":"invalid_request"}"#)] {
-        let refusal = refused(status, body);
-        assert!(matches!(refusal, Refusal::Other(_)), "{refusal:?}");
-    }
-}
-
-#[test]
-fn a_server_error_may_have_bought_and_a_503_has_not() {
-    assert_eq!(judged(500, ""), Completion::Info(Unknown::ServerError));
-    assert_eq!(judged(503, ""), Completion::Fail(Refusal::Busy));
-}
-
-#[test]
-fn a_receipt_may_be_left_out_in_part_or_whole() {
-    let part = Receipt {
-        purchase_id: Some(PurchaseId(7)),
-        ..Receipt::default()
-    };
-    assert_eq!(
-        judged(200, r#"{"purchase_id":7,"more":true}"#),
-        Completion::Ok(part)
-    );
-    assert_eq!(judged(200, "thank you"), Completion::Ok(Receipt::default()));
 }
