@@ -1,9 +1,9 @@
-//! The verification harness: proves a purchase service on a real PostgreSQL.
+//! The verification harness: judges a purchase service on a real PostgreSQL.
 //!
 //! Data flows one way. A [`scenario`] opens a [`world`] (a database of a server from `rowlock_postgres` and
 //! a [`target`] on it), lets [`client`]s buy, and gathers their operations into a [`history`].
-//! The [`invariant`]s judge history and final rows; a [`report`] says what was proven and what
-//! was not. The checkers do no I/O, and all randomness comes from one [`seed`].
+//! The [`invariant`]s judge history and final rows; a [`report`] says what held and what was
+//! not verified. The checkers do no I/O, and all randomness comes from one [`seed`].
 
 pub mod cli;
 

@@ -41,7 +41,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run every scenario and say what was proven and what was not
+    /// Run every scenario and say what held and what was not verified
     Verify(RunArgs),
     /// Run one scenario
     Run {

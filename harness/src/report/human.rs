@@ -18,9 +18,9 @@ pub fn render(report: &Report, colour: bool) -> String {
         render_violations(&mut text, scenario);
     }
     render_table(&mut text, report, colour);
-    let _ = writeln!(text, "\nproven, and in how many of the trials:");
+    let _ = writeln!(text, "\nchecked:");
     for (name, statement, trials) in held(report) {
-        let _ = writeln!(text, "  {name:<32} {statement} ({trials})");
+        let _ = writeln!(text, "  {name:<32} {statement} (held in {trials})");
     }
     let _ = writeln!(text, "\nnot verified:");
     for line in &report.not_verified {
