@@ -1,6 +1,6 @@
 //! How many schedules the explorer runs per second, and where its time goes.
 //!
-//! The one idea: the same random search of one program again and again, so that every round makes
+//! The same random search of one program again and again, so that every round makes
 //! the same runs; the median round is judged, and its time is split into what the workers spent
 //! on PostgreSQL's answers, on asking who waits, on the application, on putting rows back and on
 //! judging. Not by criterion: what is measured is a rate, not the time of a call.

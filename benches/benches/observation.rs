@@ -1,6 +1,6 @@
 //! What naming, logging and counting each request costs, as a share of the purchases per second.
 //!
-//! The one idea: two services with the same parts, one within `observed` and one without, stand
+//! Two services with the same parts, one within `observed` and one without, stand
 //! side by side, and the same buyers take turns between them, so that whatever else the machine
 //! does falls on both; the median of the rounds' ratios is judged. Everybody buys an item of his
 //! own, since a lock that all wait for would hide the cost. The log goes to a file, as the binary

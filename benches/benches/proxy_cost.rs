@@ -1,6 +1,6 @@
 //! What the proxy costs when nobody drives it, as a share of the direct connection's rate.
 //!
-//! The one idea: direct and proxied pgbench runs alternate on one server, so that whatever else
+//! Direct and proxied pgbench runs alternate on one server, so that whatever else
 //! the machine does falls on both, and only the median of the rounds' ratios is judged. The proxy
 //! has a thread of its own here, as beside a target. The target's side is TCP, like the direct
 //! connection; the server's side is its Unix socket, as wherever a server has one, and the ratio

@@ -1,6 +1,6 @@
 //! Purchases per second under contention: everybody wants one item, or each an item of his own.
 //!
-//! The one idea: a number of buyers who buy again as soon as they are answered, each over an open
+//! A number of buyers who buy again as soon as they are answered, each over an open
 //! connection, on a server whose commits wait for the disk; first all of one item, then each of
 //! his own, and the ratio of the two is what the row's lock costs. Our service and the gallery's
 //! lawful ones take turns in one run, so that they can be compared. Clients and service share a

@@ -55,7 +55,7 @@ impl Rig {
     /// no row of the shop's.
     ///
     /// # Errors
-    /// [`EnvironmentError`]: never the target's guilt, except [`EnvironmentError::DoesNotSell`].
+    /// Failures of the environment; [`EnvironmentError::DoesNotSell`] is the target's own.
     pub async fn open(parts: Parts<'_>) -> Result<Rig, EnvironmentError> {
         let database = parts.server.create_database(&unique_name()).await?;
         let mut inspector = Inspector::open(database.options()).await?;

@@ -1,6 +1,6 @@
 //! How many purchases may be under way.
 //!
-//! One idea: a purchase keeps its place until it has run to its end, also when its client has
+//! A purchase keeps its place until it has run to its end, also when its client has
 //! left. It decides nothing about orders, nor where they run.
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Whose wallet a request may use.
 //!
-//! One idea: the service authenticates nobody. Either it trusts its caller, whatever user a
+//! The service authenticates nobody. Either it trusts its caller, whatever user a
 //! request names, or a gateway in front of it authenticates, and says who calls in a header that
 //! the gateway alone can set. Then a request for another user is refused before anything begins.
 

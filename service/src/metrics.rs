@@ -1,6 +1,6 @@
 //! What the service counts, in the words of Prometheus.
 //!
-//! One idea: what happens is counted as it happens, what *is* (orders, connections) is looked up
+//! What happens is counted as it happens, what *is* (orders, connections) is looked up
 //! when somebody asks. Each label has a few values that the program itself knows, so that no
 //! request can make a new series: an unknown path is `other`, and so is an unknown method.
 

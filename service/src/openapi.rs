@@ -1,6 +1,6 @@
 //! The interface as OpenAPI 3.1, for machines.
 //!
-//! One idea: a table of what each operation answers, status by status and code by code, from
+//! A table of what each operation answers, status by status and code by code, from
 //! which the document is built once. It is held against the routes and their answers by tests;
 //! the page for people is no part of it.
 

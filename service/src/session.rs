@@ -1,6 +1,6 @@
 //! A pooled connection inside a transaction, and what becomes of it.
 //!
-//! One idea: only a connection that has cleanly ended its transaction goes back to the pool.
+//! Only a connection that has cleanly ended its transaction goes back to the pool.
 //! However else a session ends (an error, a panic, a deadline, a dropped future) its connection
 //! is closed, the server rolls back, and the pool opens another. sqlx's own `begin()` cannot
 //! promise that: dropped during BEGIN's round trip, it returns a connection that is inside a

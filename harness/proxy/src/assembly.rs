@@ -1,6 +1,6 @@
 //! A step while it comes in from the client, message by message.
 //!
-//! The one idea: a step is whole with the message that makes the server answer: Query, function
+//! A step is whole with the message that makes the server answer: Query, function
 //! call, Sync or Flush. Only what somebody will read is decoded on the way.
 
 use std::time::Instant;

@@ -1,6 +1,6 @@
 //! The handle by which others watch and drive a proxy while it runs.
 //!
-//! The one idea: connections look up gate and trace at each step, so both come and go at any
+//! Connections look up gate and trace at each step, so both come and go at any
 //! time; a flag tells them cheaply that there is neither. Commands to a connection go through its
 //! own queue, so that only its own task ever touches its bytes.
 

@@ -1,6 +1,6 @@
 //! What the server says of a step that is still coming in from the client.
 //!
-//! The one idea: a step is whole with its Sync, but where nobody holds it its first messages reach
+//! A step is whole with its Sync, but where nobody holds it its first messages reach
 //! the server before that, and PostgreSQL does not keep an error back, nor output that its buffer
 //! cannot hold. What was said early is kept here, and read as the beginning of the step's reply.
 

@@ -1,6 +1,6 @@
 //! Finds the messages in a stream of bytes, however the reads cut it.
 //!
-//! The one idea: a message's type byte and length are all that is needed to pass it on. Bodies are
+//! A message's type byte and length are all that is needed to pass it on. Bodies are
 //! kept only for messages that somebody asked for, and never more than [`KEPT_AT_MOST`] of one, so
 //! a value of many megabytes streams through. It does not know what any message means.
 

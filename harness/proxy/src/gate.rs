@@ -1,6 +1,6 @@
 //! The gate: where a scheduler decides, step by step, what reaches the server and what comes back.
 //!
-//! The one idea: a gate answers at once, with an action or with "hold"; what is held waits in the
+//! A gate answers at once, with an action or with "hold"; what is held waits in the
 //! proxy, whole, until [`Control`](super::Control) releases it. Under a gate a session has one
 //! step under way at a time; a pipeline behind it waits its turn. Steps that a gate delivers at
 //! once are still buffered whole first. Without a gate nothing waits and nothing is buffered.

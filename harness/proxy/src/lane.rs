@@ -1,6 +1,6 @@
 //! The bytes on their way in one direction of a connection.
 //!
-//! The one idea: what passes at once is written from the very buffer into which it was read, and
+//! What passes at once is written from the very buffer into which it was read, and
 //! only what had to wait is copied. A lane is read into only when it is empty, so a slow receiver
 //! slows its sender down and nothing piles up here.
 

@@ -1,6 +1,6 @@
 //! Accepts connections and starts a task for each.
 //!
-//! The one idea: the listener outlives the server. While the server is away a connection is
+//! The listener outlives the server. While the server is away a connection is
 //! accepted and closed again, and the next one finds the server if it is back.
 
 use std::io;

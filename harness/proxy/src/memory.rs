@@ -1,6 +1,6 @@
 //! What a session remembers from one step to the next: its prepared statements and portals.
 //!
-//! The one idea: the memory changes when a step is sent, so that a step can name what it runs
+//! The memory changes when a step is sent, so that a step can name what it runs
 //! before the server has seen it; what the server then refuses is forgotten again. It mirrors
 //! names only; whether they are right is the server's to say.
 

@@ -1,6 +1,6 @@
 //! The contents of the messages that a trace needs, by pgwire's codec.
 //!
-//! The one idea: decoding is for readers only. A message that the codec refuses, or whose end was
+//! Decoding is for readers only. A message that the codec refuses, or whose end was
 //! clipped, costs the trace a detail and the connection nothing; its bytes passed long before.
 
 use std::collections::BTreeMap;

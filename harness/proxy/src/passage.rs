@@ -1,6 +1,6 @@
 //! What waits on its way, and what the gate lets go.
 //!
-//! The one idea: bytes come in from either side, and go into the lanes now or later. Later is:
+//! Bytes come in from either side, and go into the lanes now or later. Later is:
 //! steps in `waiting`, at most one step offered to the gate, at most one reply held. No sockets
 //! here; [`Pump`](super::pump::Pump) reads and writes.
 

@@ -1,6 +1,6 @@
 //! Moves the bytes of one connection between its two sockets.
 //!
-//! The one idea: one task polls both sockets and its command queue, and nothing is shared between
+//! One task polls both sockets and its command queue, and nothing is shared between
 //! the directions but that task, so neither waits for the other. What passes when is decided by
 //! [`Passage`]; this file only reads, writes and notices ends.
 

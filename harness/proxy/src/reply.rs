@@ -1,6 +1,6 @@
 //! Reads the server's messages as the reply to one step.
 //!
-//! The one idea: a reply is complete with ReadyForQuery, or, for a batch cut with Flush, when each
+//! A reply is complete with ReadyForQuery, or, for a batch cut with Flush, when each
 //! of its messages is answered or one has failed. Rows are counted, and only the first are read.
 
 use super::frame::Message;

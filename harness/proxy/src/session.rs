@@ -1,6 +1,6 @@
 //! One connection as the protocol sees it: which step each byte belongs to, and what passes when.
 //!
-//! The one idea: bytes go in from either side, and for each piece comes out whether it passes at
+//! Bytes go in from either side, and for each piece comes out whether it passes at
 //! once or was kept; the caller moves the bytes. No I/O, no clock, no waiting: the whole of it is
 //! a function of what was fed, so it can be tested byte by byte.
 

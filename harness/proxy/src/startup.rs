@@ -1,6 +1,6 @@
 //! The packets before a session: encryption refused, cancel requests told from start-ups.
 //!
-//! The one idea: these have no type byte and come once, so they are read whole, apart from the
+//! These have no type byte and come once, so they are read whole, apart from the
 //! stream of messages that follows. Encryption is answered with `N`, since a proxy that reads
 //! must see plain text; a client that insists on it goes away.
 

@@ -1,6 +1,6 @@
 //! The trace: one record for each step, with its reply and its times.
 //!
-//! The one idea: a record is made when the reply is complete, and given to whoever listens.
+//! A record is made when the reply is complete, and given to whoever listens.
 //! Two forms: a line for people ([`Record`]'s `Display`) and a line of JSON.
 
 use std::fmt;

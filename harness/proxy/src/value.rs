@@ -1,6 +1,6 @@
 //! Values of the common types in a form that people read.
 //!
-//! The one idea: a trace is for eyes, so a value that this file does not know is shown in
+//! A trace is for eyes, so a value that this file does not know is shown in
 //! hexadecimal and never guessed. Type numbers are those of `pg_type.dat`, which never change.
 
 use std::fmt::Write;

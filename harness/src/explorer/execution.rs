@@ -1,6 +1,6 @@
 //! What ran: the choices of one run of a program, and everything that came of them.
 //!
-//! The one idea: this is all that a strategy learns. What was answered, which rows were left and
+//! This is all that a strategy learns. What was answered, which rows were left and
 //! whether that was right is the `Assessment`'s, and steers no search.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Footprints: what a step can touch, so that steps which touch nothing in common need not be
 //! tried in both orders.
 //!
-//! The one idea: two steps are dependent unless shown otherwise, and whatever is not understood
+//! Two steps are dependent unless shown otherwise, and whatever is not understood
 //! touches everything. Under READ COMMITTED a plain read sees what is committed and waits for
 //! nobody, so it depends on the end of another's transaction, not on that transaction's writes.
 

@@ -1,6 +1,6 @@
 //! From a step's SQL to its footprint.
 //!
-//! The one idea: understand a few plain forms well, and say "everything" to all others. A row
+//! Understand a few plain forms well, and say "everything" to all others. A row
 //! is known by what its statement compares columns with. Ids that the database generates are not
 //! part of what two orders may differ in: a run's purchases are the same under other numbers.
 

@@ -86,7 +86,7 @@ impl Place {
     /// lets it open its connections.
     ///
     /// # Errors
-    /// [`EnvironmentError`]: none of it is the target's guilt, save that it does not sell at all.
+    /// Failures of the environment; [`EnvironmentError::DoesNotSell`] is the target's own.
     pub async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
         let parts = Parts {
             server: &setup.server,

@@ -1,6 +1,6 @@
 //! Replay: runs a witness's schedule again, and says what became of it.
 //!
-//! The one idea: a step is the same when its SQL is, whatever values it carries, because ids and
+//! A step is the same when its SQL is, whatever values it carries, because ids and
 //! times differ between machines and databases. A violation counts even where steps differ; its
 //! absence counts only where they do not. Where control was lost the schedule did not run, so
 //! neither counts.

@@ -15,7 +15,7 @@ pub trait Runner {
     /// answered, and judges what came of it.
     ///
     /// # Errors
-    /// What keeps any run from being made: never the target's guilt.
+    /// What keeps any run from being made: a failure of the environment, never the target's.
     fn run(
         &mut self,
         program: &Program,

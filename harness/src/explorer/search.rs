@@ -1,6 +1,6 @@
 //! The search: gives a strategy's choosers to workers and what ran back to it.
 //!
-//! The one idea: choosers are numbered as they are handed out, and runs go back in the order of
+//! Choosers are numbered as they are handed out, and runs go back in the order of
 //! these numbers. At most [`WINDOW`] are under way, whatever the number of workers, and the
 //! next is asked for at the moment when the oldest has come back. So all that a strategy sees,
 //! and all that it says, is the same at every speed and with any number of workers.

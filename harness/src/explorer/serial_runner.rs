@@ -1,6 +1,6 @@
 //! One place for one run after another: for shrinking and for replay.
 //!
-//! The one idea: whoever asks for a run gets it on warm connections and under control from its
+//! Whoever asks for a run gets it on warm connections and under control from its
 //! start; where the run before left something under way, that means another place.
 
 use rowlock_shop::program::Program;

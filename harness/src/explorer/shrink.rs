@@ -1,6 +1,6 @@
 //! Shrinking: the same violation with fewer requests, and then with fewer switches between them.
 //!
-//! The one idea: greedy, one reduction after another, each kept when a run shows that the same
+//! Greedy, one reduction after another, each kept when a run shows that the same
 //! invariant is violated still. The runs are the same every time, and bounded. A run whose control
 //! was lost never counts, and what it shrinks to is what really ran.
 

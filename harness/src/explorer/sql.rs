@@ -1,6 +1,6 @@
 //! SQL as words: what a statement looks like to a person, and what of it two runs share.
 //!
-//! The one idea: a statement is read as tokens, never parsed, so any text gives something. It
+//! A statement is read as tokens, never parsed, so any text gives something. It
 //! decides nothing about control or footprints.
 
 use sqlparser::dialect::PostgreSqlDialect;

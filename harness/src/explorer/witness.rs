@@ -1,6 +1,6 @@
 //! Witnesses: the smallest evidence of a violation, in a file that fails again on every machine.
 //!
-//! The one idea: nothing of the machine is in it, no time, no process id, no connection, so the
+//! Nothing of the machine is in it, no time, no process id, no connection, so the
 //! same violation found twice is the same file. The schedule is what replays; all the rest says
 //! what is to be expected, and is for people. It neither runs nor judges anything.
 

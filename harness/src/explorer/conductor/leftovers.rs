@@ -1,6 +1,6 @@
 //! After the last answer: what the requests' sessions still hold.
 //!
-//! The one idea: PostgreSQL takes locks on rows and tables back at the end of each transaction,
+//! PostgreSQL takes locks on rows and tables back at the end of each transaction,
 //! and the protocol says when that is. So it is asked only where a transaction was left open, or
 //! where a statement ran of which nothing is known: it may have locked for the whole session.
 

@@ -1,6 +1,6 @@
 //! The conductor: makes requests run in the order of a schedule, and writes down what ran.
 //!
-//! The one idea: the application code of one request runs at a time, and everything else is held
+//! The application code of one request runs at a time, and everything else is held
 //! at the gate or waits inside PostgreSQL, so whatever arrives belongs to that one. A choice
 //! delivers a held step; then the conductor waits until the server has nothing more to do, that
 //! is, until every delivered step is answered or, as PostgreSQL itself says, waits for a lock.

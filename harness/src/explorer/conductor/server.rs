@@ -1,6 +1,6 @@
 //! After a delivery: until the server has nothing more to do.
 //!
-//! The one idea: PostgreSQL alone says who waits for a lock, so it is asked until every delivered
+//! PostgreSQL alone says who waits for a lock, so it is asked until every delivered
 //! step is answered or is said to wait for a request that cannot move by itself.
 
 use std::time::{Duration, Instant};

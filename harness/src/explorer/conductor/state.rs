@@ -1,7 +1,7 @@
 //! Where a run stands: its requests and their stages, the sessions that they use, who waits for
 //! whom, and what their transactions have touched. No I/O.
 //!
-//! The one idea: a step belongs to whoever could have sent it. A session inside a transaction
+//! A step belongs to whoever could have sent it. A session inside a transaction
 //! belongs to the request that began it; on any other session only a request whose application
 //! code can run comes into question. SQL text decides nothing. What is not clear at once waits
 //! until it is; what belongs to nobody is counted.

@@ -1,6 +1,6 @@
 //! Every schedule of a tree of choices, each once, the deepest branch first.
 //!
-//! The one idea: what is still to be run is a stack of prefixes. A run that followed one of them
+//! What is still to be run is a stack of prefixes. A run that followed one of them
 //! adds, for each point beyond its prefix, the choices that it did not make there. Besides, only
 //! what the prefix was offered is remembered: a run that is offered something else is not the one
 //! that was wanted.

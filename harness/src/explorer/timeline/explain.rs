@@ -1,6 +1,6 @@
 //! Why it happened, in a sentence, where the transcript tells.
 //!
-//! The one idea: the classic races have signatures that can be read off the statements and their
+//! The classic races have signatures that can be read off the statements and their
 //! results alone. What has none of them gets no sentence: a wrong one is worse than none.
 
 use rowlock_shop::history::Operation;

@@ -1,6 +1,6 @@
 //! A violation for people: one column per buyer, time running down.
 //!
-//! The one idea: the reader knows SQL and not the service. Each step shows what was sent with
+//! The reader knows SQL and not the service. Each step shows what was sent with
 //! its values in place, what came back and what it waited for; a choice has a number, and steps
 //! on one line were under way at once. Plain text, at most [`WIDTH`] columns for up to three
 //! buyers.

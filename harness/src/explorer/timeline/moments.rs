@@ -1,6 +1,6 @@
 //! A transcript as a timeline: what each buyer did, saw and waited for, in order.
 //!
-//! The one idea: a row is a moment. What belongs to the last moment joins its row; anything
+//! A row is a moment. What belongs to the last moment joins its row; anything
 //! else starts a new one, so time never runs sideways, save for two steps that were under way at
 //! once. Knows nothing of widths and colours.
 
