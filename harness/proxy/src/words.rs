@@ -101,6 +101,7 @@ fn dollar_quoted(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rowlock_testing::seed::for_all;
 
     use super::*;
 
@@ -139,11 +140,12 @@ mod tests {
         assert_eq!(listed("$1;$2"), ["$", "1", ";", "$", "2"]);
     }
 
-    proptest! {
-        #[test]
-        fn any_text_has_an_end(text in "[-/*'\"$;eE\\\\ a\n1ß]{0,40}") {
+    #[test]
+    fn any_text_has_an_end() {
+        for_all(256, &"[-/*'\"$;eE\\\\ a\n1ß]{0,40}", |text| {
             let length: usize = words(&text).map(str::len).sum();
             prop_assert!(length <= text.len());
-        }
+            Ok(())
+        });
     }
 }
