@@ -169,3 +169,17 @@ async fn a_right_shop_that_refuses_in_words_of_its_own_is_not_accused() {
     let untold = "out-of-stock-was-true: the target's refusals do not tell their reason";
     assert!(text.contains(untold), "{text}");
 }
+
+/// While its answer is waited for somebody else buys, and that purchase is nobody's fault.
+#[tokio::test]
+async fn a_right_shop_that_is_slow_to_say_that_it_failed_is_not_accused() {
+    let cases = ["purchase.4.drop-before", "purchase+rival.4.drop-before"];
+    let plan = Plan {
+        only: cases.map(|case| case.parse().unwrap()).into(),
+        ..Plan::default()
+    };
+    let Some(campaign) = run("shop_slow_errors.py", &["psycopg"], &plan).await else {
+        return;
+    };
+    assert_valid(&campaign);
+}

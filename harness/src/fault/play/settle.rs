@@ -8,11 +8,12 @@ use std::time::Duration;
 use futures::future::{FutureExt, join_all};
 use tokio::time::timeout;
 
-use super::recover::{Sale, sell};
+use super::recover::sell;
 use super::strike::Struck;
 use super::{Course, Scene};
 use crate::environment::EnvironmentError;
 use crate::fault::evidence::Evidence;
+use rowlock_core::finding::Finding;
 use rowlock_shop::history::Operation;
 
 /// How long the requests of a case may keep others waiting until it is looked whether the target
@@ -23,7 +24,7 @@ const ANSWER_BOUND: Duration = Duration::from_millis(2_500);
 pub(super) struct Settled {
     pub(super) course: Course,
     /// Whether it sells again, where that has been asked already.
-    pub(super) sale: Option<Sale>,
+    pub(super) sells_again: Option<Finding>,
 }
 
 /// Waits for the answers to what was `struck`, after what had come `earlier`.
@@ -35,11 +36,16 @@ pub(super) async fn settle(
 ) -> Result<Settled, EnvironmentError> {
     let Struck { requests, blow } = struck;
     let answers = join_all(requests).shared();
-    let sale = match timeout(ANSWER_BOUND, answers.clone()).await {
-        Ok(_) => None,
-        Err(_) => Some(sell(scene, blow.over).await),
-    };
     let mut history = earlier;
+    let sells_again = match timeout(ANSWER_BOUND, answers.clone()).await {
+        Ok(_) => None,
+        Err(_) => {
+            // What was sold meanwhile is in the rows that are looked at.
+            let (finding, operations) = sell(scene, blow.over).await;
+            history.extend(operations);
+            Some(finding)
+        }
+    };
     history.extend(answers.await);
     let findings = scene.look(&history, evidence).await?;
     let course = Course {
@@ -47,5 +53,8 @@ pub(super) async fn settle(
         findings,
         blow,
     };
-    Ok(Settled { course, sale })
+    Ok(Settled {
+        course,
+        sells_again,
+    })
 }
