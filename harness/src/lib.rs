@@ -1,9 +1,31 @@
 //! The verification harness: judges a purchase service on a real PostgreSQL.
 //!
-//! Data flows one way. A [`scenario`] opens a [`world`] (a database of a server from `rowlock_postgres` and
-//! a [`target`] on it), lets [`client`]s buy, and gathers their operations into a [`history`].
-//! The [`invariant`]s judge history and final rows; a [`report`] says what held and what was
-//! not verified. The checkers do no I/O, and all randomness comes from one [`seed`].
+//! ```text
+//!  cli ──▶ gallery   every mutant and every right service before the three below
+//!      ├─▶ scenario  load: initial rows, a crowd, what must hold ──▶ trial ──▶ report
+//!      ├─▶ fault     every step of a request broken in every way   (recovery: is it back?)
+//!      └─▶ explorer  every order in which statements can reach the server
+//!             │
+//!             ▼
+//!           world    a rig with its initial rows and a clock  ◀── client, buyer, crowd: who asks
+//!             │
+//!             ▼
+//!           rig      database, proxy, target, on which all three run
+//!             ├─ target          ours in this process, or any program
+//!             ├─ database        the harness's own way in; bounded: no session waits for ever
+//!             ├─ rows, baseline  what is put back between runs
+//!             ├─ probe           what the target can do, by asking it
+//!             └─ isolation       the strictest level that it speaks of
+//!             │
+//!             ▼
+//!  rowlock-shop      rowlock-proxy      rowlock-postgres       crates that know nothing of this one
+//!        └─▶ rowlock-core
+//! ```
+//!
+//! What is asked of a target becomes a history, and checkers that do no I/O judge it with the rows
+//! that are left. A broken rule of the target is a value ([`Finding`](rowlock_core::finding::Finding)),
+//! a broken environment an error ([`EnvironmentError`](environment::EnvironmentError)). All
+//! randomness comes from one [`Seed`](rowlock_core::seed::Seed).
 
 pub mod cli;
 

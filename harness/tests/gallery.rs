@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Sandbox, assert_exit, stdout};
-use rowlock::gallery::report::Cell;
-use rowlock::gallery::stress::Tries;
+use rowlock::gallery::report::{Cell, Tries};
+
 use rowlock::gallery::{
     Column, Exhibit, Kind, Report, Row, Seen, Sighting, Standing, Tour, junit, matrix,
 };

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::detector::Column;
 use super::exhibit::{Exhibit, Kind};
 use super::sighting::Sighting;
-use super::stress::Tries;
 
 /// A tour's outcome.
 #[derive(Debug, Clone, Serialize)]
@@ -49,6 +48,17 @@ pub struct Cell {
     /// What it saw.
     #[serde(flatten)]
     pub sighting: Sighting,
+}
+
+/// One crowd's tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tries {
+    /// How many buyers came at once.
+    pub buyers: usize,
+    /// How often they did.
+    pub tries: u64,
+    /// How often `concurrent-buyers` was violated, or did not end.
+    pub caught: u64,
 }
 
 /// What became of an exhibit.

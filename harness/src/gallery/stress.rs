@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::timeout;
 
 use super::exhibit::Exhibit;
 use super::loading::load;
+use super::report::Tries;
 use super::tour::{PATIENCE, Tour};
 use crate::progress::Progress;
 use crate::world::Setting;
@@ -20,17 +20,6 @@ const STOCK: i64 = 100;
 /// How long a try may take. Purchases take milliseconds: whoever loads a shop that has not answered
 /// for so long has noticed that it hangs.
 pub(super) const BOUND: Duration = Duration::from_secs(10);
-
-/// One crowd's tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Tries {
-    /// How many buyers came at once.
-    pub buyers: usize,
-    /// How often they did.
-    pub tries: u64,
-    /// How often `concurrent-buyers` was violated, or did not end.
-    pub caught: u64,
-}
 
 impl Tour<'_> {
     /// Runs `concurrent-buyers` on `exhibit` again and again, and counts the violations
