@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::fault::{Case, Fault, SQL_STATES, Story, crashes, gentle_faults, matrix};
+use rowlock::fault::{Case, Fault, SQL_STATES, SqlState, Story, crashes, gentle_faults, matrix};
 use rowlock::progress::Progress;
 use rowlock::target::TargetSpec;
 use rowlock::world::Setting;
@@ -182,4 +182,22 @@ async fn a_right_shop_that_is_slow_to_say_that_it_failed_is_not_accused() {
         return;
     };
     assert_valid(&campaign);
+}
+
+/// A CHECK that fails says that the stock or the balance does not suffice, and the shop says so.
+#[tokio::test]
+async fn a_right_shop_that_leaves_the_judging_to_checks_is_not_accused() {
+    let plan = Plan {
+        faults: vec![Fault::Error(SqlState::CheckViolation)],
+        ..Plan::default()
+    };
+    let Some(campaign) = run("shop_by_check.py", &["psycopg"], &plan).await else {
+        return;
+    };
+    assert_valid(&campaign);
+    let refused = campaign.played.iter().filter(|played| {
+        let story = played.case.story == Story::Purchase;
+        story && played.operations[0].status == Some(400)
+    });
+    assert!(refused.count() >= 4, "{:?}", campaign.steps);
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::Story;
+use super::{Fault, SqlState, Story};
 use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 use rowlock_shop::invariant::Capabilities;
 use rowlock_shop::rows::Shop;
@@ -92,6 +92,18 @@ pub(super) fn is_answer_of(story: Story, operation: &Operation) -> bool {
             operation.is_refused(&Refusal::OutOfStock) || operation.is_refused_without_reason()
         }
         Story::Purchase | Story::Repeat => operation.is_ok(),
+    }
+}
+
+/// Does not hold the target to a reason that the fault itself has given it: a CHECK that fails
+/// says that stock or balance do not suffice, and a shop may leave that judgement to its CHECKs.
+pub(super) fn forgive(fault: Fault, operation: &mut Operation) {
+    let Completion::Fail(refusal) = &mut operation.completion else {
+        return;
+    };
+    let is_a_check = fault == Fault::Error(SqlState::CheckViolation);
+    if is_a_check && matches!(refusal, Refusal::OutOfStock | Refusal::InsufficientBalance) {
+        *refusal = Refusal::Unstated("by the word of a CHECK".to_owned());
     }
 }
 

@@ -13,6 +13,7 @@ use super::strike::Struck;
 use super::{Course, Scene};
 use crate::environment::EnvironmentError;
 use crate::fault::evidence::Evidence;
+use crate::fault::shop;
 use rowlock_core::finding::Finding;
 use rowlock_shop::history::Operation;
 
@@ -46,7 +47,10 @@ pub(super) async fn settle(
             Some(finding)
         }
     };
-    history.extend(answers.await);
+    let mut answers = answers.await;
+    let chosen = answers.iter_mut().filter(|it| it.request == scene.chosen);
+    chosen.for_each(|operation| shop::forgive(scene.case.fault, operation));
+    history.extend(answers);
     let findings = scene.look(&history, evidence).await?;
     let course = Course {
         history,
