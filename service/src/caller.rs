@@ -8,9 +8,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::http::Shop;
 use crate::order::UserId;
 use crate::problem::Problem;
+use crate::shop::Shop;
 
 /// Who calls, as far as the gateway says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,71 +2,25 @@
 //!
 //! It reads requests, asks, and writes answers; it decides nothing and holds no SQL.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, Request, StatusCode};
+use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use sqlx::PgPool;
 
-use crate::admission::Admission;
 use crate::caller::Caller;
-use crate::config::Config;
-use crate::metrics::{self, Metrics};
-use crate::openapi;
+use crate::metrics;
 use crate::order::{ItemId, UserId};
 use crate::page;
-use crate::page::stock::StockFeed;
 use crate::problem::Problem;
 use crate::reads::{self, ReadError};
 use crate::request;
-
-/// What the handlers need.
-#[derive(Debug, Clone)]
-pub struct Shop {
-    /// Decides purchases.
-    pub(crate) admission: Arc<Admission>,
-    /// Connections for plain reads.
-    pub(crate) reads: PgPool,
-    /// The stock as the open pages follow it.
-    pub(crate) stock: Arc<StockFeed>,
-    /// What `/metrics` shows.
-    pub(crate) metrics: Arc<Metrics>,
-    /// How long a request's body may take to arrive.
-    pub(crate) body_timeout: Duration,
-    /// Where the gateway says who calls; without one, the caller is trusted.
-    pub(crate) user_header: Option<HeaderName>,
-    /// What `/openapi.json` shows.
-    pub(crate) openapi: Bytes,
-}
-
-impl Shop {
-    /// A shop that sells by `admission`, shows what `reads` finds, and is otherwise as configured.
-    pub fn new(
-        config: &Config,
-        admission: Arc<Admission>,
-        reads: PgPool,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self {
-            admission,
-            reads,
-            stock: Arc::default(),
-            metrics,
-            body_timeout: Duration::from_millis(config.body_timeout_ms),
-            user_header: config.trust_user_header.clone(),
-            openapi: openapi::document(config.trust_user_header.as_ref()),
-        }
-    }
-}
+use crate::shop::Shop;
 
 /// The routes of the shop.
 ///

@@ -2,7 +2,8 @@
 //!
 //! A request comes in through [`http`], is read strictly, passes [`admission`], and is decided by
 //! a [`purchaser::Purchaser`]; ours is [`purchase::LockedPurchase`], the only place that locks
-//! rows. [`observe`] names, logs and counts each request. [`service`] puts the parts together and [`server`] runs them on a listener.
+//! rows. [`observe`] names, logs and counts each request. [`service`] puts the parts together, and
+//! [`server`] runs them on a listener.
 //!
 //! What it does not do: it creates no items or wallets, and it knows nothing of its tests.
 
@@ -21,6 +22,8 @@ mod page;
 mod problem;
 mod reads;
 mod request;
+pub mod shop;
+mod stock;
 
 pub mod metrics;
 pub mod observe;

@@ -5,7 +5,7 @@
 //! posted to `/buy`, under a key that was drawn with it.
 //!
 //! ```text
-//! form    reads what a browser sends        stock   the stock as it falls, read once a second
+//! form    reads what a browser sends        stock   what the script asks for while somebody looks
 //! notice  every answer in words             assets  stylesheet, script and icon
 //! view    the page as a template
 //! ```
@@ -15,7 +15,7 @@
 mod assets;
 mod form;
 mod notice;
-pub(crate) mod stock;
+mod stock;
 mod view;
 
 use axum::Router;
@@ -29,12 +29,9 @@ use self::form::{Address, PostedOrder};
 use self::notice::Notice;
 use self::view::Page;
 use crate::caller::Caller;
-use crate::http::Shop;
 use crate::problem::Problem;
-use crate::reads::{self, ReadError};
-
-/// The most items on one page.
-const PAGE: i64 = 48;
+use crate::reads::{self, OFFERS, ReadError};
+use crate::shop::Shop;
 
 /// The routes of the page.
 ///
@@ -175,7 +172,7 @@ async fn gather(
     notice: Notice,
     again: Option<&PostedOrder>,
 ) -> Result<(Page, StatusCode), ReadError> {
-    let offers = reads::offers(&shop.reads, address.after, PAGE).await?;
+    let offers = reads::offers(&shop.reads, address.after, OFFERS).await?;
     let Some(user_id) = address.user else {
         return Ok((Page::new(address, offers, notice), StatusCode::OK));
     };

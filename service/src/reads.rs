@@ -15,6 +15,9 @@ use crate::order::{ItemId, Money, PurchaseId, UserId};
 /// The most items in one answer.
 pub(crate) const PAGE: usize = 1000;
 
+/// The most items that the page shows at once.
+pub(crate) const OFFERS: i64 = 48;
+
 /// A read that takes longer is given up: the server has stopped answering.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -14,12 +14,13 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
-use crate::http::{self, Shop};
+use crate::http;
 use crate::metrics::Metrics;
 use crate::observe::observed;
 use crate::purchase::LockedPurchase;
 use crate::purchaser::Purchaser;
 use crate::server::{self, Limits};
+use crate::shop::Shop;
 
 /// The schema of the shop.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");

@@ -108,7 +108,7 @@ fn routes() -> BTreeSet<String> {
     let admission = Arc::new(Admission::new(purchaser, 1));
     let metrics = Metrics::new(Arc::clone(&admission), pool.clone(), pool.clone());
     let metrics = Arc::new(metrics);
-    let shop = purchase_service::http::Shop::new(&config, admission, pool, metrics);
+    let shop = purchase_service::shop::Shop::new(&config, admission, pool, metrics);
     let router = format!("{:?}", purchase_service::http::router(shop));
     let quoted = router.split('"').skip(1).step_by(2);
     let paths = quoted.filter(|word| word.starts_with('/') && !word.contains('*'));

@@ -8,7 +8,7 @@ use super::form::{Address, PostedOrder};
 use super::notice::Notice;
 use crate::order::{ItemId, Money};
 use crate::problem;
-use crate::reads::{Offer, PastPurchase, Wallet};
+use crate::reads::{OFFERS, Offer, PastPurchase, Wallet};
 
 /// Everything comes from this service, nothing is inline, and no other site frames the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -61,7 +61,7 @@ pub(super) struct Page {
 impl Page {
     /// The page at `address`, for nobody in particular.
     pub(super) fn new(address: &Address, offers: Vec<Offer>, notice: Notice) -> Self {
-        let is_full = offers.len() == super::PAGE as usize;
+        let is_full = offers.len() == OFFERS as usize;
         let more = offers.last().filter(|_| is_full).map(|last| {
             let next = Address {
                 after: Some(last.id),
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn only_a_full_page_has_more() {
         assert!(!page(vec![offer("Lamp", 1)]).contains("More items"));
-        let full = (0..super::super::PAGE).map(|_| offer("Lamp", 1)).collect();
+        let full = (0..OFFERS).map(|_| offer("Lamp", 1)).collect();
         assert!(page(full).contains("href=\"/?after=1\""));
     }
 

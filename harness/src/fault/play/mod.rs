@@ -11,6 +11,7 @@
 
 mod recover;
 mod retry;
+mod sale;
 mod settle;
 mod strike;
 mod verify;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::{FutureExt, join_all};
 use tokio::time::timeout;
 
-use super::recover::sell;
+use super::sale::sell;
 use super::strike::Struck;
 use super::{Course, Scene};
 use crate::environment::EnvironmentError;
