@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::verdict::Verdict;
-use rowlock_shop::history::Operation;
+use rowlock_shop::history::{Operation, Refusal};
 
 /// How often each kind of answer came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -58,6 +58,8 @@ pub struct Trial {
     pub p99_us: u64,
     /// Acknowledged purchases per second, from the first intended start to the last answer.
     pub purchases_per_second: f64,
+    /// Operations that gave way to others (409, and nothing happened).
+    pub gave_way: u64,
     /// Every check and how it came out.
     pub findings: Vec<Finding>,
     /// What the findings compose to; none where the trial does not apply to the target.
@@ -101,9 +103,37 @@ impl Trial {
             } else {
                 0.0
             },
+            gave_way: gave_way(history),
             findings,
             verdict: Some(verdict),
         }
+    }
+
+    /// The share of the operations that gave way, in percent.
+    pub fn gave_way_percent(&self) -> f64 {
+        match self.operations {
+            0 => 0.0,
+            operations => self.gave_way as f64 * 100.0 / operations as f64,
+        }
+    }
+
+    /// The same trial, held to at most `percent` of operations that gave way.
+    pub fn with_most_conflicts(mut self, percent: f64) -> Trial {
+        if self.verdict.is_none() {
+            return self;
+        }
+        let share = self.gave_way_percent();
+        let (gave_way, operations) = (self.gave_way, self.operations);
+        let words = || format!("{gave_way} of {operations} gave way, {share:.1} %");
+        self.findings.push(Finding::new(
+            "conflicts-within-limit",
+            &format!("at most {percent} % of the requests give way to others (409)"),
+            (share > percent).then(words).into_iter().collect(),
+        ));
+        self.verdict = Some(Verdict::compose(
+            self.findings.iter().filter_map(Finding::verdict),
+        ));
+        self
     }
 
     /// A trial that cannot be asked of the target.
@@ -145,6 +175,12 @@ impl Trial {
                 _ => None,
             })
     }
+}
+
+fn gave_way(history: &[Operation]) -> u64 {
+    let history = history.iter();
+    let gave_way = history.filter(|operation| operation.is_refused(&Refusal::Conflict));
+    gave_way.count() as u64
 }
 
 fn latencies_us(history: &[Operation]) -> Histogram<u64> {

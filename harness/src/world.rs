@@ -20,7 +20,7 @@ use crate::environment::EnvironmentError;
 use crate::isolation::Level;
 use crate::progress::Progress;
 use crate::rig::{Parts, Rig};
-use crate::target::TargetSpec;
+use crate::target::{OnConflict, TargetSpec};
 use crate::trial::Trial;
 
 /// Everything that a scenario is run with.
@@ -38,6 +38,8 @@ pub struct Setting<'a> {
     pub buyers: usize,
     /// The stocks for which it does so, one trial each.
     pub stocks: Vec<i64>,
+    /// The most requests of a trial that may give way to others, in percent; none is no limit.
+    pub max_conflicts: Option<f64>,
     /// How long a client waits for an answer.
     pub patience: Duration,
     /// Where the run says what it is doing.
@@ -135,6 +137,11 @@ impl<'a> World<'a> {
         self.rig.capabilities()
     }
 
+    /// What the target does where it meets others.
+    pub fn on_conflict(&self) -> OnConflict {
+        self.rig.target().on_conflict()
+    }
+
     /// Where replica `index` of the target listens, counted round and round.
     pub fn address(&self, index: usize) -> std::net::SocketAddr {
         self.rig.target().address(index)
@@ -164,6 +171,20 @@ impl<'a> World<'a> {
     pub async fn purchase(&self, index: usize, request: Request, patience: Duration) -> Operation {
         let address = self.address(index);
         Client::purchase_once(address, self.clock, patience, request).await
+    }
+
+    /// Sends one request on a connection of its own, and waits for its answer as a client does.
+    ///
+    /// # Errors
+    /// [`EnvironmentError::Connect`].
+    pub async fn purchase_alone(&self, request: Request) -> Result<Operation, EnvironmentError> {
+        let connected = self.connect(0).await;
+        let mut client = connected.map_err(|source| EnvironmentError::Connect {
+            index: 0,
+            count: 1,
+            source,
+        })?;
+        Ok(client.purchase(request).await)
     }
 
     /// Opens `count` connections, all of which stay open.

@@ -13,7 +13,7 @@ use purchase_service::order::{Money, PurchaseId};
 use purchase_service::purchase::LockedPurchase;
 use rowlock::crowd;
 use rowlock::progress::Progress;
-use rowlock::target::{BuildPurchaser, TargetSpec};
+use rowlock::target::{BuildPurchaser, OnConflict, TargetSpec};
 use rowlock::world::{Setting, World};
 use rowlock_core::answer::Unknown;
 use rowlock_core::finding::Outcome;
@@ -24,6 +24,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| Arc::new(LockedPurchase::new(pool, Duration::from_secs(20))),
 };
 
@@ -56,6 +57,7 @@ async fn violated_after(spoil: impl AsyncFnOnce(&World<'_>, &mut Vec<Operation>)
         seed: Seed(1),
         buyers: 0,
         stocks: Vec::new(),
+        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };

@@ -12,7 +12,7 @@ use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
 use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
-use rowlock::target::{BuildPurchaser, OURS, TargetSpec};
+use rowlock::target::{BuildPurchaser, OURS, OnConflict, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
@@ -260,6 +260,7 @@ async fn the_same_seed_makes_the_same_runs_whatever_the_number_of_workers() {
 /// A service that is ours, beside a job of its own that reads the shop all the time.
 const WITH_A_JOB: BuildPurchaser = BuildPurchaser {
     name: "with-a-job",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| {
         let options = pool.connect_options();
         tokio::spawn(async move {
@@ -292,19 +293,21 @@ mod beforehand {
     use futures::future::{BoxFuture, FutureExt};
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-    use rowlock::target::{BuildPurchaser, OURS};
+    use rowlock::target::{BuildPurchaser, OURS, OnConflict};
     use sqlx::PgPool;
     use std::sync::Arc;
 
     /// Locks what nobody else wants, for as long as the session lasts.
     pub(crate) const LOCK_FOR_GOOD: BuildPurchaser = BuildPurchaser {
         name: "lock-for-good",
+        on_conflict: OnConflict::TriesAgain,
         build: |pool| beforehand(pool, |pool| lock_for_good(pool).boxed()),
     };
 
     /// Sends two statements at once.
     pub(crate) const TWO_AT_ONCE: BuildPurchaser = BuildPurchaser {
         name: "two-at-once",
+        on_conflict: OnConflict::TriesAgain,
         build: |pool| beforehand(pool, |pool| two_at_once(pool).boxed()),
     };
 
@@ -362,12 +365,13 @@ mod fresh_key {
     use futures::future::BoxFuture;
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-    use rowlock::target::{BuildPurchaser, OURS};
+    use rowlock::target::{BuildPurchaser, OURS, OnConflict};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
         name: "fresh-key",
+        on_conflict: OnConflict::TriesAgain,
         build: |pool| {
             let ours = (OURS.build)(pool);
             let made_up = AtomicU64::new(0);

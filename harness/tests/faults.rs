@@ -37,6 +37,7 @@ async fn run_on(server: &Server, mutant: Option<&str>, plan: Plan) -> Campaign {
         seed: Seed(3),
         buyers: 0,
         stocks: Vec::new(),
+        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };

@@ -37,6 +37,7 @@ async fn run_on(server: &Server, shop: &str, modules: &[&str], plan: &Plan) -> O
         seed: Seed(3),
         buyers: 0,
         stocks: Vec::new(),
+        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };

@@ -11,7 +11,7 @@ use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::fault::Case;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::progress::Progress;
-use rowlock::target::{BuildPurchaser, TargetSpec};
+use rowlock::target::{BuildPurchaser, OnConflict, TargetSpec};
 use rowlock::world::Setting;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
@@ -103,6 +103,7 @@ async fn play(target: TargetSpec, case: &str) -> Campaign {
         seed: Seed(3),
         buyers: 0,
         stocks: Vec::new(),
+        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };
@@ -119,7 +120,11 @@ async fn violated_in_process(
     name: &'static str,
     build: fn(PgPool) -> Arc<dyn Purchaser>,
 ) -> Vec<String> {
-    let target = TargetSpec::InProcess(BuildPurchaser { name, build });
+    let target = TargetSpec::InProcess(BuildPurchaser {
+        name,
+        on_conflict: OnConflict::TriesAgain,
+        build,
+    });
     violated(&play(target, LOST_UPDATE).await)
 }
 

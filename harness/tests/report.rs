@@ -41,6 +41,7 @@ fn trial(name: &str, ok: u64, findings: Vec<Finding>) -> Trial {
         p50_us: 1_234_567,
         p99_us: 2_345_678,
         purchases_per_second: 432.1,
+        gave_way: answers.conflict,
         verdict: Some(Verdict::compose(
             findings.iter().filter_map(Finding::verdict),
         )),

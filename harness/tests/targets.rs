@@ -38,6 +38,7 @@ async fn the_unlocked_mutant_is_caught_every_time_in_20_runs() {
             seed: Seed(seed),
             buyers: 200,
             stocks: vec![1, 50],
+            max_conflicts: None,
             patience: Duration::from_secs(30),
             progress: &progress,
         };

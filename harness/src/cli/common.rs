@@ -125,6 +125,7 @@ impl CommonArgs {
             seed,
             buyers: 0,
             stocks: Vec::new(),
+            max_conflicts: None,
             patience: Duration::from_secs(self.request_timeout_s),
             progress,
         }

@@ -131,6 +131,17 @@ struct RunArgs {
     #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = [1, 1_000],
           value_parser = clap::value_parser!(i64).range(0..))]
     stock: Vec<i64>,
+    /// Fail where more than this share of a load's requests gave way to others (409), in percent;
+    /// without it that share is only shown
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    max_conflicts: Option<f64>,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err(format!("{text:?} is no share from 0 to 100")),
+    }
 }
 
 /// A count from `least` to `most`.

@@ -68,6 +68,7 @@ async fn measure(
     let setting = Setting {
         buyers: args.buyers,
         stocks: args.stock.clone(),
+        max_conflicts: args.max_conflicts,
         ..args.common.setting(&server, &target, seed, progress)
     };
     let mut reports = Vec::new();
@@ -108,6 +109,8 @@ impl RunArgs {
     fn repeat(&self, seed: Seed) -> String {
         let stocks: Vec<_> = self.stock.iter().map(ToString::to_string).collect();
         let load = format!("--buyers {} --stock {}", self.buyers, stocks.join(","));
-        format!("{} {load}", self.common.repeat(seed))
+        let limit = self.max_conflicts;
+        let limit = limit.map_or(String::new(), |most| format!(" --max-conflicts {most}"));
+        format!("{} {load}{limit}", self.common.repeat(seed))
     }
 }

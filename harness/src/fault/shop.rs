@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::{Fault, SqlState, Story};
+use crate::target::OnConflict;
 use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 use rowlock_shop::invariant::Capabilities;
 use rowlock_shop::rows::Shop;
@@ -77,8 +78,9 @@ pub(super) fn is_repeatable(story: Story, request: &Request) -> bool {
 
 /// Whether it need not be asked again after `operation`: its outcome is known, and it did not
 /// give way to anybody.
-pub(super) fn is_final(operation: &Operation) -> bool {
+pub(super) fn is_final(story: Story, on_conflict: OnConflict, operation: &Operation) -> bool {
     match &operation.completion {
+        _ if is_answer_of(story, on_conflict, operation) => true,
         Completion::Ok(_) => true,
         Completion::Fail(refusal) => !matches!(refusal, Refusal::Busy | Refusal::Conflict),
         Completion::Info(_) => false,
@@ -86,11 +88,14 @@ pub(super) fn is_final(operation: &Operation) -> bool {
 }
 
 /// Whether `story` ends with such an answer where nothing is broken.
-pub(super) fn is_answer_of(story: Story, operation: &Operation) -> bool {
+pub(super) fn is_answer_of(story: Story, on_conflict: OnConflict, operation: &Operation) -> bool {
     match story {
-        Story::Refusal => {
-            operation.is_refused(&Refusal::OutOfStock) || operation.is_refused_without_reason()
-        }
+        Story::Refusal => match &operation.completion {
+            Completion::Fail(Refusal::OutOfStock | Refusal::Unstated(_)) => true,
+            // Whoever does not promise to try again may refuse by a 409, too.
+            Completion::Fail(Refusal::Conflict) => on_conflict == OnConflict::GivesWay,
+            _ => false,
+        },
         Story::Purchase | Story::Repeat => operation.is_ok(),
     }
 }

@@ -53,6 +53,7 @@ impl Tour<'_> {
             seed: self.seed,
             buyers,
             stocks: vec![STOCK],
+            max_conflicts: None,
             patience: PATIENCE,
             progress: &hidden,
         };

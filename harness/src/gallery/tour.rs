@@ -165,6 +165,7 @@ impl Tour<'_> {
             seed: self.seed,
             buyers: BUYERS,
             stocks: STOCKS.to_vec(),
+            max_conflicts: None,
             patience: PATIENCE,
             progress: &hidden,
         };

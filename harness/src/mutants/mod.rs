@@ -50,7 +50,7 @@ use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
 use self::lawful::Lawful;
-use crate::target::BuildPurchaser;
+use crate::target::{BuildPurchaser, OnConflict};
 
 /// A service with one deliberate bug.
 #[derive(Clone, Copy)]
@@ -87,6 +87,8 @@ impl Mutant {
     pub fn purchaser(&self) -> BuildPurchaser {
         BuildPurchaser {
             name: self.name,
+            // Each is our service but for its bug, and promises the same.
+            on_conflict: OnConflict::TriesAgain,
             build: self.build,
         }
     }

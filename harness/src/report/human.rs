@@ -86,7 +86,7 @@ fn held(report: &Report) -> Vec<(&str, &str, String)> {
     names.into_iter().map(count).collect()
 }
 
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 11] = [
     "scenario",
     "operations",
     "200",
@@ -96,6 +96,7 @@ const HEADER: [&str; 10] = [
     "p50",
     "p99",
     "purchases/s",
+    "gave way",
     "verdict",
 ];
 
@@ -119,7 +120,7 @@ fn render_table(text: &mut String, report: &Report, colour: bool) {
         format!("{line}  {last}")
     };
     let header: Vec<_> = HEADER.iter().map(|cell| (*cell).to_owned()).collect();
-    let _ = writeln!(text, "{}", line(&header[..9], HEADER[9]));
+    let _ = writeln!(text, "{}", line(&header[..10], HEADER[10]));
     for (row, verdict) in &rows {
         let verdict = verdict.map_or("n/a".into(), |verdict| paint(verdict, colour));
         let _ = writeln!(text, "{}", line(row, &verdict));
@@ -144,7 +145,16 @@ fn row(scenario: &str, trial: &Trial) -> Vec<String> {
         milliseconds(trial.p50_us),
         milliseconds(trial.p99_us),
         format!("{:.0}", trial.purchases_per_second),
+        share(trial),
     ]
+}
+
+/// What gave way, in percent; a share that is too small to show is not none.
+fn share(trial: &Trial) -> String {
+    match trial.gave_way {
+        0 => "0 %".into(),
+        _ => format!("{:.1} %", trial.gave_way_percent().max(0.1)),
+    }
 }
 
 fn milliseconds(us: u64) -> String {

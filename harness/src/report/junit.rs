@@ -32,7 +32,7 @@ fn numbers(trial: &Trial) -> String {
     let answers = trial.answers;
     format!(
         "operations {}, 200 {}, 400 {}, 409 {}, 5xx {}, other {}, none {}, p50 {} us, p99 {} us, \
-         purchases/s {:.0}",
+         purchases/s {:.0}, gave way {:.1} %",
         trial.operations,
         answers.ok,
         answers.bad_request,
@@ -42,7 +42,8 @@ fn numbers(trial: &Trial) -> String {
         answers.none,
         trial.p50_us,
         trial.p99_us,
-        trial.purchases_per_second
+        trial.purchases_per_second,
+        trial.gave_way_percent()
     )
 }
 

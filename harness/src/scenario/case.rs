@@ -83,10 +83,10 @@ pub(super) async fn play_all(
         .collect();
     let mut findings = Vec::new();
     if !together.is_empty() {
-        findings.push(judge_counts(&together));
+        findings.push(judge_counts(&together, world.on_conflict()));
     }
     if !in_turn.is_empty() {
-        findings.push(judge_sequences(&in_turn));
+        findings.push(judge_sequences(&in_turn, world.on_conflict()));
     }
     Ok((histories.into_iter().flatten().collect(), findings))
 }

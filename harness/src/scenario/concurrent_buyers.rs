@@ -53,6 +53,6 @@ async fn sell_out(setting: &Setting<'_>, stock: i64) -> Result<Trial, Environmen
     say("checking");
     let sold = usize::try_from(stock).unwrap_or(usize::MAX).min(buyers);
     let expected = Expected::from([(Answer::Ok, sold), (Answer::OutOfStock, buyers - sold)]);
-    let finding = judge_counts(&[(name.clone(), &expected, &history)]);
+    let finding = judge_counts(&[(name.clone(), &expected, &history)], world.on_conflict());
     world.close(&name, history, false, vec![finding]).await
 }

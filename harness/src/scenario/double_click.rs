@@ -1,16 +1,19 @@
 //! One user, many clicks: what an impatient finger, a retrying proxy and a dropped connection do.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rowlock_core::finding::Finding;
-use rowlock_shop::history::{Operation, Request};
+use rowlock_shop::history::{Operation, Refusal, Request};
 use rowlock_shop::rows::Shop;
 
 use super::Trials;
 use super::case::{Case, Play, play_all, rows};
 use super::expected::{Answer, Expected};
+use crate::client::Client;
 use crate::environment::EnvironmentError;
+use crate::target::OnConflict;
 use crate::trial::Trial;
 use crate::world::{Setting, World};
 
@@ -25,6 +28,12 @@ const DROPS: i64 = 20;
 /// A dropped connection ends within this time after its request was sent: longer than a
 /// purchase takes, so that the drop falls anywhere in it.
 const LATEST_DROP: Duration = Duration::from_millis(3);
+
+/// How long a retry may give way to the request that was dropped.
+const SETTLE_BOUND: Duration = Duration::from_secs(5);
+
+/// How often it is sent again meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Ids below are the cases'; the users and items of the dropped connections follow.
 const FIRST_DROP_ID: i64 = 100_000;
@@ -160,18 +169,40 @@ async fn retry_after_drops(
         let moment = rng.random_range(Duration::ZERO..LATEST_DROP);
         let hang_up = tokio::time::sleep(moment);
         operations.push(dropped.purchase_and_hang_up(request.clone(), hang_up).await);
-        operations.push(retry.purchase(request).await);
+        operations.extend(retry_until_decided(&mut retry, request, world.on_conflict()).await);
     }
     Ok(operations)
 }
 
-/// Every second operation is a retry; whatever became of the first, it is acknowledged.
+/// Sends `request` once, and where it may have given way to the one that was dropped, again.
+async fn retry_until_decided(
+    client: &mut Client,
+    request: Request,
+    on_conflict: OnConflict,
+) -> Vec<Operation> {
+    let deadline = Instant::now() + SETTLE_BOUND;
+    let mut operations = Vec::new();
+    loop {
+        let retry = client.purchase(request.clone()).await;
+        let gave_way = retry.is_refused(&Refusal::Conflict);
+        operations.push(retry);
+        if on_conflict == OnConflict::TriesAgain || !gave_way || Instant::now() >= deadline {
+            return operations;
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Whatever became of the request that was dropped, the last retry of each key is acknowledged.
 fn judge_retries(operations: &[Operation]) -> Finding {
-    let retries = operations.iter().skip(1).step_by(2);
+    let mut last = BTreeMap::new();
+    for operation in operations {
+        last.insert(&operation.request.key, operation);
+    }
     Finding::new(
         "retry-is-acknowledged",
         "a retry under the same key, after a dropped connection, is acknowledged",
-        retries
+        last.into_values()
             .filter(|retry| !retry.is_ok())
             .map(Operation::describe)
             .collect(),

@@ -2,11 +2,14 @@
 //!
 //! Simultaneous requests are judged by the count of each answer, requests that follow one another
 //! one by one. A refusal without a reason that we know may stand for any refusal that is
-//! expected; which one it was is not checked.
+//! expected; which one it was is not checked. Where some requests gave way (409), and the target
+//! has not promised to try again, the counts become bounds: none of the answers more often than
+//! without them, and whoever was refused was refused only after all had been sold that could be.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::target::OnConflict;
 use rowlock_core::answer::Unknown;
 use rowlock_core::finding::Finding;
 use rowlock_shop::history::{Completion, Operation, Refusal};
@@ -30,6 +33,8 @@ enum Came {
     Expected(Answer),
     /// Refused for a reason that is not known.
     Refused(String),
+    /// Gave way to others (409).
+    GaveWay,
     /// No scenario expects it.
     Other(String),
 }
@@ -45,7 +50,7 @@ impl Came {
                 Refusal::UnknownItem => Came::Expected(Answer::UnknownItem),
                 Refusal::UnknownUser => Came::Expected(Answer::UnknownUser),
                 Refusal::Unstated(what) => Came::Refused(what.clone()),
-                Refusal::Conflict => other("conflict"),
+                Refusal::Conflict => Came::GaveWay,
                 Refusal::KeyReused => other("key_reused"),
                 Refusal::Busy => other("busy"),
                 Refusal::NotSent => other("not_sent"),
@@ -60,12 +65,22 @@ impl Came {
         }
     }
 
-    /// Whether it is what was expected, as far as it says what it is.
-    fn can_be(&self, expected: Answer) -> bool {
+    /// Whether it is what was expected of a request that met nobody, as far as it says what it
+    /// is. There is nobody to give way to: a 409 is then a refusal.
+    fn can_be(&self, expected: Answer, on_conflict: OnConflict) -> bool {
         match self {
             Came::Expected(answer) => *answer == expected,
             Came::Refused(_) => expected != Answer::Ok,
+            Came::GaveWay => on_conflict == OnConflict::GivesWay && expected != Answer::Ok,
             Came::Other(_) => false,
+        }
+    }
+
+    fn is_refusal(&self) -> bool {
+        match self {
+            Came::Expected(answer) => *answer != Answer::Ok,
+            Came::Refused(_) => true,
+            Came::GaveWay | Came::Other(_) => false,
         }
     }
 }
@@ -87,62 +102,92 @@ impl fmt::Display for Came {
         match self {
             Came::Expected(answer) => answer.fmt(f),
             Came::Refused(what) => write!(f, "refused ({what})"),
+            Came::GaveWay => f.write_str("conflict"),
             Came::Other(what) => f.write_str(what),
         }
     }
 }
 
-/// Whether each history has exactly the expected number of each answer.
-pub(super) fn judge_counts(played: &[(String, &Expected, &[Operation])]) -> Finding {
-    let judge = |(name, expected, history): &(String, &Expected, &[Operation])| {
+/// Simultaneous requests with their name, how many of each answer must come, and what came.
+pub(super) type Rush<'a> = (String, &'a Expected, &'a [Operation]);
+
+/// Requests one after another with their name, the answers that must come, and what came.
+pub(super) type Queue<'a> = (String, &'a [Answer], &'a [Operation]);
+
+/// Whether each history has the expected number of each answer.
+pub(super) fn judge_counts(played: &[Rush<'_>], on_conflict: OnConflict) -> Finding {
+    let judge = |(name, expected, history): &Rush<'_>| {
         let mut counts: BTreeMap<Came, usize> = BTreeMap::new();
         for operation in *history {
             *counts.entry(Came::of(operation)).or_default() += 1;
         }
         let expected = expected.iter().filter(|(_, count)| **count > 0);
         let expected: Expected = expected.map(|(answer, count)| (*answer, *count)).collect();
-        (!agree(&expected, &counts)).then(|| {
+        let bounds = Bounds {
+            expected: &expected,
+            gives_way: on_conflict == OnConflict::GivesWay,
+            are_keyed: history.iter().any(|it| it.request.key.is_some()),
+        };
+        bounds.differ(&counts).map(|why| {
             let (expected, counts) = (words(&expected), words(&counts));
-            format!("{name}: expected {expected}, got {counts}")
+            format!("{name}: expected {expected}, got {counts}{why}")
         })
     };
     Finding::new(
         "expected-answers",
-        "simultaneous requests get exactly the answers that stock and balance allow",
+        "simultaneous requests get exactly the answers that stock and balance allow, but for those that give way",
         played.iter().filter_map(judge).collect(),
     )
 }
 
-/// Whether as many answers as expected came, none more often than it should, and for each that
-/// came less often a refusal that may have meant it.
-fn agree(expected: &Expected, counts: &BTreeMap<Came, usize>) -> bool {
-    let sum = |counts: &mut dyn Iterator<Item = usize>| counts.sum::<usize>();
-    let is_in_bounds = |(came, count): (&Came, &usize)| match came {
-        Came::Expected(answer) => expected.get(answer).is_some_and(|most| count <= most),
-        Came::Refused(_) => true,
-        Came::Other(_) => false,
-    };
-    let bought = |answer: &Answer| *answer == Answer::Ok;
-    let most_refused = sum(&mut expected
-        .iter()
-        .filter(|(it, _)| !bought(it))
-        .map(|(_, n)| *n));
-    let refused = counts.iter().filter(|(came, _)| match came {
-        Came::Expected(answer) => !bought(answer),
-        Came::Refused(_) => true,
-        Came::Other(_) => false,
-    });
-    counts.iter().all(is_in_bounds)
-        && sum(&mut refused.map(|(_, n)| *n)) <= most_refused
-        && sum(&mut counts.values().copied()) == sum(&mut expected.values().copied())
+/// What the counts of answers are held to.
+struct Bounds<'a> {
+    expected: &'a Expected,
+    /// Whether requests may give way to others.
+    gives_way: bool,
+    /// Whether a request may repeat the purchase of another, and so be acknowledged without one.
+    are_keyed: bool,
+}
+
+impl Bounds<'_> {
+    /// In what `counts` are not right, if they are not.
+    ///
+    /// There are as many requests as expected answers. So where no answer comes more often than
+    /// it should, and none that is not expected, each comes exactly as often. Where `n` gave way,
+    /// up to `n` are missing.
+    fn differ(&self, counts: &BTreeMap<Came, usize>) -> Option<&'static str> {
+        let count = |is_counted: &dyn Fn(&Came) -> bool| {
+            let counted = counts.iter().filter(|(came, _)| is_counted(came));
+            counted.map(|(_, count)| count).sum::<usize>()
+        };
+        let is_allowed = |(came, count): (&Came, &usize)| match came {
+            Came::Expected(answer) => self.expected.get(answer).is_some_and(|most| count <= most),
+            Came::Refused(_) => true,
+            Came::GaveWay => self.gives_way,
+            Came::Other(_) => false,
+        };
+        let for_sale = self.expected.get(&Answer::Ok).copied().unwrap_or(0);
+        let requests: usize = self.expected.values().sum();
+        let refused = count(&Came::is_refusal);
+        let is_right = counts.iter().all(is_allowed)
+            && refused <= requests - for_sale
+            && count(&|_| true) == requests;
+        if !is_right {
+            return Some("");
+        }
+        let bought = count(&|came| *came == Came::Expected(Answer::Ok));
+        let are_early = !self.are_keyed && refused > 0 && bought < for_sale;
+        are_early.then_some(": refused although not all was sold that could be")
+    }
 }
 
 /// Whether each history has exactly the expected answers, in order.
-pub(super) fn judge_sequences(played: &[(String, &[Answer], &[Operation])]) -> Finding {
-    let judge = |(name, expected, history): &(String, &[Answer], &[Operation])| {
+pub(super) fn judge_sequences(played: &[Queue<'_>], on_conflict: OnConflict) -> Finding {
+    let judge = |(name, expected, history): &Queue<'_>| {
         let answers: Vec<_> = history.iter().map(Came::of).collect();
+        let mut pairs = answers.iter().zip(*expected);
         let agree = answers.len() == expected.len()
-            && (answers.iter().zip(*expected)).all(|(came, expected)| came.can_be(*expected));
+            && pairs.all(|(came, expected)| came.can_be(*expected, on_conflict));
         (!agree).then(|| {
             let (expected, answers) = (list(expected), list(&answers));
             format!("{name}: expected {expected}, got {answers}")

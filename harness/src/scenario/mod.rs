@@ -23,6 +23,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it does, in one sentence.
     pub about: &'static str,
+    /// Whether its requests meet each other, so that how many give way says something.
+    is_load: bool,
     run: for<'a> fn(&'a Setting<'a>) -> BoxFuture<'a, Trials>,
 }
 
@@ -32,7 +34,13 @@ impl Scenario {
     /// # Errors
     /// [`EnvironmentError`]; a broken invariant is no error but a trial's verdict.
     pub async fn run(&self, setting: &Setting<'_>) -> Trials {
-        (self.run)(setting).await
+        let trials = (self.run)(setting).await?;
+        let limit = setting.max_conflicts.filter(|_| self.is_load);
+        let hold = |trial: Trial| match limit {
+            Some(percent) => trial.with_most_conflicts(percent),
+            None => trial,
+        };
+        Ok(trials.into_iter().map(hold).collect())
     }
 }
 
@@ -41,26 +49,31 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "concurrent-buyers",
         about: "thousands of buyers, each on a connection of its own, press Buy on one item at once",
+        is_load: true,
         run: |setting| Box::pin(concurrent_buyers::run(setting)),
     },
     Scenario {
         name: "double-click",
         about: "one user clicks 2 to 50 times at once, with and without an Idempotency-Key",
+        is_load: true,
         run: |setting| Box::pin(double_click::run(setting)),
     },
     Scenario {
         name: "balance-edge",
         about: "balances just below, at and above the price, the largest numbers, one wallet for many items",
+        is_load: true,
         run: |setting| Box::pin(balance_edge::run(setting)),
     },
     Scenario {
         name: "mid-transaction-failure",
         about: "every step of a purchase breaks in every way that leaves the server alive",
+        is_load: false,
         run: |setting| Box::pin(mid_transaction_failure::run(setting)),
     },
     Scenario {
         name: "failure-under-load",
         about: "triggers raise, sessions are terminated and the server restarts while many buy",
+        is_load: true,
         run: |setting| Box::pin(failure_under_load::run(setting)),
     },
 ];

@@ -12,13 +12,15 @@ use sqlx::PgPool;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::TargetError;
+use super::{OnConflict, TargetError};
 
 /// Makes the purchase that stands behind the service's HTTP layer.
 #[derive(Clone, Copy)]
 pub struct BuildPurchaser {
     /// What a report calls it.
     pub name: &'static str,
+    /// What it does where it meets others.
+    pub on_conflict: OnConflict,
     /// Makes it on the service's pool.
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
@@ -26,6 +28,7 @@ pub struct BuildPurchaser {
 /// Our service's own purchase, under row locks.
 pub const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| Arc::new(LockedPurchase::new(pool, TRANSACTION_TIMEOUT)),
 };
 

@@ -27,6 +27,16 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a starting target is asked whether it is there.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// What a service does with a purchase that meets others and cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It promises to try again until the purchase is decided: no 409 is expected of it, and the
+    /// answers to a known load are known exactly.
+    TriesAgain,
+    /// It may give way (409), and nothing has happened: what it answers has bounds.
+    GivesWay,
+}
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub enum TargetSpec {
@@ -44,6 +54,8 @@ pub enum TargetSpec {
         name: String,
         /// How long it may take to its first HTTP answer.
         start_timeout: Duration,
+        /// What it does where it meets others.
+        on_conflict: OnConflict,
     },
 }
 
@@ -56,6 +68,7 @@ impl TargetSpec {
             replicas,
             name: "purchase-service".into(),
             start_timeout: START_TIMEOUT,
+            on_conflict: OURS.on_conflict,
         }
     }
 
@@ -67,6 +80,7 @@ impl TargetSpec {
             replicas,
             name: format!("mutant {}", mutant.name),
             start_timeout: START_TIMEOUT,
+            on_conflict: mutant.on_conflict,
         }
     }
 
@@ -85,6 +99,7 @@ impl TargetSpec {
             replicas,
             name: line.into(),
             start_timeout: START_TIMEOUT,
+            on_conflict: OnConflict::GivesWay,
         })
     }
 
@@ -94,6 +109,14 @@ impl TargetSpec {
             *start_timeout = timeout;
         }
         self
+    }
+
+    /// What the target does where it meets others.
+    pub fn on_conflict(&self) -> OnConflict {
+        match self {
+            TargetSpec::InProcess(build) => build.on_conflict,
+            TargetSpec::Command { on_conflict, .. } => *on_conflict,
+        }
     }
 
     /// What a report calls the target.
@@ -157,6 +180,7 @@ pub enum TargetError {
 #[derive(Debug)]
 pub struct Target {
     addresses: Vec<SocketAddr>,
+    on_conflict: OnConflict,
     running: Running,
 }
 
@@ -183,6 +207,7 @@ impl Target {
                 let addresses = vec![service.address()];
                 Ok(Target {
                     addresses,
+                    on_conflict: build.on_conflict,
                     running: Running::InProcess(service),
                 })
             }
@@ -192,6 +217,7 @@ impl Target {
                 replicas,
                 name,
                 start_timeout,
+                on_conflict,
             } => {
                 let mut addresses = Vec::new();
                 let mut trees = Vec::new();
@@ -206,10 +232,16 @@ impl Target {
                 }
                 Ok(Target {
                     addresses,
+                    on_conflict: *on_conflict,
                     running: Running::Trees(trees),
                 })
             }
         }
+    }
+
+    /// What it does where it meets others.
+    pub fn on_conflict(&self) -> OnConflict {
+        self.on_conflict
     }
 
     /// Where replica `index` listens, counted round and round.

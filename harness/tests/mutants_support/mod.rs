@@ -30,6 +30,7 @@ pub(crate) async fn setting(target: TargetSpec) -> Setting<'static> {
         seed: Seed(5),
         buyers: 200,
         stocks: vec![1, 100],
+        max_conflicts: None,
         patience: Duration::from_secs(60),
         progress: Box::leak(Box::new(Progress::hidden())),
     }

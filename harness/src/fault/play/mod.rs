@@ -117,7 +117,9 @@ impl<'a, 'w> Scene<'a, 'w> {
             // Which may meet a connection that an earlier case has cut.
             true => {
                 let bound = deadline(Instant::now());
-                until(world, chosen.clone(), bound, shop::is_final).await
+                let on_conflict = world.on_conflict();
+                let is_final = |it: &Operation| shop::is_final(case.story, on_conflict, it);
+                until(world, chosen.clone(), bound, is_final).await
             }
             false => Vec::new(),
         };

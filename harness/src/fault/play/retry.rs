@@ -11,7 +11,9 @@ pub(super) async fn retry(scene: &Scene<'_, '_>, mut course: Course) -> Course {
     let retries = match shop::is_repeatable(scene.case.story, &scene.chosen) {
         true => {
             let deadline = deadline(course.blow.over);
-            Some(until(scene.world, scene.chosen.clone(), deadline, shop::is_final).await)
+            let on_conflict = scene.world.on_conflict();
+            let is_final = |it: &Operation| shop::is_final(scene.case.story, on_conflict, it);
+            Some(until(scene.world, scene.chosen.clone(), deadline, is_final).await)
         }
         false => None,
     };
@@ -28,8 +30,9 @@ fn judge(scene: &Scene<'_, '_>, retries: Option<&[Operation]>) -> Finding {
         finding.outcome = Outcome::NotApplicable(shop::NO_KEYS.into());
         return finding;
     };
+    let on_conflict = scene.world.on_conflict();
     let violations = match retries.last() {
-        Some(last) if shop::is_answer_of(scene.case.story, last) => Vec::new(),
+        Some(last) if shop::is_answer_of(scene.case.story, on_conflict, last) => Vec::new(),
         Some(last) => vec![last.describe()],
         None => vec!["no connection was accepted".into()],
     };

@@ -8,11 +8,13 @@ use super::super::sql::{
     Item, find_repeat, read_item, read_wallet, set_balance, set_stock, write_purchase,
 };
 use super::Lawful;
+use crate::target::OnConflict;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "advisory-lock",
     why: "whoever buys an item, or from a wallet, holds its advisory lock until the transaction \
           ends, item before wallet",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -6,10 +6,12 @@ use sqlx::{PgConnection, PgPool, query_scalar};
 use super::super::decider::{Decision, Sale, deciding, end};
 use super::super::sql::{find_repeat, read_item, read_wallet, write_purchase};
 use super::Lawful;
+use crate::target::OnConflict;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "conditional-update",
     why: "each UPDATE bears its condition, waits for the row, and judges it as it is by then",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| deciding(pool, decide),
 };
 

@@ -7,10 +7,12 @@ use super::super::decider::{Decision, Sale, deciding_after};
 use super::super::sql::receipt;
 use super::Lawful;
 use super::retry::retry;
+use crate::target::OnConflict;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "function-call",
     why: "one statement is one transaction, and inside it the rows are locked, item before wallet",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| {
         deciding_after(pool, SCHEMA, |pool, sale| {
             retry(move || attempt(pool.clone(), sale.clone()))

@@ -3,11 +3,13 @@
 //! A harness that knew only one way to be right would be a test of that way.
 
 mod advisory_lock;
+mod compare_and_set;
 mod conditional_update;
 mod function_call;
 mod optimistic_version;
 mod retry;
 mod serializable;
+mod serializable_unretried;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
-use crate::target::BuildPurchaser;
+use crate::target::{BuildPurchaser, OnConflict};
 
 /// A service that is right in its own way.
 #[derive(Clone, Copy)]
@@ -24,6 +26,8 @@ pub struct Lawful {
     pub name: &'static str,
     /// Why it is right, in one sentence.
     pub why: &'static str,
+    /// What it does where it meets others.
+    pub on_conflict: OnConflict,
     /// Makes it on the service's pool.
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
@@ -33,6 +37,7 @@ impl Lawful {
     pub fn purchaser(&self) -> BuildPurchaser {
         BuildPurchaser {
             name: self.name,
+            on_conflict: self.on_conflict,
             build: self.build,
         }
     }
@@ -51,6 +56,8 @@ pub const LAWFUL: &[Lawful] = &[
     advisory_lock::LAWFUL,
     optimistic_version::LAWFUL,
     function_call::LAWFUL,
+    serializable_unretried::LAWFUL,
+    compare_and_set::LAWFUL,
 ];
 
 /// The lawful service called `name`.

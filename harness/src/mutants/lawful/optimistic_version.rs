@@ -8,11 +8,13 @@ use super::super::decider::{Decision, Sale, Stop, deciding_after, end};
 use super::super::sql::{Item, find_repeat, write_purchase};
 use super::Lawful;
 use super::retry::retry;
+use crate::target::OnConflict;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "optimistic-version",
     why: "a row is written only if its version is still the one that was judged, and a write \
           that met no row starts the purchase anew",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| {
         deciding_after(pool, SCHEMA, |pool, sale| {
             retry(move || attempt(pool.clone(), sale.clone()))

@@ -8,11 +8,13 @@ use super::super::sql::{
 };
 use super::Lawful;
 use super::retry::retry;
+use crate::target::OnConflict;
 
 pub(super) const LAWFUL: Lawful = Lawful {
     name: "serializable",
     why: "PostgreSQL lets commit only what some order one after another could have done, and the \
           rest is tried again",
+    on_conflict: OnConflict::TriesAgain,
     build: |pool| {
         deciding(pool, |pool, sale| {
             retry(move || attempt(pool.clone(), sale.clone()))
@@ -20,7 +22,7 @@ pub(super) const LAWFUL: Lawful = Lawful {
     },
 };
 
-async fn attempt(pool: PgPool, sale: Sale) -> Decision {
+pub(super) async fn attempt(pool: PgPool, sale: Sale) -> Decision {
     let mut transaction = pool
         .begin_with("begin isolation level serializable")
         .await?;

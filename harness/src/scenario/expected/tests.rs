@@ -38,12 +38,26 @@ fn complaint(finding: Finding) -> Option<String> {
 
 /// What is said of these answers where one sale and two refusals are expected.
 fn counted(history: &[Operation]) -> Option<String> {
+    counted_of(history, OnConflict::TriesAgain)
+}
+
+fn counted_of(history: &[Operation], on_conflict: OnConflict) -> Option<String> {
     let expected = Expected::from([(Answer::Ok, 1), (Answer::OutOfStock, 2)]);
-    complaint(judge_counts(&[("a rush".into(), &expected, history)]))
+    let rush = ("a rush".into(), &expected, history);
+    complaint(judge_counts(&[rush], on_conflict))
 }
 
 fn in_turn(expected: &[Answer], history: &[Operation]) -> Option<String> {
-    complaint(judge_sequences(&[("a queue".into(), expected, history)]))
+    in_turn_of(expected, history, OnConflict::TriesAgain)
+}
+
+fn in_turn_of(
+    expected: &[Answer],
+    history: &[Operation],
+    on_conflict: OnConflict,
+) -> Option<String> {
+    let queue = ("a queue".into(), expected, history);
+    complaint(judge_sequences(&[queue], on_conflict))
 }
 
 #[test]
@@ -88,4 +102,65 @@ fn answers_in_turn_are_held_to_their_order() {
     );
     assert!(in_turn(&expected, &[ok()]).is_some());
     assert!(in_turn(&expected, &[ok(), refused(Refusal::UnknownUser)]).is_some());
+}
+
+#[test]
+fn where_some_gave_way_counts_are_bounds_and_a_refusal_says_that_all_was_sold() {
+    let of = |history: &[Operation]| counted_of(history, OnConflict::GivesWay);
+    let sold_out = || refused(Refusal::OutOfStock);
+    let gave_way = || refused(Refusal::Conflict);
+    assert_eq!(of(&[ok(), gave_way(), sold_out()]), None);
+    assert_eq!(of(&[ok(), gave_way(), gave_way()]), None);
+    assert_eq!(of(&[gave_way(), gave_way(), gave_way()]), None);
+    assert_eq!(of(&[ok(), gave_way(), silent()]), None);
+    assert_eq!(
+        of(&[gave_way(), sold_out(), sold_out()]).as_deref(),
+        Some(
+            "a rush: expected 1 ok + 2 out_of_stock, got 2 out_of_stock + 1 conflict: refused \
+             although not all was sold that could be"
+        )
+    );
+    assert!(of(&[gave_way(), silent(), gave_way()]).is_some());
+    assert!(of(&[ok(), ok(), gave_way()]).is_some());
+    assert!(of(&[ok(), gave_way(), refused(Refusal::Busy)]).is_some());
+    assert!(of(&[ok(), gave_way()]).is_some());
+    assert_eq!(of(&[ok(), sold_out(), sold_out()]), None);
+}
+
+#[test]
+fn who_promises_to_try_again_is_held_to_the_exact_counts() {
+    let history = [
+        ok(),
+        refused(Refusal::Conflict),
+        refused(Refusal::OutOfStock),
+    ];
+    assert_eq!(
+        counted(&history).as_deref(),
+        Some("a rush: expected 1 ok + 2 out_of_stock, got 1 ok + 1 out_of_stock + 1 conflict")
+    );
+}
+
+#[test]
+fn repeats_of_a_key_are_acknowledged_without_a_sale_of_their_own() {
+    let keyed = |mut operation: Operation| {
+        operation.request.key = Some("k".into());
+        operation
+    };
+    let gave_way = || keyed(refused(Refusal::Conflict));
+    let expected = Expected::from([(Answer::Ok, 2), (Answer::OutOfStock, 2)]);
+    let sold_out = keyed(refused(Refusal::OutOfStock));
+    let history = [keyed(ok()), gave_way(), sold_out, gave_way()];
+    let rush = ("a rush".into(), &expected, &history[..]);
+    let finding = judge_counts(&[rush], OnConflict::GivesWay);
+    assert_eq!(complaint(finding), None);
+}
+
+#[test]
+fn alone_a_409_is_a_refusal_and_never_instead_of_a_sale() {
+    let expected = [Answer::Ok, Answer::OutOfStock];
+    let gave_way = || refused(Refusal::Conflict);
+    let of = |history: &[Operation], on_conflict| in_turn_of(&expected, history, on_conflict);
+    assert_eq!(of(&[ok(), gave_way()], OnConflict::GivesWay), None);
+    assert!(of(&[gave_way(), gave_way()], OnConflict::GivesWay).is_some());
+    assert!(of(&[ok(), gave_way()], OnConflict::TriesAgain).is_some());
 }
