@@ -136,7 +136,7 @@ fn inconclusive() -> Report {
 }
 
 #[test]
-fn a_valid_report_says_what_is_proven_and_what_is_not() {
+fn a_valid_report_says_what_held_and_what_was_not_verified() {
     insta::assert_snapshot!(human::render(&valid(), false));
 }
 

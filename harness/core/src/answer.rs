@@ -1,5 +1,7 @@
 //! What a client was told, as far as all services' answers have it in common.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One answer to one client, whoever was asked for what.
@@ -36,4 +38,15 @@ pub enum Unknown {
     TimedOut,
     /// The client itself hung up, as its scenario says.
     HungUp,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unknown::ServerError => "server error",
+            Unknown::ConnectionLost => "connection lost",
+            Unknown::TimedOut => "timed out",
+            Unknown::HungUp => "hung up",
+        })
+    }
 }

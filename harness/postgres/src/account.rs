@@ -74,7 +74,11 @@ pub(super) fn make_directory(account: Option<Account>) -> Result<PathBuf, StartE
         .find(|parent| account.is_none_or(|account| account.can_enter(parent)))
         .ok_or_else(|| {
             let why = "no temporary directory is short enough and open to the server's user";
-            StartError::Directory(io::Error::other(format!("{why}; tried {parents:?}")))
+            let parents = parents
+                .each_ref()
+                .map(|parent| parent.display().to_string());
+            let parents = parents.join(", ");
+            StartError::Directory(io::Error::other(format!("{why}; tried {parents}")))
         })?;
     let directory = tempfile::Builder::new()
         .prefix("rowlock-pg-")

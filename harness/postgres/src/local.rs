@@ -82,7 +82,7 @@ impl Local {
             return Ok(());
         };
         let system = |source| ServerError::System {
-            what: format!("stop by {mode:?}"),
+            what: format!("stop by {}", mode.signal_name()),
             source,
         };
         match mode {
@@ -129,7 +129,7 @@ impl Local {
         if directory.exists() {
             let source = io::ErrorKind::DirectoryNotEmpty.into();
             return Err(ServerError::System {
-                what: format!("remove {directory:?}"),
+                what: format!("remove {}", directory.display()),
                 source,
             });
         }

@@ -23,6 +23,17 @@ pub enum StopMode {
     Kill,
 }
 
+impl StopMode {
+    /// The signal that it is done by.
+    pub(super) fn signal_name(self) -> &'static str {
+        match self {
+            StopMode::Fast => "SIGINT",
+            StopMode::Immediate => "SIGQUIT",
+            StopMode::Kill => "SIGKILL",
+        }
+    }
+}
+
 /// A running PostgreSQL; dropping it stops it and removes all that was made for it.
 #[derive(Debug)]
 pub struct Server {

@@ -7,6 +7,7 @@
 //! `{"user_id":1,"item_id":1,"invoked_ns":0,"completed_ns":5,"ok":{"balance_left":0}}`.
 
 mod line;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,10 +163,8 @@ impl Operation {
         let status = self
             .status
             .map_or("no answer".into(), |status| status.to_string());
-        format!(
-            "user {user_id} item {item_id}{key}: {status} {:?}",
-            self.completion
-        )
+        let completion = &self.completion;
+        format!("user {user_id} item {item_id}{key}: {status}, {completion}")
     }
 }
 

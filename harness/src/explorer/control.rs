@@ -186,9 +186,11 @@ impl fmt::Display for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unsettled::WaitsForOthers(request, pids) => {
+                let pids: Vec<_> = pids.iter().map(ToString::to_string).collect();
+                let pids = pids.join(", ");
                 write!(
                     f,
-                    "{request} waits for sessions {pids:?}, which are no request's"
+                    "{request} waits for sessions {pids}, which are no request's"
                 )
             }
             Unsettled::Runs(request) => {
@@ -233,7 +235,7 @@ mod tests {
                     Duration::from_secs(10),
                     vec![Unsettled::WaitsForOthers(a, vec![7]), Unsettled::Runs(b)],
                 ),
-                "after 10 s: A waits for sessions [7], which are no request's; \
+                "after 10 s: A waits for sessions 7, which are no request's; \
                  B neither was answered nor waits for a lock",
             ),
             (

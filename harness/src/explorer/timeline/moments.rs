@@ -6,9 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use rowlock_core::answer::Unknown;
 use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult, Verb};
-use rowlock_shop::history::{Completion, Operation, Receipt, Refusal};
+use rowlock_shop::history::{Completion, Operation, Receipt};
 
 use super::explain::{buyer, circle, list};
 use crate::explorer::schedule::RequestIndex;
@@ -268,23 +267,7 @@ fn answer(operation: &Operation) -> String {
             Some(left) => format!("purchased, balance left {left}"),
             None => "purchased".into(),
         },
-        Completion::Fail(refusal) => match refusal {
-            Refusal::OutOfStock => "out of stock".into(),
-            Refusal::InsufficientBalance => "insufficient balance".into(),
-            Refusal::UnknownItem => "unknown item".into(),
-            Refusal::UnknownUser => "unknown user".into(),
-            Refusal::Conflict => "conflict".into(),
-            Refusal::KeyReused => "key belongs to another payload".into(),
-            Refusal::Busy => "busy".into(),
-            Refusal::NotSent => "never sent".into(),
-            Refusal::Unstated(text) | Refusal::Other(text) => text.clone(),
-        },
-        Completion::Info(unknown) => match unknown {
-            Unknown::ServerError => "server error".into(),
-            Unknown::ConnectionLost => "connection lost".into(),
-            Unknown::TimedOut => "timed out".into(),
-            Unknown::HungUp => "hung up".into(),
-        },
+        other => other.to_string(),
     };
     format!("⇒ {status}: {what}")
 }
