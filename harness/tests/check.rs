@@ -136,7 +136,7 @@ fn malformed_input_exits_with_2_and_names_file_line_and_reason() {
 fn whoever_gives_up_exits_with_3_and_claims_nothing() {
     let args = ["--max-steps", "1", "poor-and-rich-meet-bad.jsonl"];
     let (code, stdout, _) = said(&rowlock(&args));
-    assert_eq!(code, Some(3));
+    assert_eq!(code, Some(4));
     assert!(
         stdout.starts_with("poor-and-rich-meet-bad.jsonl: inconclusive"),
         "{stdout}"

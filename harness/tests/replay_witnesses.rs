@@ -120,7 +120,7 @@ fn a_target_with_other_statements_is_inconclusive_and_the_first_is_named() {
     let sandbox = Sandbox::new();
     let explored = explore(&sandbox, &format!("one-item --seed 1 {UNLOCKED}"));
     let output = replay(&sandbox, &explored.witness, "--postgres local");
-    assert_exit(&output, 3);
+    assert_exit(&output, 4);
     let text = stdout(&output);
     let expected = "the target's statements no longer match from step 1
   expected  buyer A: select price, stock from item where id = 1

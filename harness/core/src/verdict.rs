@@ -1,7 +1,6 @@
-//! What a run concluded, and the exit code that says so.
+//! What a run concluded.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -23,19 +22,7 @@ impl Verdict {
     pub fn compose(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
         verdicts.into_iter().max().unwrap_or(Verdict::Inconclusive)
     }
-
-    /// The process's exit code: 0 valid, 1 a violation, 3 inconclusive (2 is clap's, for usage).
-    pub fn exit_code(self) -> ExitCode {
-        match self {
-            Verdict::Valid => ExitCode::SUCCESS,
-            Verdict::Violation => ExitCode::from(1),
-            Verdict::Inconclusive => ExitCode::from(EXIT_ENVIRONMENT),
-        }
-    }
 }
-
-/// The exit code of a run whose environment failed before it could conclude.
-pub const EXIT_ENVIRONMENT: u8 = 3;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,16 +11,14 @@ use rowlock_shop::linearizability::{self, Budget, Conclusion, Contradiction, Fac
 use serde::Serialize;
 use serde_json::json;
 
-use super::Format;
-
-/// Exit code of files that cannot be read; the same as clap's for usage.
-const EXIT_USAGE: u8 = 2;
+use super::exit_code::{self, Exit};
+use super::{Format, output};
 
 /// The most facts of a contradiction that are printed for people.
 const MOST_SHOWN: usize = 20;
 
 /// Exit codes: 0 all histories are linearizable; 1 one is not; 2 a file cannot be read or is no
-/// history; 3 for one of them it could not be decided.
+/// history; 4 for one of them it could not be decided.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Histories: one JSON object per line, first {"initial": …}, then operations, then perhaps
@@ -45,7 +43,7 @@ struct Checked<'a> {
     conclusion: Conclusion,
 }
 
-pub(super) fn check(args: &CheckArgs) -> ExitCode {
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut verdicts = Vec::new();
     let mut documents = Vec::new();
     let mut unread = false;
@@ -54,26 +52,26 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
         let checked = match read(file, Budget::steps(args.max_steps)) {
             Ok(checked) => checked,
             Err(what) => {
-                eprintln!("error: {what}");
+                output::complain(&format!("error: {what}"));
                 unread = true;
                 continue;
             }
         };
         verdicts.push(checked.conclusion.verdict());
         match args.format {
-            Format::Human => print!("{}", checked.sentence(colour)),
+            Format::Human => output::write(&checked.sentence(colour))?,
             Format::Json => documents.push(checked.document()),
         }
     }
     let verdict = Verdict::compose(verdicts);
     if args.format == Format::Json {
         let report = json!({ "verdict": verdict, "histories": documents });
-        println!("{report:#}");
+        output::write(&format!("{report:#}\n"))?;
     }
-    match unread {
-        true => ExitCode::from(EXIT_USAGE),
-        false => verdict.exit_code(),
-    }
+    Ok(match unread {
+        true => Exit::Usage.into(),
+        false => exit_code::of(verdict),
+    })
 }
 
 fn read(file: &Path, budget: Budget) -> Result<Checked<'_>, String> {

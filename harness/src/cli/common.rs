@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rowlock_core::seed::Seed;
-use rowlock_core::verdict::EXIT_ENVIRONMENT;
 use rowlock_postgres::{Provider, Server, Settings};
 
-use super::stop::{EXIT_INTERRUPTED, stop_signal};
+use super::exit_code::Exit;
+use super::output;
+use super::stop::stop_signal;
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
 use crate::progress::Progress;
 use crate::target::TargetSpec;
@@ -40,11 +41,13 @@ pub(super) async fn conclude<T>(
     progress.finish();
     let (why, code) = match done {
         Some(Ok(done)) => return Ok(Ok(done)),
-        Some(Err(error)) => (format!("error: {error:#}"), EXIT_ENVIRONMENT),
-        None => ("interrupted".into(), EXIT_INTERRUPTED),
+        Some(Err(error)) => (format!("error: {error:#}"), Exit::Environment),
+        None => ("interrupted".into(), Exit::Interrupted),
     };
-    eprintln!("{why}\nnothing is concluded; to try again:\n  rowlock {again}");
-    Ok(Err(ExitCode::from(code)))
+    output::complain(&format!(
+        "{why}\nnothing is concluded; to try again:\n  rowlock {again}"
+    ));
+    Ok(Err(code.into()))
 }
 
 /// What fails after a violation was `found` is said, and takes nothing from it; else it is an
@@ -55,7 +58,7 @@ pub(super) fn unless_found(
 ) -> anyhow::Result<()> {
     match done.map_err(Into::into) {
         Err(error) if found => {
-            eprintln!("error: {error:#}");
+            output::complain(&format!("error: {error:#}"));
             Ok(())
         }
         done => done,

@@ -13,7 +13,7 @@ use rowlock_shop::program::{self, PROGRAMS};
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
 use super::witness::WitnessArgs;
-use super::{PostgresArgs, follow, output, up_to};
+use super::{PostgresArgs, exit_code, follow, output, up_to};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
@@ -125,7 +125,7 @@ pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
     output::write(&format!(
         "{coverage}seed {seed}; again: rowlock {again}\n{evidence}"
     ))?;
-    Ok(explored.verdict().exit_code())
+    Ok(exit_code::of(explored.verdict()))
 }
 
 async fn search(

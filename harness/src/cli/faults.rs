@@ -7,7 +7,7 @@ use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::conclude;
-use super::{CommonArgs, Format, output};
+use super::{CommonArgs, Format, exit_code, output};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
 use crate::progress::Progress;
@@ -59,7 +59,7 @@ pub(super) async fn faults(args: FaultsArgs) -> anyhow::Result<ExitCode> {
             campaign.verdict
         ),
     })?;
-    Ok(campaign.verdict.exit_code())
+    Ok(exit_code::of(campaign.verdict))
 }
 
 impl FaultsArgs {

@@ -10,7 +10,7 @@ use rowlock_core::verdict::Verdict;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::explore::ExploreArgs;
-use super::{Cli, output};
+use super::{Cli, exit_code, output};
 use crate::explorer::{self, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
 
@@ -20,7 +20,7 @@ pub(super) async fn follow(args: &ExploreArgs, schedule: &Schedule) -> anyhow::R
     let progress = Progress::on_terminal();
     let again = repeat(args, schedule);
     match conclude(run(args, schedule, &again, &progress), &progress, &again).await? {
-        Ok(verdict) => Ok(verdict.exit_code()),
+        Ok(verdict) => Ok(exit_code::of(verdict)),
         Err(code) => Ok(code),
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod exit_code;
 mod explore;
 mod faults;
 mod follow;
@@ -21,17 +22,19 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rowlock_core::seed::Seed;
 use rowlock_core::universal;
-use rowlock_core::verdict::EXIT_ENVIRONMENT;
 use rowlock_postgres::Provider;
 use rowlock_shop::invariant::INVARIANTS;
 use rowlock_shop::program::PROGRAMS;
 
+use self::exit_code::Exit;
 use crate::scenario::SCENARIOS;
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
 ///
 /// Exit codes: 0 everything checked holds; 1 an invariant is violated; 2 the command line is
-/// wrong; 3 the environment failed or the result is inconclusive; 130 interrupted.
+/// wrong; 3 the environment failed, and the run may be tried again; 4 nothing is violated, and not
+/// everything could be checked; 130 interrupted. A reader of the output who leaves early changes
+/// none of it.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Cli {
@@ -173,13 +176,13 @@ impl Cli {
             Command::Replay(args) => replay::replay_all(args).await,
             Command::Mutants(args) => mutants::mutants(args).await,
             Command::List => list(),
-            Command::Check(args) => Ok(check::check(&args)),
+            Command::Check(args) => check::check(&args),
             Command::Serve(args) => serve::serve(args).await,
             Command::Target(args) => target::serve(args).await,
         };
         done.unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            ExitCode::from(EXIT_ENVIRONMENT)
+            output::complain(&format!("error: {error:#}"));
+            Exit::Environment.into()
         })
     }
 }

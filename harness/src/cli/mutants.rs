@@ -11,13 +11,13 @@ use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, write_junit};
-use super::{Format, PostgresArgs, output};
+use super::{Format, PostgresArgs, exit_code, output};
 use crate::explorer::Witness;
 use crate::gallery::{Exhibit, Report, Tour, junit, matrix};
 use crate::progress::Progress;
 
 /// Exit codes: 0 each mutant is caught and no lawful service is accused; 1 a mutant survived, or
-/// a right service is accused; 3 something could not be decided.
+/// a right service is accused; 4 something could not be decided.
 #[derive(Debug, Args)]
 pub(super) struct MutantsArgs {
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
         Format::Human => format!("{}again:    rowlock {again}\n", matrix::render(&report)),
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
     })?;
-    Ok(report.verdict.exit_code())
+    Ok(exit_code::of(report.verdict))
 }
 
 async fn tour(

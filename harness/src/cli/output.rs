@@ -16,3 +16,8 @@ pub(super) fn write(text: &str) -> anyhow::Result<()> {
         written => written.context("cannot write to standard output"),
     }
 }
+
+/// Says `line` on standard error. Whoever does not listen there either is not told.
+pub(super) fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

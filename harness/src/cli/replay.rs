@@ -15,7 +15,7 @@ use rowlock_shop::program::Program;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
-use super::{PostgresArgs, output, up_to};
+use super::{PostgresArgs, exit_code, output, up_to};
 use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
 };
@@ -36,12 +36,12 @@ pub(super) struct ReplayArgs {
     service: ServiceArgs,
 }
 
-/// Exit codes: 1 violated again; 0 not; 3 the statements no longer match, or control was lost.
+/// Exit codes: 1 violated again; 0 not; 4 the statements no longer match, or control was lost.
 pub(super) async fn replay_all(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::on_terminal();
     let again = args.repeat();
     match conclude(measure(&args, &progress), &progress, &again).await? {
-        Ok(verdict) => Ok(verdict.exit_code()),
+        Ok(verdict) => Ok(exit_code::of(verdict)),
         Err(code) => Ok(code),
     }
 }

@@ -7,7 +7,7 @@ use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, wants_colour};
-use super::{Format, RunArgs, output};
+use super::{Format, RunArgs, exit_code, output};
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};
@@ -39,7 +39,7 @@ async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Resu
         Format::Human => human::render(&report, wants_colour()),
         Format::Json => json::render(&report),
     })?;
-    Ok(report.verdict.exit_code())
+    Ok(exit_code::of(report.verdict))
 }
 
 /// What makes the same run again.

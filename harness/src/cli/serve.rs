@@ -32,7 +32,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let (server, service) = started;
     service.serve(stop).await;
-    eprintln!("stopping; the database goes with it");
+    output::complain("stopping; the database goes with it");
     server.stop().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,9 +3,6 @@
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The exit code of an interrupted run, as shells count it: 128 and SIGINT.
-pub(super) const EXIT_INTERRUPTED: u8 = 130;
-
 /// Ends at the first SIGINT, SIGTERM or SIGHUP.
 pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let listen = |kind| signal(kind).context("cannot wait for signals");
