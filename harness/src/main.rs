@@ -14,6 +14,8 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // They would be said on the same standard error.
+        .log_internal_errors(false)
         .init();
     purchase_service::server::raise_file_limit();
     cli.execute().await

@@ -107,14 +107,50 @@ fn more_buyers_than_open_files_are_refused_before_anything_starts() {
     assert!(error.contains("ulimit -Hn"), "{error}");
 }
 
+/// Whose reader leaves before the first word, and what each says by its exit code all the same.
 #[test]
 fn a_reader_who_has_left_is_no_error() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let output = Sandbox::new().rowlock("list").stdout(writer).output();
-    let output = output.unwrap();
-    assert_exit(&output, 0);
-    assert_eq!(stderr(&output), "");
+    let textbook = |name: &str| format!("{}/tests/histories/{name}", env!("CARGO_MANIFEST_DIR"));
+    let ok = textbook("nothing-is-lost-ok.jsonl");
+    let bad = textbook("nothing-is-lost-bad.jsonl");
+    for (arguments, code) in [
+        ("list".to_owned(), 0),
+        ("--help".to_owned(), 0),
+        ("verify --help".to_owned(), 0),
+        (format!("check {ok} {ok}"), 0),
+        (format!("check {bad}"), 1),
+        (format!("check --format json {bad}"), 1),
+        ("run balance-edge --postgres local".to_owned(), 0),
+        ("explore one-item --postgres local".to_owned(), 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let sandbox = Sandbox::new();
+        let output = sandbox.rowlock(&arguments).stdout(writer).output().unwrap();
+        assert_exit(&output, code);
+        assert_eq!(stderr(&output), "", "{arguments}");
+        sandbox.wait_until_clean();
+    }
+}
+
+#[test]
+fn a_reader_of_errors_who_has_left_is_none_either() {
+    for (arguments, code) in [
+        ("check /nowhere.jsonl", 2),
+        (
+            "run balance-edge --postgres local --service-cmd /no/such/program",
+            3,
+        ),
+        ("replay /nowhere/w.json", 3),
+        ("explore no-such-program", 2),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let sandbox = Sandbox::new();
+        let output = sandbox.rowlock(arguments).stderr(writer).output().unwrap();
+        assert_exit(&output, code);
+        sandbox.wait_until_clean();
+    }
 }
 
 fn run(sandbox: &Sandbox, arguments: &str) -> Output {
@@ -243,6 +279,36 @@ fn a_signal_in_the_middle_of_a_run_exits_with_130_and_leaves_nothing() {
             "{said}"
         );
         sandbox.wait_until_clean();
+    }
+}
+
+/// Once a session is in a database of the run's own, all that the command starts has been started.
+#[test]
+fn a_signal_ends_whatever_else_runs_and_leaves_nothing() {
+    let witness = format!(
+        "{}/../examples/witnesses/unlocked-absolute-write.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    for (arguments, command) in [
+        (
+            "explore one-item --buyers 4 --strategy random --budget 60m".to_owned(),
+            "explore",
+        ),
+        (format!("replay {witness} --times 1000000"), "replay"),
+        ("faults".to_owned(), "faults"),
+        ("mutants --only conditional-update".to_owned(), "mutants"),
+    ] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let sandbox = Sandbox::new();
+            let arguments = format!("{arguments} --postgres local");
+            let output = signal_once_it_runs(&sandbox, &arguments, "trial_", signal);
+            assert_exit(&output, 130);
+            let said = stderr(&output);
+            assert!(said.starts_with("interrupted\n"), "{arguments}: {said}");
+            let again = said.lines().last().unwrap();
+            assert!(again.starts_with(&format!("  rowlock {command}")), "{said}");
+            sandbox.wait_until_clean();
+        }
     }
 }
 
