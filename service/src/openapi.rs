@@ -245,10 +245,12 @@ fn operation(id: &str, summary: &str) -> OperationBuilder {
         .name("X-Request-Id")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some(
-            "names the request in the log and in the answer; one that does not fit is replaced",
-        ))
-        .schema(Some(visible_ascii(request_id::MAX_LEN)));
+        .description(Some(format!(
+            "names the request in the log and in the answer, if it is 1 to {} visible ASCII \
+             characters; anything else is replaced",
+            request_id::MAX_LEN
+        )))
+        .schema(Some(text("any")));
     OperationBuilder::new()
         .operation_id(Some(id))
         .summary(Some(summary))

@@ -15,8 +15,14 @@ pub(super) fn schemas() -> ComponentsBuilder {
     let item = || Ref::from_schema_name("Item");
     let page = ArrayBuilder::new().items(item()).max_items(Some(PAGE));
     let order = object([
-        ("user_id", id("whose wallet pays").into()),
-        ("item_id", id("the item of which one unit is bought").into()),
+        (
+            "user_id",
+            id("whose wallet pays; written without fraction or exponent").into(),
+        ),
+        (
+            "item_id",
+            id("the item of which one unit is bought; written in the same way").into(),
+        ),
     ])
     .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     ComponentsBuilder::new()
