@@ -22,7 +22,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Sends this process's events to `writer`, those that `RUST_LOG` wants; in colours if `ansi`.
+    /// Sends this process's events and panics to `writer`, those that `RUST_LOG` wants; in colours if `ansi`.
     pub fn start(writer: impl Write + Send + 'static, ansi: bool) -> Self {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
         let (writer, thread) = NonBlockingBuilder::default()
@@ -35,6 +35,11 @@ impl Log {
             .with_writer(writer)
             .with_ansi(ansi)
             .init();
+        // A panic's own words would wait for whoever reads stderr.
+        std::panic::set_hook(Box::new(|panic| {
+            let said = panic.to_string().replace('\n', " ");
+            tracing::error!("{said}");
+        }));
         Self {
             lost,
             _thread: thread,

@@ -13,7 +13,7 @@ use super::interface::Interface;
 use super::{BOUND, order};
 
 /// What the service documents with a gateway, which is all that it documents without, and more.
-static DOCUMENT: LazyLock<Interface> = LazyLock::new(|| {
+pub static DOCUMENT: LazyLock<Interface> = LazyLock::new(|| {
     let header = HeaderName::from_static("x-user-id");
     let document = purchase_service::openapi::document(Some(&header));
     Interface::of(serde_json::from_slice(&document).unwrap())
@@ -128,10 +128,13 @@ pub async fn read_answer(stream: &mut TcpStream) -> Answer {
     let read = timeout(BOUND, stream.read_to_end(&mut bytes))
         .await
         .expect("an answer in time");
-    let answer = String::from_utf8_lossy(&bytes);
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
-        panic!("no answer: {read:?} {answer:?}");
-    };
+    parse_answer(&bytes).unwrap_or_else(|| panic!("no answer: {read:?} {bytes:?}"))
+}
+
+/// Reads an answer from its bytes; none where its head is not whole.
+pub fn parse_answer(bytes: &[u8]) -> Option<Answer> {
+    let answer = String::from_utf8_lossy(bytes);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
     let status = lines
         .next()
@@ -154,9 +157,9 @@ pub async fn read_answer(stream: &mut TcpStream) -> Answer {
         body if is_json => serde_json::from_str(body).unwrap(),
         body => body.into(),
     };
-    Answer {
+    Some(Answer {
         status,
         headers,
         body,
-    }
+    })
 }

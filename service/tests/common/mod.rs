@@ -69,6 +69,17 @@ impl Shop {
         }
     }
 
+    /// A shop that another process serves, with the default configuration, on this database.
+    pub fn served_elsewhere(address: SocketAddr, db: PgPool) -> Self {
+        Self {
+            address,
+            db,
+            config: Config::default(),
+            stop: None,
+            served: None,
+        }
+    }
+
     /// Takes the database away: nobody may connect to it, and who is connected is thrown out.
     pub async fn close(&self) {
         // The way in that is there already: there will be no other.
