@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use rowlock_core::universal::Aftermath;
+use rowlock_explorer::monitor::AdvisoryLock;
 use rowlock_shop::rows::{FinalRows, Purchase, Shop};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -30,9 +31,6 @@ pub struct Inspector {
     standing: Vec<AdvisoryLock>,
     baseline: Baseline,
 }
-
-/// An advisory lock's `classid`, `objid` and `objsubid`, as `pg_locks` shows them.
-pub type AdvisoryLock = (i64, i64, i32);
 
 impl Inspector {
     /// Connects to a database and makes the shop's tables there.

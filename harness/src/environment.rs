@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use rowlock_explorer::testbed::NoWorker;
+
 use crate::target::TargetError;
 
 /// What kept a run from concluding: never a verdict on the target.
@@ -41,8 +43,8 @@ pub enum EnvironmentError {
     #[error("no free port for the proxy")]
     Proxy(#[source] std::io::Error),
     /// A worker of the explorer could not be started.
-    #[error("cannot start a worker")]
-    Worker(#[source] std::io::Error),
+    #[error(transparent)]
+    Worker(#[from] NoWorker),
     /// The program cannot be asked of this target.
     #[error("program {program} repeats an Idempotency-Key, and the target knows no such keys")]
     NoKeys {

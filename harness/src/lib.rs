@@ -43,7 +43,6 @@ mod rows;
 mod baseline;
 mod bounded;
 pub mod database;
-pub mod isolation;
 pub mod target;
 
 mod buyer;

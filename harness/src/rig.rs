@@ -20,9 +20,9 @@ use rowlock_shop::invariant::Capabilities;
 use crate::client::Clock;
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
-use crate::isolation::Isolation;
 use crate::probe::probe;
 use crate::target::{Target, TargetSpec};
+use rowlock_proxy::isolation::Isolation;
 
 /// What a rig is made of.
 #[derive(Debug, Clone, Copy)]

@@ -17,11 +17,11 @@ use rowlock_shop::rows::Shop;
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
-use crate::isolation::Level;
 use crate::progress::Progress;
 use crate::rig::{Parts, Rig};
 use crate::target::{OnConflict, TargetSpec};
 use crate::trial::Trial;
+use rowlock_proxy::isolation::Level;
 
 /// Everything that a scenario is run with.
 #[derive(Debug, Clone)]

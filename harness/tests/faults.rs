@@ -7,7 +7,6 @@ use std::time::Duration;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::play::Played;
 use rowlock::fault::{Case, gentle_faults, matrix};
-use rowlock::isolation::Level;
 use rowlock::mutants;
 use rowlock::progress::Progress;
 use rowlock::target::TargetSpec;
@@ -16,6 +15,7 @@ use rowlock_core::finding::{BROKEN_ON_PURPOSE, Outcome};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_proxy::isolation::Level;
 use rowlock_shop::history::Completion;
 
 /// Runs `plan` against our service, or against the mutant of that name, in processes of its own.

@@ -10,13 +10,13 @@ mod mutants_support;
 use futures::stream::{self, StreamExt};
 use mutants_support::{campaign, day_is_right, setting};
 use rowlock::fault::{Fault, SqlState};
-use rowlock::isolation::Level;
 use rowlock::mutants::lawful::{LAWFUL, Lawful};
 use rowlock::scenario;
 use rowlock::target::TargetSpec;
 use rowlock::world::Setting;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_proxy::isolation::Level;
 
 /// How many services a test puts side by side, since much of what they do is waiting.
 const AT_ONCE: usize = 3;

@@ -11,6 +11,9 @@ pub trait Answer {
 
     /// One line for a report: who asked for what, and what came back.
     fn describe(&self) -> String;
+
+    /// What came back in a few words: `200: purchased`.
+    fn reply(&self) -> String;
 }
 
 /// How an operation ended, after Jepsen's `:ok`, `:fail` and `:info`.

@@ -16,6 +16,8 @@
 //!     │
 //!     ▼
 //!  verdict   valid < inconclusive < violation; the worst finding decides
+//!
+//!  program   a few calls on a few rows, to be run in every order
 //! ```
 //!
 //! It does no I/O and knows no table, no call and no rule of any service; what a service's own
@@ -24,6 +26,7 @@
 pub mod answer;
 pub mod call;
 pub mod finding;
+pub mod program;
 pub mod seed;
 pub mod universal;
 pub mod verdict;

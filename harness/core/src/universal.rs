@@ -106,6 +106,10 @@ mod tests {
         fn describe(&self) -> String {
             format!("{:?}", self.0)
         }
+
+        fn reply(&self) -> String {
+            self.describe()
+        }
     }
 
     fn violated(answers: &[Told], aftermath: &Aftermath, broken: bool) -> Vec<String> {

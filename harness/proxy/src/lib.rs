@@ -22,6 +22,7 @@
 //!   assembly  a step coming in                      reply    the answer to it
 //!   memory    prepared statements and portals       value    values as text
 //! verb     what a statement does                    words    the words of an SQL text
+//! isolation what sessions say of isolation levels
 //! ```
 //!
 //! A *step* is what a program sends in one go: a simple Query, or a batch up to its Sync. Start
@@ -36,6 +37,7 @@ mod control;
 mod early;
 mod frame;
 pub mod gate;
+pub mod isolation;
 mod lane;
 mod listen;
 mod memory;

@@ -129,6 +129,19 @@ impl Answer for Operation {
     fn describe(&self) -> String {
         self.describe()
     }
+
+    /// The status, and the receipt or why there is none.
+    fn reply(&self) -> String {
+        let status = self.status.map(|status| status.to_string());
+        let status = status.unwrap_or_else(|| "no answer".into());
+        match &self.completion {
+            Completion::Ok(Receipt { balance_left, .. }) => match balance_left {
+                Some(left) => format!("{status}: purchased, balance left {left}"),
+                None => format!("{status}: purchased"),
+            },
+            other => format!("{status}: {other}"),
+        }
+    }
 }
 
 impl Operation {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::Request;
-use crate::rows::Shop;
+use crate::history::{Operation, Request};
+use crate::rows::{FinalRows, Shop};
 
 const PRICE: i64 = 250;
 
@@ -29,6 +29,82 @@ impl Program {
             .filter_map(|r| r.key.as_ref())
             .collect();
         keys.iter().collect::<HashSet<_>>().len() < keys.len()
+    }
+}
+
+impl rowlock_core::program::Program for Program {
+    const CLIENT: &'static str = "buyer";
+
+    type Operation = Operation;
+    type Rows = FinalRows;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn call_count(&self) -> usize {
+        self.requests.len()
+    }
+
+    fn without(&self, call: usize) -> Program {
+        let mut program = self.clone();
+        program.requests.remove(call);
+        let orders = || program.requests.iter().map(|request| request.order);
+        let Shop {
+            mut items,
+            mut wallets,
+        } = program.initial.clone();
+        items.retain(|id, _| orders().any(|order| order.item_id == *id));
+        wallets.retain(|user_id, _| orders().any(|order| order.user_id == *user_id));
+        program.initial = Shop { items, wallets };
+        program
+    }
+
+    fn contradiction(&self) -> Option<String> {
+        self.unsendable().or_else(|| self.negative())
+    }
+
+    fn describe_call(&self, call: usize) -> String {
+        let Request { order, key } = &self.requests[call];
+        let key = key.as_ref();
+        let key = key.map_or(String::new(), |key| format!(" (key {key})"));
+        format!("user {} buys item {}{key}", order.user_id, order.item_id)
+    }
+
+    fn describe_initial(&self) -> String {
+        self.initial.to_string()
+    }
+
+    fn describe_rows(rows: &FinalRows) -> String {
+        rows.to_string()
+    }
+}
+
+impl Program {
+    /// A key must arrive as it is written, so not even blanks at its ends can be told.
+    fn unsendable(&self) -> Option<String> {
+        let requests = self.requests.iter().enumerate();
+        let mut keys = requests.filter_map(|(at, request)| Some((at, request.key.as_ref()?)));
+        let is_plain =
+            |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let (at, key) = keys.find(|(_, key)| !is_plain(key))?;
+        Some(format!(
+            "program.requests[{at}].key {key:?} cannot be sent as an Idempotency-Key: it must be \
+             visible ASCII characters"
+        ))
+    }
+
+    /// Rows that the schema forbids.
+    fn negative(&self) -> Option<String> {
+        let items = self.initial.items.iter().flat_map(|(id, item)| {
+            let field = |name: &str| format!("program.initial.items.{id}.{name}");
+            [(field("price"), item.price.0), (field("stock"), item.stock)]
+        });
+        let wallets = self.initial.wallets.iter();
+        let wallets =
+            wallets.map(|(id, balance)| (format!("program.initial.wallets.{id}"), balance.0));
+        let (field, value) = items.chain(wallets).find(|(_, value)| *value < 0)?;
+        Some(format!("{field} is {value}, and must not be below 0"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shop's rows as plain values: what a trial starts from, and what it left.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use purchase_service::order::{ItemId, Money, PurchaseId, UserId};
 use serde::{Deserialize, Serialize};
@@ -76,4 +77,38 @@ pub struct FinalRows {
     pub shop: Shop,
     /// Purchases, where the target keeps them.
     pub purchases: Option<Vec<Purchase>>,
+}
+
+/// `item 1: price 250, stock 1; wallet 1: balance 500`.
+impl fmt::Display for Shop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items = self.items.iter();
+        let items = items
+            .map(|(id, item)| format!("item {id}: price {}, stock {}", item.price, item.stock));
+        let wallets = self.wallets.iter();
+        let wallets =
+            wallets.map(|(user_id, balance)| format!("wallet {user_id}: balance {balance}"));
+        let rows: Vec<_> = items.chain(wallets).collect();
+        f.write_str(&rows.join("; "))
+    }
+}
+
+/// The same, with who bought what: `…; 1 purchase (user 1 item 1)`.
+impl fmt::Display for FinalRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shop.fmt(f)?;
+        let Some(purchases) = &self.purchases else {
+            return Ok(());
+        };
+        match purchases.len() {
+            0 => return f.write_str("; no purchase"),
+            1 => f.write_str("; 1 purchase")?,
+            many => write!(f, "; {many} purchases")?,
+        }
+        let bought = purchases.iter();
+        let bought: Vec<_> = bought
+            .map(|purchase| format!("user {} item {}", purchase.user_id, purchase.item_id))
+            .collect();
+        write!(f, " ({})", bought.join(", "))
+    }
 }

@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
-use rowlock_shop::program::{self, PROGRAMS};
+use rowlock_shop::program::{self, PROGRAMS, Program};
 
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
@@ -134,9 +134,10 @@ async fn search(
     again: &str,
     progress: &Progress,
 ) -> anyhow::Result<(Exploration, Option<String>)> {
-    let (server, setup) = args.set_up(progress).await?;
+    let (server, setup, program) = args.set_up(progress).await?;
     let search = Search {
         setup,
+        program,
         workers: args.workers,
         budget: args.budget.unwrap_or(match args.strategy {
             StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
@@ -156,7 +157,9 @@ async fn search(
         Some(run) => {
             progress.say("shrinking the violation");
             let flags = args.flags();
-            let write = args.witness.write(&search.setup, run, &flags, again);
+            let write = args
+                .witness
+                .write(&search.setup, &search.program, run, &flags, again);
             Some(write.await?)
         }
         None => None,
@@ -171,7 +174,10 @@ async fn search(
 
 impl ExploreArgs {
     /// Starts PostgreSQL, and says what is run where.
-    pub(super) async fn set_up(&self, progress: &Progress) -> anyhow::Result<(Arc<Server>, Setup)> {
+    pub(super) async fn set_up(
+        &self,
+        progress: &Progress,
+    ) -> anyhow::Result<(Arc<Server>, Setup, Program)> {
         let target = self.service.in_process()?;
         let Some(template) = program::find(&self.program) else {
             bail!("program {:?} is not known", self.program);
@@ -187,10 +193,9 @@ impl ExploreArgs {
             target_env: Vec::new(),
             server: Arc::clone(&server),
             target,
-            program: template.program(self.buyers),
             bounds: Bounds::default(),
         };
-        Ok((server, setup))
+        Ok((server, setup, template.program(self.buyers)))
     }
 
     /// The flags that name the same server and target, ready to paste.

@@ -47,17 +47,17 @@ async fn run(
     again: &str,
     progress: &Progress,
 ) -> anyhow::Result<Verdict> {
-    let (server, setup) = args.set_up(progress).await?;
+    let (server, setup, program) = args.set_up(progress).await?;
     let mut runner = SerialRunner::new(setup.clone());
     progress.say(format!("following {schedule}"));
-    let followed = explorer::follow(&mut runner, &setup.program, schedule).await?;
+    let followed = explorer::follow(&mut runner, &program, schedule).await?;
     let verdict = followed.verdict();
     let is_violated = verdict == Verdict::Violation;
-    let shown = Witness::of(&setup.target.describe(), &setup.program, &followed.run);
+    let shown = Witness::of(&setup.target.describe(), &program, &followed.run);
     let replay_line = match is_violated {
         true => args
             .witness
-            .write_as_is(&setup, &followed.run, &args.flags())?,
+            .write_as_is(&setup, &program, &followed.run, &args.flags())?,
         false => String::new(),
     };
     output::write(&format!(

@@ -11,7 +11,6 @@ use anyhow::bail;
 use clap::Args;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
-use rowlock_shop::program::Program;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
@@ -127,7 +126,6 @@ impl<'a> Stage<'a> {
             target_env: Vec::new(),
             server: Arc::clone(self.server),
             target,
-            program: Program::default(),
             bounds: Bounds::default(),
         };
         let (_, runner) = self

@@ -7,6 +7,8 @@ use clap::Args;
 
 use super::common::wants_colour;
 use crate::explorer::shrink::RUNS;
+use rowlock_shop::program::Program;
+
 use crate::explorer::{Run, SerialRunner, Setup, Shrunk, Witness, replay, shrink, timeline};
 
 #[derive(Debug, Args)]
@@ -26,12 +28,13 @@ impl WitnessArgs {
     pub(super) async fn write(
         &self,
         setup: &Setup,
+        program: &Program,
         run: &Run,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
         let mut runner = SerialRunner::new(setup.clone());
-        let text = self.write_with(&mut runner, setup, run, flags, again);
+        let text = self.write_with(&mut runner, setup, program, run, flags, again);
         let mut text = text.await?;
         if let Err(error) = runner.close().await {
             text.insert_str(0, &format!("left behind: {}\n", error.in_full()));
@@ -44,11 +47,12 @@ impl WitnessArgs {
     pub(super) fn write_as_is(
         &self,
         setup: &Setup,
+        program: &Program,
         run: &Run,
         flags: &str,
     ) -> anyhow::Result<String> {
         let target = setup.target.describe();
-        match Witness::new(&target, &setup.program, run) {
+        match Witness::new(&target, program, run) {
             Some(witness) => {
                 let path = witness.write(&self.witness_dir)?;
                 Ok(timeline::replay_line(&path, flags))
@@ -61,26 +65,27 @@ impl WitnessArgs {
         &self,
         runner: &mut SerialRunner,
         setup: &Setup,
+        program: &Program,
         run: &Run,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
         let first = run.violated().next().context("there is no violation")?;
-        let shrunk = shrink(runner, &setup.program, run, &first.name, RUNS).await;
+        let buyers = program.requests.len();
+        let shrunk = shrink(runner, program, run, &first.name, RUNS).await;
         let (program, smallest, how) = match shrunk {
             Ok(Shrunk {
                 program,
                 run: smallest,
                 runs,
             }) => {
-                let buyers = setup.program.requests.len();
                 let schedule = &run.execution.schedule;
                 let how = format!("in {runs} runs from {buyers} buyers and schedule {schedule}");
                 (program, smallest, how)
             }
             Err(error) => {
                 let how = format!("not: {}", error.in_full());
-                (setup.program.clone(), run.clone(), how)
+                (program.clone(), run.clone(), how)
             }
         };
         let target = setup.target.describe();

@@ -1,127 +1,30 @@
-//! The explorer: every order in which the statements of a few requests can reach PostgreSQL.
+//! The explorer on the shop: `rowlock_explorer` with what runs the shop's programs.
 //!
-//! A [`Program`] is the same few requests on the same rows, again and again, each time under
-//! another [`Schedule`]. One run of it:
-//!
-//! ```text
-//!   buyers               target                     proxy                    PostgreSQL
-//!  ┌───────┐  HTTP  ┌───────────────┐  steps  ┌─────────────────┐  steps  ┌────────────────┐
-//!  │ A, B… │ ─────▶ │ application   │ ──────▶ │ gate            │ ──────▶ │ executes each, │
-//!  │       │ ◀───── │ and its pool  │ ◀────── │ holds each step │ ◀────── │ or lets it     │
-//!  └───────┘        └───────────────┘ replies │ and each reply  │ replies │ wait for locks │
-//!      │                                      └─────────────────┘         └────────────────┘
-//!      │ answers                   held, replied │       ▲ let go                  ▲
-//!      │                                         ▼       │                         │
-//!      │      ┌───────────────────────────────────────────────┐   who waits for    │
-//!      └────▶ │ conductor                                     │   whom? (monitor)  │
-//!             │ one request's code runs at a time; waits      │ ───────────────────┘
-//!             │ until nothing moves, then asks what goes next │
-//!             └───────────────────────────────────────────────┘
-//!      a point: who can go on, │       ▲ a choice                │ Execution: schedule,
-//!      and what it can touch   ▼       │                         ▼ transcript, transitions
-//!             ┌──────────────────────────────┐  observes  ┌───────────────────────────────┐
-//!             │ chooser                      │ ◀───────── │ search, in the order in which │
-//!             │ one run of a strategy: dfs,  │            │ the choosers were handed out  │
-//!             │ bounded, pct, random, overlap│ ─────────▶ │                               │
-//!             └──────────────────────────────┘  next run  └───────────────────────────────┘
-//!                                                           │ Run: the same, with answers,
-//!                                                           ▼ rows and findings
-//!                                      judged: valid, inconclusive, or a violation,
-//!                                      which is shrunk, written as a witness, replayed
-//! ```
-//!
-//! # Terms
-//!
-//! | term | meaning |
-//! |---|---|
-//! | [`RequestIndex`] | a request of the program; A, B, … for people |
-//! | step | what the target sends PostgreSQL in one go; the gate holds each until it is chosen |
-//! | [`Choice`] | whose held step goes next, or which two go at once |
-//! | [`Schedule`] | the choices of one run: input, and enough to run it again |
-//! | [`Point`] | a moment at which something can be chosen |
-//! | enabled | a request whose next step is held, so that it can be chosen |
-//! | stalled | a request that waits inside the application, where nothing shows for what |
-//! | preemption | a choice that leaves a request which could have gone on |
-//! | [`Transition`] | a choice, with who was enabled and what it touched |
-//! | [`Footprint`] | the rows that a step reads, locks or gives back; what has none in common commutes |
-//! | [`Transcript`] | what ran, free of times and process ids: two runs of one schedule are equal |
-//! | [`Execution`] | schedule, transitions, transcript, control: what a strategy learns |
-//! | [`Assessment`] | answers, rows and findings: what was found of it |
-//! | [`Control`] | kept if the harness decided about every step; a run that lost it proves nothing |
-//! | [`Witness`] | the smallest evidence of a violation, in a file that replays |
-//!
-//! # Map
-//!
-//! ```text
-//! terms            program  schedule  transcript  control
-//! what may commute footprint   ◀ footprints (from SQL: syntax)   ◀ catalog (from the database)
-//! what ran         execution   run: that, and what was found of it
-//! which to run     strategy    ◀ strategies/: dfs, bounded, exhaustive, pct, random, overlap
-//! one run          conductor/  ◀ signal (the gate's reports), monitor (PostgreSQL's locks)
-//! where it runs    setup, runner   ◀ place: database, proxy, target, buyers; rows are put back
-//! many runs        search   ◀ worker, each with a place     coverage: what it covered, in words
-//! one run more     serial_runner: for follow (one schedule), replay and shrink
-//! evidence         witness  ◀ replay, shrink       timeline/: the same for people (sql)
-//! ```
-//!
-//! A line uses what is above it, and never the other way round. What is pure is tested without a
-//! database, and what is built on [`Runner`] on a small model of one (`toy`). What is not here: no
-//! SQL is recognised to tell whose a step is, no time-out decides what happened, and the target's
-//! code is never asked.
+//! Here is only where a program runs: a database, a proxy before it, a target behind that, and the
+//! buyers' connections. What is run in which order, and what it shows, is the crate's.
 
-pub mod control;
-pub mod execution;
-pub mod run;
-pub mod schedule;
-pub mod transcript;
+mod place;
+mod setup;
 
-pub mod strategies;
-pub mod strategy;
-
-pub mod catalog;
-pub mod footprint;
-pub mod footprints;
-mod syntax;
-
-pub mod runner;
-pub mod setup;
-
-pub mod conductor;
-pub mod monitor;
-pub mod signal;
-
-pub mod coverage;
-pub mod place;
-pub mod search;
-pub mod serial_runner;
-mod worker;
-
-pub mod follow;
-pub mod replay;
-pub mod shrink;
-pub mod witness;
-
-pub(crate) mod sql;
-pub mod timeline;
-
-pub use conductor::{Bounds, Conductor};
-pub use control::{Control, LostControl};
-pub use execution::{Execution, Transition};
-pub use follow::{Followed, follow};
-pub use footprint::Footprint;
 pub use place::Place;
-pub use replay::{Difference, Replayed, replay};
-pub use run::{Assessment, Run};
-pub use runner::Runner;
-pub use schedule::{Choice, RequestIndex, Schedule, ScheduleError};
-pub use search::{Exploration, Search};
-pub use serial_runner::SerialRunner;
+pub use rowlock_explorer::*;
+use rowlock_shop::program::Program;
 pub use setup::Setup;
-pub use shrink::{Shrunk, shrink};
-pub use signal::Signal;
-pub use strategy::{Chooser, Follow, Next, Point, Strategy};
-pub use transcript::{Event, Transcript};
-pub use witness::{Witness, WitnessError};
 
-#[cfg(test)]
-mod toy;
+/// A run of one of the shop's programs.
+pub type Run = rowlock_explorer::Run<Program>;
+
+/// A search of one of the shop's programs.
+pub type Search = rowlock_explorer::Search<Place>;
+
+/// What such a search came to.
+pub type Exploration = rowlock_explorer::Exploration<Program>;
+
+/// What runs the shop's programs one after another.
+pub type SerialRunner = rowlock_explorer::SerialRunner<Place>;
+
+/// The evidence of a violation of the shop's invariants.
+pub type Witness = rowlock_explorer::Witness<Program>;
+
+/// What shrinking leaves of one.
+pub type Shrunk = rowlock_explorer::Shrunk<Program>;

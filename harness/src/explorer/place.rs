@@ -9,6 +9,13 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use rowlock_core::answer::Unknown;
 use rowlock_core::universal::Aftermath;
+use rowlock_explorer::conductor::{Conducted, Conductor};
+use rowlock_explorer::footprints::Footprints;
+use rowlock_explorer::monitor::Monitor;
+use rowlock_explorer::testbed::{Spendings, Testbed, TestbedSpent};
+use rowlock_explorer::{
+    Assessment, Chooser, Execution, Follow, LostControl, RequestIndex, Run, Runner, Signal,
+};
 use rowlock_postgres::Server;
 use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 use rowlock_shop::invariant::{Capabilities, Evidence};
@@ -17,17 +24,8 @@ use rowlock_shop::program::Program;
 use rowlock_shop::rows::FinalRows;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::conductor::{Conducted, Conductor, Spent};
-use super::control::LostControl;
-use super::execution::Execution;
-use super::footprints::Footprints;
-use super::monitor::Monitor;
-use super::run::{Assessment, Run};
-use super::runner::Runner;
-use super::schedule::RequestIndex;
 use super::setup::Setup;
-use super::signal::Signal;
-use super::strategy::{Chooser, Follow};
+use crate::bounded;
 use crate::client::{Client, Clock};
 use crate::environment::EnvironmentError;
 use crate::rig::{Parts, Rig};
@@ -55,75 +53,11 @@ pub struct Place {
     conductor: Conductor<Answered>,
     rows: Rows,
     clients: Vec<Option<Client>>,
-    spent: PlaceSpent,
+    spent: TestbedSpent,
     overtaken_in_a_row: u32,
 }
 
-/// Where a place's time went, apart from the conductor's.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PlaceSpent {
-    /// Putting rows back.
-    pub reset: Duration,
-    /// Reading rows, and judging.
-    pub judge: Duration,
-    /// Runs made.
-    pub runs: u64,
-    /// Runs that were made again because PostgreSQL served a later waiter first.
-    pub repeats: u64,
-}
-
-impl PlaceSpent {
-    pub(super) fn add(&mut self, other: PlaceSpent) {
-        self.reset += other.reset;
-        self.judge += other.judge;
-        self.runs += other.runs;
-        self.repeats += other.repeats;
-    }
-}
-
 impl Place {
-    /// Makes a database, starts the target on it behind a proxy, finds out what it can do, and
-    /// lets it open its connections.
-    ///
-    /// # Errors
-    /// Failures of the environment; [`EnvironmentError::DoesNotSell`] is the target's own.
-    pub async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
-        let parts = Parts {
-            server: &setup.server,
-            target: &setup.target,
-            target_env: &setup.target_env,
-            is_proxied: true,
-            patience: PATIENCE,
-        };
-        let rig = Rig::open(parts).await?;
-        let (Some(control), Some(isolation)) = (rig.proxy(), rig.isolation()) else {
-            unreachable!("the rig is proxied");
-        };
-        let options = || rig.database().options();
-        let rows = Rows::open(options(), rig.inspector().baseline().clone()).await?;
-        let standing = rig.inspector().standing_locks().to_vec();
-        let mut monitor = Monitor::open(options(), standing).await?;
-        let footprints = Footprints::new(monitor.catalog().await?);
-        let mut conductor = Conductor::new(
-            control.clone(),
-            monitor,
-            footprints,
-            Arc::clone(isolation),
-            setup.bounds,
-            rig.activity(),
-        );
-        conductor.listen(LISTEN).await;
-        Ok(Place {
-            server: Arc::clone(&setup.server),
-            rig,
-            conductor,
-            rows,
-            clients: Vec::new(),
-            spent: PlaceSpent::default(),
-            overtaken_in_a_row: 0,
-        })
-    }
-
     /// Runs `program` a few times, so that every connection and prepared statement that the
     /// target wants is there. Says false where that left a transaction open: the place is then
     /// of no more use.
@@ -139,51 +73,13 @@ impl Place {
             }
         }
         self.rows.renew().await?;
-        self.spent = PlaceSpent::default();
+        self.spent = TestbedSpent::default();
         Ok(true)
-    }
-
-    /// The place warmed up for `program`; a new one that is not, where warming up leaves
-    /// transactions open: its first run is to show that, rather than to wait for the rows.
-    ///
-    /// # Errors
-    /// As [`Runner::run`]; [`EnvironmentError::NoKeys`] where the target cannot be asked this.
-    pub(super) async fn ready_for(
-        mut self,
-        program: &Program,
-        setup: &Setup,
-    ) -> Result<Place, EnvironmentError> {
-        if program.repeats_keys() && !self.rig.capabilities().idempotency_keys {
-            self.close().await?;
-            let program = program.name.clone();
-            return Err(EnvironmentError::NoKeys { program });
-        }
-        if self.warm_up(program).await? {
-            return Ok(self);
-        }
-        self.close().await?;
-        Place::open(setup).await
     }
 
     /// What the target can do.
     pub fn capabilities(&self) -> Capabilities {
         self.rig.capabilities()
-    }
-
-    /// Where the time went.
-    pub fn spent(&self) -> (PlaceSpent, Spent) {
-        (self.spent, self.conductor.spent())
-    }
-
-    /// Stops the target and takes everything away.
-    ///
-    /// # Errors
-    /// The database could not be dropped.
-    pub async fn close(self) -> Result<(), EnvironmentError> {
-        self.conductor.close().await;
-        drop(self.clients);
-        self.rows.close().await;
-        self.rig.stop_target().await.drop(&self.server).await
     }
 
     /// Sees to it that each request has an open connection.
@@ -209,7 +105,12 @@ impl Place {
         join_all(connecting).await.into_iter().collect()
     }
 
-    fn assess(&self, program: &Program, conducted: Conducted<Answered>, rows: FinalRows) -> Run {
+    fn assess(
+        &self,
+        program: &Program,
+        conducted: Conducted<Answered>,
+        rows: FinalRows,
+    ) -> Run<Program> {
         let Conducted { execution, answers } = conducted;
         let end = execution.transcript.events.len();
         let requests = program.requests.iter().enumerate();
@@ -249,12 +150,99 @@ fn aftermath(execution: &Execution) -> Aftermath {
     }
 }
 
+impl Testbed for Place {
+    type Setup = Setup;
+
+    /// Makes a database, starts the target on it behind a proxy, finds out what it can do, and
+    /// lets it open its connections.
+    ///
+    /// # Errors
+    /// Failures of the environment; [`EnvironmentError::DoesNotSell`] is the target's own.
+    async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
+        let parts = Parts {
+            server: &setup.server,
+            target: &setup.target,
+            target_env: &setup.target_env,
+            is_proxied: true,
+            patience: PATIENCE,
+        };
+        let rig = Rig::open(parts).await?;
+        let (Some(control), Some(isolation)) = (rig.proxy(), rig.isolation()) else {
+            unreachable!("the rig is proxied");
+        };
+        let options = || rig.database().options();
+        let rows = Rows::open(options(), rig.inspector().baseline().clone()).await?;
+        let standing = rig.inspector().standing_locks().to_vec();
+        let mut monitor = Monitor::open(bounded::options(options()), standing).await?;
+        let footprints = Footprints::new(monitor.catalog().await?);
+        let mut conductor = Conductor::new(
+            control.clone(),
+            monitor,
+            footprints,
+            Arc::clone(isolation),
+            setup.bounds,
+            rig.activity(),
+        );
+        conductor.listen(LISTEN).await;
+        Ok(Place {
+            server: Arc::clone(&setup.server),
+            rig,
+            conductor,
+            rows,
+            clients: Vec::new(),
+            spent: TestbedSpent::default(),
+            overtaken_in_a_row: 0,
+        })
+    }
+
+    /// The place warmed up for `program`; a new one that is not, where warming up leaves
+    /// transactions open: its first run is to show that, rather than to wait for the rows.
+    ///
+    /// # Errors
+    /// As [`Runner::run`]; [`EnvironmentError::NoKeys`] where the target cannot be asked this.
+    async fn ready_for(
+        mut self,
+        program: &Program,
+        setup: &Setup,
+    ) -> Result<Place, EnvironmentError> {
+        if program.repeats_keys() && !self.rig.capabilities().idempotency_keys {
+            self.close().await?;
+            let program = program.name.clone();
+            return Err(EnvironmentError::NoKeys { program });
+        }
+        if self.warm_up(program).await? {
+            return Ok(self);
+        }
+        self.close().await?;
+        Place::open(setup).await
+    }
+
+    /// Where the time went.
+    fn spent(&self) -> Spendings {
+        (self.spent, self.conductor.spent())
+    }
+
+    /// Stops the target and takes everything away.
+    ///
+    /// # Errors
+    /// The database could not be dropped.
+    async fn close(self) -> Result<(), EnvironmentError> {
+        self.conductor.close().await;
+        drop(self.clients);
+        self.rows.close().await;
+        self.rig.stop_target().await.drop(&self.server).await
+    }
+}
+
 impl Runner for Place {
+    type Program = Program;
+    type Error = EnvironmentError;
+
     async fn run(
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Run, EnvironmentError> {
+    ) -> Result<Run<Program>, EnvironmentError> {
         loop {
             let run = self.run_once(program, chooser).await?;
             let is_overtaken = run.execution.control.lost() == Some(&LostControl::Overtaken);
@@ -273,7 +261,7 @@ impl Place {
         &mut self,
         program: &Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Run, EnvironmentError> {
+    ) -> Result<Run<Program>, EnvironmentError> {
         let began = Instant::now();
         if self.spent.runs.is_multiple_of(VACUUM_EVERY) {
             self.rows.vacuum().await?;

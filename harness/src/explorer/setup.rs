@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use rowlock_postgres::Server;
-use rowlock_shop::program::Program;
 
-use super::conductor::Bounds;
 use crate::target::TargetSpec;
+use rowlock_explorer::Bounds;
 
 /// What every worker needs.
 #[derive(Debug, Clone)]
@@ -17,8 +16,6 @@ pub struct Setup {
     pub target: TargetSpec,
     /// What the target's environment holds beside `DATABASE_URL`, `HOST` and `PORT`.
     pub target_env: Vec<(String, String)>,
-    /// What is run.
-    pub program: Program,
     /// How long the conductor waits.
     pub bounds: Bounds,
 }

@@ -17,8 +17,8 @@ use super::raisable::Surroundings;
 use super::steps::sql;
 use super::{Case, Fault, Story, pool, shop};
 use crate::environment::EnvironmentError;
-use crate::isolation::{Level, level_of_step};
 use crate::world::{Setting, World};
+use rowlock_proxy::isolation::{Level, level_of_step};
 
 /// Worlds side by side, as many again for stalls. A crash takes the server from all of them, so
 /// crashes have one.

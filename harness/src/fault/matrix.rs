@@ -10,7 +10,7 @@ use rowlock_core::verdict::Verdict;
 
 use super::campaign::Campaign;
 use super::play::Played;
-use crate::isolation::Level;
+use rowlock_proxy::isolation::Level;
 
 /// How much of a step's SQL a row shows, in characters.
 const SQL_WIDTH: usize = 44;

@@ -24,8 +24,8 @@ use rowlock_proxy::{Step, TransactionState};
 use super::SqlState;
 use super::statement::{Kind, kinds};
 use crate::environment::EnvironmentError;
-use crate::isolation::{Level, level_of};
 use crate::world::World;
+use rowlock_proxy::isolation::{Level, level_of};
 
 /// What decides beside the statement itself.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,5 @@
 //! Steps as words: what a report shows of one, and what of it two runs share.
 
-use crate::explorer::sql;
 use rowlock_proxy::Step;
 
 /// The SQL of a step: its statements, one after another.
@@ -15,6 +14,6 @@ pub(super) fn sql(step: &Step) -> String {
 /// What two runs of the same code share of a step: its SQL without literals.
 pub(super) fn shape(step: &Step) -> String {
     let statements = step.statements.iter();
-    let shapes = statements.map(|statement| sql::shape(&statement.sql));
+    let shapes = statements.map(|statement| rowlock_explorer::shape(&statement.sql));
     shapes.collect::<Vec<_>>().join("; ")
 }

@@ -122,9 +122,9 @@ impl Explorer<'_> {
                 target_env: Vec::new(),
                 server: Arc::clone(self.server),
                 target: self.target.clone(),
-                program: look.program.clone(),
                 bounds: Bounds::default(),
             },
+            program: look.program.clone(),
             workers: WORKERS,
             budget: look.budget,
             keep_going: false,
@@ -144,7 +144,7 @@ impl Explorer<'_> {
             return Ok(None);
         };
         let mut runner = SerialRunner::new(search.setup.clone());
-        let program = &search.setup.program;
+        let program = &search.program;
         let shrunk = shrink(&mut runner, program, run, &first.name, SHRINKING).await?;
         runner.close().await?;
         let target = format!("mutant {}", exhibit.name());

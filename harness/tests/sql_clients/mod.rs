@@ -22,8 +22,8 @@ use rowlock::explorer::search::WINDOW;
 use rowlock::explorer::{
     Bounds, Chooser, Conductor, Control, Execution, Next, RequestIndex, Signal, Strategy,
 };
-use rowlock::isolation::Isolation;
 use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_proxy::isolation::Isolation;
 use rowlock_proxy::{Address, Proxy};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};

@@ -1,0 +1,152 @@
+//! Which statements are independent, and which are taken to touch everything.
+
+use rowlock_proxy::{SessionId, StepId, TransactionState};
+
+use super::*;
+use crate::catalog::{Column, Foreign};
+
+fn shop() -> Catalog {
+    let column = |kind| Column {
+        kind,
+        ..Column::default()
+    };
+    let number = column(Kind::Integer);
+    let table = |columns: &[(&str, Column)], key: &str| Table {
+        columns: (columns.iter())
+            .map(|(name, column)| (name.to_string(), *column))
+            .collect(),
+        unique: vec![vec![key.to_owned()]],
+        ..Table::default()
+    };
+    let mut item = table(&[("id", number), ("stock", number)], "id");
+    item.referenced.insert("id".to_owned());
+    let id = Column {
+        is_generated: true,
+        has_default: true,
+        ..number
+    };
+    let key = column(Kind::Text);
+    let mut purchase = table(&[("id", id), ("item_id", number), ("key", key)], "id");
+    purchase.unique.push(vec!["key".to_owned()]);
+    purchase.foreign.push(Foreign {
+        table: "item".to_owned(),
+        columns: vec![("item_id".to_owned(), "id".to_owned())],
+    });
+    Catalog {
+        tables: BTreeMap::from([("item".to_owned(), item), ("purchase".to_owned(), purchase)]),
+        is_read_committed: true,
+    }
+}
+
+fn of(sql: &str, parameters: &[&str]) -> Footprint {
+    let parameters: Vec<_> = parameters
+        .iter()
+        .map(|text| Some(text.to_string()))
+        .collect();
+    read(&shop(), sql, &parameters)
+}
+
+fn depend(one: &str, other: &str) -> bool {
+    of(one, &[]).depends_on(&of(other, &[]))
+}
+
+#[test]
+fn rows_are_known_by_what_they_are_compared_with() {
+    let lock = |id| of("SELECT stock FROM item WHERE id = $1 FOR UPDATE", &[id]);
+    assert!(lock("1").depends_on(&lock("01")));
+    assert!(!lock("1").depends_on(&lock("2")));
+    assert!(depend(
+        "update item set stock = 0 where id = 1",
+        "update item set stock = 0 where stock > 1"
+    ));
+}
+
+#[test]
+fn inserts_depend_through_a_unique_key_and_nothing_else() {
+    let insert = |item, key| format!("insert into purchase (item_id, key) values ({item}, {key})");
+    assert!(!depend(&insert(1, "'a'"), &insert(2, "'b'")));
+    assert!(depend(&insert(1, "'a'"), &insert(2, "'a'")));
+    assert!(!depend(&insert(1, "null"), &insert(2, "null")));
+}
+
+#[test]
+fn a_text_that_may_be_random_tells_no_rows_apart() {
+    let one = ["7c9e6679-7425-40de-944b-e07fc1f90ae7"];
+    let other = ["0f14d0ab-9605-4a62-a9e4-5ed26688389b"];
+    for sql in [
+        "insert into purchase (item_id, key) values (1, $1)",
+        "select 1 from purchase where key = $1 for update",
+    ] {
+        assert_eq!(of(sql, &one), of(sql, &other));
+        assert!(of(sql, &one).depends_on(&of(sql, &["a"])));
+    }
+}
+
+#[test]
+fn an_insert_shares_the_row_it_refers_to() {
+    let insert = "insert into purchase (item_id) values (1)";
+    assert!(depend(insert, "select 1 from item where id = 1 for update"));
+    assert!(!depend(
+        insert,
+        "select 1 from item where id = 2 for update"
+    ));
+    assert!(!depend(insert, "select 1 from item where id = 1 for share"));
+}
+
+#[test]
+fn a_column_that_is_given_anew_tells_no_rows_apart() {
+    assert!(depend(
+        "update item set stock = 5 where stock = 1",
+        "update item set stock = 6 where stock = 2"
+    ));
+}
+
+#[test]
+fn what_is_not_understood_touches_everything() {
+    for sql in [
+        "select nextval('x')",
+        "select pg_advisory_xact_lock(1)",
+        "update item set id = 2 where id = 1",
+        "delete from item where id = 1",
+        "with x as (delete from purchase returning 1) select * from x",
+        "select * from unknown_table",
+        "insert into purchase (item_id) values (1) on conflict do nothing",
+        "lock table item",
+        "this is no sql",
+        "select * from (select * from item for update) as x",
+        "select * from generate_series(1, 2)",
+        "update item set stock = (select 1 from purchase for update) where id = 1",
+        "select 1 from item where id in (select item_id from purchase for update)",
+    ] {
+        assert_eq!(of(sql, &[]), Footprint::Everything, "{sql}");
+    }
+}
+
+#[test]
+fn a_function_that_is_called_by_the_protocol_touches_everything() {
+    let call = |kind| Step {
+        id: StepId {
+            session: SessionId(1),
+            number: 1,
+        },
+        pid: None,
+        transaction: 1,
+        kind,
+        state_before: Some(TransactionState::Idle),
+        statements: Vec::new(),
+    };
+    let mut footprints = Footprints::new(shop());
+    assert_eq!(footprints.of(&call(StepKind::Call)), Footprint::Everything);
+    assert_eq!(footprints.of(&call(StepKind::Sync)), Footprint::NOTHING);
+}
+
+#[test]
+fn a_subquery_reads_all_of_its_table() {
+    let check = "insert into purchase (item_id) select 1 where not exists \
+                 (select 1 from purchase where item_id = 1)";
+    assert_ne!(of(check, &[]), Footprint::Everything);
+    assert!(depend(check, check));
+    let read = "select stock, (select count(*) from purchase) from item where id = 1";
+    let insert = of("insert into purchase (item_id) values (2)", &[]);
+    assert!(of(read, &[]).depends_on(&insert.released()));
+}

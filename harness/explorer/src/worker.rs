@@ -1,0 +1,135 @@
+//! Workers: threads that each run schedules on a testbed of their own.
+//!
+//! Each has a runtime of one thread for everything in it, so that handing a step from
+//! PostgreSQL to proxy to service to proxy wakes no other thread.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use rowlock_core::verdict::Verdict;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::control::LostControl;
+use super::run::Run;
+use super::strategy::Chooser;
+use super::testbed::{Spendings, Testbed};
+
+/// How often a run is made that loses control.
+const ATTEMPTS: usize = 3;
+
+/// One run to make, by its number.
+pub(super) type Job = (u64, Box<dyn Chooser>);
+
+/// What a worker says.
+pub(super) enum Report<T: Testbed> {
+    /// It is ready for its first job.
+    Ready { worker: usize },
+    /// It has made this run.
+    Ran {
+        worker: usize,
+        job: u64,
+        run: Box<Run<T::Program>>,
+        /// Why it was repeated, if it was.
+        repeated: Vec<LostControl>,
+    },
+    /// It cannot go on.
+    Failed(T::Error),
+}
+
+/// A worker's thread and the way to give it jobs.
+pub(super) struct Worker {
+    pub(super) jobs: UnboundedSender<Job>,
+    thread: JoinHandle<Spendings>,
+}
+
+impl Worker {
+    pub(super) fn start<T: Testbed>(
+        worker: usize,
+        setup: T::Setup,
+        program: T::Program,
+        reports: UnboundedSender<Report<T>>,
+    ) -> io::Result<Worker> {
+        let (jobs, queue) = unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let work = move || {
+            runtime.block_on(async {
+                let worked = work(worker, &setup, &program, queue, &reports).await;
+                worked.unwrap_or_else(|error| {
+                    // A search that has ended wants no report.
+                    let _ = reports.send(Report::Failed(error));
+                    Spendings::default()
+                })
+            })
+        };
+        let name = format!("explorer-{worker}");
+        let thread = thread::Builder::new().name(name).spawn(work)?;
+        Ok(Worker { jobs, thread })
+    }
+
+    /// Takes the worker's testbed away, and says where its time went.
+    pub(super) async fn stop(self) -> Spendings {
+        drop(self.jobs);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        joined
+            .expect("the runtime outlives the search")
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+async fn work<T: Testbed>(
+    worker: usize,
+    setup: &T::Setup,
+    program: &T::Program,
+    mut queue: UnboundedReceiver<Job>,
+    reports: &UnboundedSender<Report<T>>,
+) -> Result<Spendings, T::Error> {
+    let mut testbed = Some(open::<T>(setup, program).await?);
+    let _ = reports.send(Report::Ready { worker });
+    while let Some((job, mut chooser)) = queue.recv().await {
+        let mut repeated = Vec::new();
+        let (run, used) = loop {
+            let mut used = match testbed.take() {
+                Some(testbed) => testbed,
+                None => open::<T>(setup, program).await?,
+            };
+            let run = used.run(program, chooser.as_mut()).await?;
+            match run.execution.control.lost() {
+                Some(why)
+                    if repeated.len() + 1 < ATTEMPTS && run.verdict() != Verdict::Violation =>
+                {
+                    repeated.push(why.clone());
+                }
+                _ => break (run, used),
+            }
+            used.close().await?;
+        };
+        let is_at_rest = run.execution.is_at_rest();
+        let run = Box::new(run);
+        // Before anything else can fail.
+        let _ = reports.send(Report::Ran {
+            worker,
+            job,
+            run,
+            repeated,
+        });
+        // Whatever took control away may still be under way, and an open transaction would keep
+        // its rows locked: the next run starts afresh.
+        match is_at_rest {
+            true => testbed = Some(used),
+            false => used.close().await?,
+        }
+    }
+    let Some(testbed) = testbed else {
+        return Ok(Spendings::default());
+    };
+    let spent = testbed.spent();
+    testbed.close().await?;
+    Ok(spent)
+}
+
+async fn open<T: Testbed>(setup: &T::Setup, program: &T::Program) -> Result<T, T::Error> {
+    let testbed = T::open(setup).await?;
+    testbed.ready_for(program, setup).await
+}
