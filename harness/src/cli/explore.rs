@@ -13,7 +13,7 @@ use rowlock_shop::program::{self, PROGRAMS, Program};
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
 use super::witness::WitnessArgs;
-use super::{PostgresArgs, exit_code, follow, output, up_to};
+use super::{PostgresArgs, exit_code, output, up_to};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
@@ -48,7 +48,7 @@ pub(super) struct ExploreArgs {
     /// Run this one schedule, as a report prints it, and show what ran
     #[arg(long, value_name = "SCHEDULE", conflicts_with_all = ["strategy", "bound", "no_reduction",
           "budget", "workers", "keep_going", "seed"])]
-    schedule: Option<Schedule>,
+    pub(super) schedule: Option<Schedule>,
     /// Which schedules are run
     #[arg(long, value_enum, default_value_t = StrategyName::Dfs)]
     strategy: StrategyName,
@@ -108,9 +108,6 @@ fn budget(text: &str) -> Result<Budget, String> {
 }
 
 pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
-    if let Some(schedule) = &args.schedule {
-        return follow::follow(&args, schedule).await;
-    }
     let seed = args.seed.unwrap_or_else(Seed::from_entropy);
     let progress = Progress::on_terminal();
     let again = args.repeat(seed);

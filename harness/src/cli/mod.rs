@@ -172,7 +172,10 @@ impl Cli {
             Command::Verify(args) => run::verify(args).await,
             Command::Run { scenario, args } => run::run(&scenario, args).await,
             Command::Faults(args) => faults::faults(args).await,
-            Command::Explore(args) => explore::explore(args).await,
+            Command::Explore(args) => match &args.schedule {
+                Some(schedule) => follow::follow(&args, schedule).await,
+                None => explore::explore(args).await,
+            },
             Command::Replay(args) => replay::replay_all(args).await,
             Command::Mutants(args) => mutants::mutants(args).await,
             Command::List => list(),
