@@ -348,13 +348,16 @@ fn a_kill_leaves_no_target_either_that_ignores_the_polite_signal() {
 async fn serve_sells_until_it_is_told_to_stop_and_leaves_nothing() {
     let sandbox = Sandbox::new();
     let mut rowlock = spawn(&sandbox, "serve --postgres local --port 0");
-    let lines = BufReader::new(rowlock.stdout.take().unwrap())
+    let mut lines = BufReader::new(rowlock.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap);
-    let address = lines
-        .filter_map(|line| line.strip_prefix("service:  http://").map(str::to_owned))
-        .next()
-        .expect("it says where it listens");
+    let mut after = |words: &str| {
+        lines
+            .find_map(|line| line.strip_prefix(words).map(str::to_owned))
+            .expect("it says where it listens")
+    };
+    let address = after("service:  http://");
+    let page = after(&format!("page:     http://{address}"));
     let clock = Clock::start();
     let patience = Duration::from_secs(10);
     let mut client = Client::connect(address.parse().unwrap(), clock, patience)
@@ -362,6 +365,7 @@ async fn serve_sells_until_it_is_told_to_stop_and_leaves_nothing() {
         .unwrap();
     let items = client.get("/api/items").await.unwrap();
     assert_eq!(items.status, 200);
+    assert_eq!(client.get(&page).await.unwrap().status, 200);
     let last = client.purchase(Request::new(1, 1)).await;
     assert!(last.is_ok(), "{}", last.describe());
     let sold_out = client.purchase(Request::new(2, 1)).await;

@@ -54,12 +54,12 @@ async fn start(args: &ServeArgs) -> anyhow::Result<(Server, Service)> {
     let service = Service::start(&config)
         .await
         .context("the service does not start")?;
+    let address = service.address();
     output::write(&format!(
-        "postgres: {}\ndatabase: {}\nservice:  http://{}\n{}\n",
+        "postgres: {}\ndatabase: {}\nservice:  http://{address}\npage:     http://{address}/?user=1\n{}\n",
         server.description(),
         database.url(),
-        service.address(),
-        hints(&service.address().to_string())
+        hints(&address.to_string())
     ))?;
     Ok((server, service))
 }
