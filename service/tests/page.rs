@@ -5,12 +5,13 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::HeaderName;
 use common::client::{Answer, get, request, send};
 use common::{BOUND, Shop};
 use futures::future::join_all;
-use rowlock_proxy::{Recording, Trace};
+use rowlock_proxy::{Recording, Step, Trace};
 
 /// Item 1 is the last of its kind, item 2 is plenty; user 1 has 20.00, user 2 nothing.
 async fn open_shop(configure: impl FnOnce(&mut purchase_service::Config)) -> Shop {
@@ -298,6 +299,7 @@ async fn many_who_watch_the_stock_cost_one_read() {
     proxy
         .control()
         .set_trace(Some(Arc::clone(&recording) as Arc<dyn Trace>));
+    let began = Instant::now();
     let watchers = (0..50).map(|_| get(shop.address, "/stock"));
     let answers = tokio::time::timeout(BOUND, join_all(watchers))
         .await
@@ -309,6 +311,13 @@ async fn many_who_watch_the_stock_cost_one_read() {
     for answer in answers {
         assert_eq!((answer.status, &answer.body), (200, &told));
     }
-    let reads = recording.take();
-    assert!((1..=3).contains(&reads.len()), "{} reads", reads.len());
+    // One read serves for a second, however many watch; a slow machine may need several.
+    let most = 1 + began.elapsed().as_secs();
+    let steps = recording.take().into_iter().map(|record| record.step);
+    let is_read = |step: &Step| {
+        let mut statements = step.statements.iter();
+        step.kind.runs() && statements.any(|each| each.sql.starts_with("select id, stock"))
+    };
+    let reads = steps.filter(is_read).count() as u64;
+    assert!((1..=most).contains(&reads), "{reads} reads, {most} allowed");
 }
