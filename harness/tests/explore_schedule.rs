@@ -7,7 +7,7 @@ use std::path::Path;
 use common::{Sandbox, assert_exit, stderr, stdout};
 
 /// The exit code of what was not proven.
-const INCONCLUSIVE: i32 = 3;
+const INCONCLUSIVE: i32 = 4;
 
 /// Explores two buyers of one item as `arguments` say, and gives the report.
 fn explore(sandbox: &Sandbox, arguments: &str, code: i32) -> String {
