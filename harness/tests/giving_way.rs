@@ -187,7 +187,8 @@ async fn a_409_for_what_was_sold_is_caught() {
             bug: Bug::SellsAndSaysSo,
         })
     });
-    let violated = violated(&run(target, "concurrent-buyers").await);
+    // Where sales follow one another the fifth is sure to come.
+    let violated = violated(&run(target, "balance-edge").await);
     for name in [
         "stock-gone-is-answers",
         "balance-gone-is-answers",
