@@ -140,7 +140,7 @@ impl Clients {
         }
     }
 
-    /// Runs `scripts` once, after `reset`; `rows` is the query for what is left.
+    /// Runs `scripts` once, after the statements of `reset`; `rows` is the query for what is left.
     pub(crate) async fn run(
         &mut self,
         reset: &str,
@@ -148,8 +148,11 @@ impl Clients {
         rows: &str,
         chooser: &mut dyn Chooser,
     ) -> Finished {
-        let reset = sqlx::raw_sql(AssertSqlSafe(reset.to_owned()));
-        self.direct.execute(reset).await.unwrap();
+        // One by one: VACUUM runs in no transaction of several statements.
+        for sql in reset.split(';') {
+            let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+            self.direct.execute(sql).await.unwrap();
+        }
         self.connect(scripts.len()).await;
         let connections = &mut self.connections;
         let begin = |request: RequestIndex, done: UnboundedSender<Signal<Answered>>| {
