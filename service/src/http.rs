@@ -88,8 +88,7 @@ async fn wallet(State(shop): State<Shop>, caller: Caller, id: PathId) -> Result<
     let user_id = UserId(path_id(id)?);
     caller.authorize(user_id)?;
     let wallet = reads::wallet(&shop.reads, user_id).await?;
-    let wallet =
-        wallet.ok_or_else(|| Problem::not_found("unknown_user", "there is no such user"))?;
+    let wallet = wallet.ok_or_else(Problem::unknown_user)?;
     Ok(Json(wallet).into_response())
 }
 

@@ -29,7 +29,7 @@ use self::form::{Address, PostedOrder};
 use self::notice::Notice;
 use self::view::Page;
 use crate::caller::Caller;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemCode};
 use crate::reads::{self, OFFERS, ReadError};
 use crate::shop::Shop;
 
@@ -55,7 +55,7 @@ async fn show(
     RawQuery(query): RawQuery,
 ) -> Response {
     match address(caller, query.as_deref().unwrap_or_default()) {
-        Ok(address) => draw(&shop, &address, Notice::None, StatusCode::OK, None).await,
+        Ok(address) => draw(&shop, &address, Notice::None, None, None).await,
         Err(problem) => turn_away(&problem),
     }
 }
@@ -98,7 +98,7 @@ async fn buy(
     };
     // A key whose outcome is not known is offered again, so that the next click asks for it.
     let again = (!notice.is_definite()).then_some(&posted);
-    draw(&shop, &posted.address(), notice, problem.status, again).await
+    draw(&shop, &posted.address(), notice, Some(problem), again).await
 }
 
 /// The order of the form, if its sender may give it.
@@ -128,7 +128,17 @@ fn turn_away(problem: &Problem) -> Response {
         StatusCode::FORBIDDEN => Notice::Forbidden,
         _ => Notice::NotUnderstood,
     };
-    Page::empty(notice).into_response(problem.status)
+    answer(Page::empty(notice), Some(problem))
+}
+
+/// The page with the problem's status, counted under its code.
+fn answer(page: Page, problem: Option<&Problem>) -> Response {
+    let Some(problem) = problem else {
+        return page.into_response(StatusCode::OK);
+    };
+    let mut response = page.into_response(problem.status);
+    response.extensions_mut().insert(ProblemCode(problem.code));
+    response
 }
 
 /// Whether a browser says that another site's page sent the form. Programs do not say.
@@ -137,22 +147,19 @@ fn is_from_another_site(headers: &HeaderMap) -> bool {
     site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
+/// Draws the page with what is to be said of a purchase, and its problem if it met one.
 async fn draw(
     shop: &Shop,
     address: &Address,
     notice: Notice,
-    status: StatusCode,
+    problem: Option<Problem>,
     again: Option<&PostedOrder>,
 ) -> Response {
     match gather(shop, address, notice, again).await {
-        Ok((page, found)) => page.into_response(if status == StatusCode::OK {
-            found
-        } else {
-            status
-        }),
+        Ok((page, unknown)) => answer(page, problem.or(unknown).as_ref()),
         Err(error) => {
-            let problem = Problem::from(error);
-            Page::empty(notice_of_failed_read(notice)).into_response(problem.status)
+            let page = Page::empty(notice_of_failed_read(notice));
+            answer(page, Some(&error.into()))
         }
     }
 }
@@ -165,20 +172,20 @@ fn notice_of_failed_read(notice: Notice) -> Notice {
     }
 }
 
-/// Reads what the page shows, and says whether its user exists.
+/// Reads what the page shows, with the problem of a user who does not exist.
 async fn gather(
     shop: &Shop,
     address: &Address,
     notice: Notice,
     again: Option<&PostedOrder>,
-) -> Result<(Page, StatusCode), ReadError> {
+) -> Result<(Page, Option<Problem>), ReadError> {
     let offers = reads::offers(&shop.reads, address.after, OFFERS).await?;
     let Some(user_id) = address.user else {
-        return Ok((Page::new(address, offers, notice), StatusCode::OK));
+        return Ok((Page::new(address, offers, notice), None));
     };
     let Some(wallet) = reads::wallet(&shop.reads, user_id).await? else {
         let page = Page::new(address, offers, Notice::UnknownUser);
-        return Ok((page, StatusCode::NOT_FOUND));
+        return Ok((page, Some(Problem::unknown_user())));
     };
     let receipt = match address.purchase {
         Some(purchase_id) => reads::purchase(&shop.reads, user_id, purchase_id).await?,
@@ -191,5 +198,5 @@ async fn gather(
     if let Some(posted) = again {
         page = page.asking_again(posted);
     }
-    Ok((page, StatusCode::OK))
+    Ok((page, None))
 }

@@ -54,6 +54,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
+    /// Of a read; a purchase for such a user is a [`Refusal`].
+    pub(crate) fn unknown_user() -> Self {
+        Self::not_found("unknown_user", "there is no such user")
+    }
+
     pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }

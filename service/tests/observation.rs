@@ -190,6 +190,33 @@ async fn requests_are_counted_by_route_and_outcome() {
 }
 
 #[tokio::test]
+async fn what_the_page_refuses_is_counted_by_its_problem() {
+    let shop = Shop::open().await;
+    shop.item(1, 10, 1).await;
+    shop.wallet(1, 10).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for (body, status) in [
+        ("user_id=1&item_id=1&key=a", 303),
+        ("user_id=1&item_id=1&key=b", 400),
+        ("user_id=1", 400),
+    ] {
+        let posted = request("POST", "/buy", &form, Some(body.as_bytes()));
+        assert_eq!(send(shop.address, &posted).await.status, status, "{body}");
+    }
+    assert_eq!(get(shop.address, "/?user=2").await.status, 404);
+    let metrics = metrics(&shop).await;
+    for labels in [
+        r#"method="POST",route="/buy",status="303",outcome="ok""#,
+        r#"method="POST",route="/buy",status="400",outcome="out_of_stock""#,
+        r#"method="POST",route="/buy",status="400",outcome="invalid_request""#,
+        r#"method="GET",route="/",status="404",outcome="unknown_user""#,
+    ] {
+        let series = format!("shop_requests_total{{{labels}}}");
+        assert_eq!(value(&metrics, &series), Some(1.0), "{metrics:?}");
+    }
+}
+
+#[tokio::test]
 async fn orders_that_wait_and_connections_in_use_are_shown() {
     let shop = Shop::open_with(|config| config.pool_size = 2).await;
     shop.item(1, 1, 10).await;
