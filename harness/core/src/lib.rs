@@ -18,6 +18,7 @@
 //!  verdict   valid < inconclusive < violation; the worst finding decides
 //!
 //!  program   a few calls on a few rows, to be run in every order
+//!  rows      the rows of any tables at one moment
 //! ```
 //!
 //! It does no I/O and knows no table, no call and no rule of any service; what a service's own
@@ -27,6 +28,7 @@ pub mod answer;
 pub mod call;
 pub mod finding;
 pub mod program;
+pub mod rows;
 pub mod seed;
 pub mod universal;
 pub mod verdict;
