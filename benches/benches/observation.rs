@@ -90,8 +90,9 @@ fn main() -> Result<ExitCode> {
 
 /// A service on a database of its own, with a wallet and an item for each buyer.
 async fn start(server: &Server, buyers: u32, is_observed: bool) -> Result<SocketAddr> {
-    let database = server.create_database("bench").await?;
-    let inspector = Inspector::open(database.options()).await?;
+    let name = if is_observed { "observed" } else { "bare" };
+    let database = server.create_database(name).await?;
+    let inspector = Inspector::open_shop(database.options()).await?;
     let shop = (1..=i64::from(buyers)).fold(rowlock_shop::rows::Shop::default(), |shop, id| {
         shop.item(id, 1, STOCK).wallet(id, STOCK)
     });

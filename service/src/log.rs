@@ -4,13 +4,19 @@
 //! than he has taken is lost, and the number of lost lines is said at the end.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
+use std::thread;
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// Lines that wait for their reader; each is some 200 bytes.
 const MAX_LINES: usize = 16_384;
+
+/// How long the log's thread gathers lines before it writes them all at once. To wake it for each
+/// line would cost a busy machine more than the line.
+const GATHERED_FOR: Duration = Duration::from_millis(5);
 
 /// What is logged if `RUST_LOG` does not say.
 const FILTER: &str = "info,sqlx::postgres::notice=warn";
@@ -28,7 +34,7 @@ impl Log {
         let (writer, thread) = NonBlockingBuilder::default()
             .buffered_lines_limit(MAX_LINES)
             .thread_name("log")
-            .finish(writer);
+            .finish(Gathering(BufWriter::new(writer)));
         let lost = writer.error_counter();
         tracing_subscriber::fmt()
             .with_env_filter(filter)
@@ -49,6 +55,23 @@ impl Log {
     /// How many lines nobody took in time.
     pub fn lost(&self) -> usize {
         self.lost.dropped_lines()
+    }
+}
+
+/// Whose thread comes back for more lines only after a while: they wait for it in their queue, and
+/// nobody has to wake it.
+struct Gathering<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    /// Comes when the queue is empty.
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::park_timeout(GATHERED_FOR);
+        Ok(())
     }
 }
 
