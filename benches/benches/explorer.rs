@@ -15,6 +15,7 @@ use benches::setting;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Random;
 use rowlock::explorer::{Bounds, Exploration, Search, Setup};
+use rowlock::shop::Shop;
 use rowlock::target::{OURS, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
@@ -65,6 +66,7 @@ fn search(server: &Arc<Server>, buyers: usize, schedules: u64) -> Result<Search,
     let template = program::find("one-item").ok_or("no such program")?;
     Ok(Search {
         setup: Setup {
+            subject: Shop,
             target_env: Vec::new(),
             server: Arc::clone(server),
             target: TargetSpec::InProcess(OURS),

@@ -107,7 +107,7 @@ async fn sell(
 ) -> Result<Rate> {
     let database = server.create_database("bench").await?;
     let target = Target::start(&TargetSpec::InProcess(service), &database.url(), &[]).await?;
-    let inspector = Inspector::open(database.options()).await?;
+    let inspector = Inspector::open_shop(database.options()).await?;
     let ids = 1..=i64::from(buyers.max(items));
     let shop = ids.fold(Shop::default(), |shop, id| {
         shop.item(id, 1, STOCK).wallet(id, STOCK)

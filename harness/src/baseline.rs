@@ -1,12 +1,13 @@
-//! What a target's database held before anything was bought, and how it is put back.
+//! What a target's database held before the first call, and how it is put back.
 //!
-//! A target may keep tables of its own beside the shop's: an audit trail, answers by key. They
-//! must be as they were whenever the shop is, or the target remembers what never happened. So
-//! copies of them are kept in a schema of the harness's own, with a function that puts back the
-//! tables that have changed. Where a target has no such table, nothing of this is there.
+//! A subject may fill some tables by itself ([`OwnRows`]), and a target may keep others: an audit
+//! trail, answers by key. Those must be as they were whenever a run begins, or the target remembers
+//! what never happened. So copies of them are kept in a schema of the harness's own, with a
+//! function that puts back the tables that have changed. Where there is no such table, nothing of
+//! this is there.
 //!
 //! Foreign keys and triggers are kept out of it by `session_replication_role`; a role that may
-//! not set that puts the target's tables back before the shop's and again after them, and says
+//! not set that puts the target's tables back before the subject's and again after them, and says
 //! which foreign key is in the way where that does not do. What lives in the target's memory
 //! stays there.
 
@@ -14,20 +15,27 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// Takes all rows of the shop away.
-const DELETE_SHOP: &str = "delete from purchase; delete from item; delete from wallet;";
+/// The tables that a subject fills by itself; they are not remembered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnRows {
+    /// Their names, in the schema `public`; the migrations' may be among them.
+    pub tables: &'static [&'static str],
+    /// Takes all their rows away.
+    pub clear_sql: &'static str,
+}
 
 /// The state to come back to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Baseline {
-    tables: Vec<OwnTable>,
+pub struct Baseline {
+    own_rows: OwnRows,
+    tables: Vec<KeptTable>,
     sequences: Vec<Sequence>,
     may_silence_triggers: bool,
 }
 
-/// A table that is not the shop's.
+/// A table that is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-struct OwnTable {
+struct KeptTable {
     oid: i64,
     /// As SQL names it.
     name: String,
@@ -45,9 +53,13 @@ struct Sequence {
 
 impl Baseline {
     /// Remembers what the database holds now.
-    pub(crate) async fn capture(connection: &mut PgConnection) -> Result<Baseline, sqlx::Error> {
-        let tables = OwnTable::all(connection).await?;
+    pub(crate) async fn capture(
+        connection: &mut PgConnection,
+        own_rows: OwnRows,
+    ) -> Result<Baseline, sqlx::Error> {
+        let tables = KeptTable::all(connection, own_rows).await?;
         let baseline = Baseline {
+            own_rows,
             sequences: Sequence::all(connection).await?,
             may_silence_triggers: may_silence_triggers(connection).await?,
             tables,
@@ -61,42 +73,44 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// Takes the shop's rows away and remembers what is there then, if the target has other
+    /// Takes the subject's rows away and remembers what is there then, if the target has other
     /// tables by now than those that are remembered.
     pub(crate) async fn renew(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if OwnTable::all(connection).await? == self.tables {
+        if KeptTable::all(connection, self.own_rows).await? == self.tables {
             return Ok(());
         }
         sqlx::raw_sql(AssertSqlSafe(self.clear_sql()))
             .execute(&mut *connection)
             .await?;
-        *self = Baseline::capture(connection).await?;
+        *self = Baseline::capture(connection, self.own_rows).await?;
         Ok(())
     }
 
-    /// Whether the target has tables that must be put back.
-    pub(crate) fn has_own_tables(&self) -> bool {
+    /// Whether there are tables that must be put back.
+    pub(crate) fn keeps_tables(&self) -> bool {
         !self.tables.is_empty()
     }
 
-    /// The names of these tables, as SQL writes them.
-    pub(crate) fn own_tables(&self) -> impl Iterator<Item = &str> {
-        self.tables.iter().map(|table| table.name.as_str())
+    /// The names of all tables that runs change, as SQL writes them.
+    pub(crate) fn all_tables(&self) -> impl Iterator<Item = &str> {
+        let kept = self.tables.iter().map(|table| table.name.as_str());
+        self.own_rows.tables.iter().copied().chain(kept)
     }
 
-    /// Takes all rows of the shop away and puts the target's own tables back.
+    /// Takes the subject's own rows away and puts all other tables back.
     pub(crate) fn clear_sql(&self) -> String {
-        let put_back = match self.has_own_tables() {
+        let put_back = match self.keeps_tables() {
             true => "select rowlock.put_back();",
             false => "",
         };
+        let delete = self.own_rows.clear_sql;
         match self.may_silence_triggers {
             true => format!(
-                "set session_replication_role = replica; {DELETE_SHOP} {put_back}
+                "set session_replication_role = replica; {delete} {put_back}
                  reset session_replication_role;"
             ),
-            // Its rows refer to the shop's, and triggers may write more when those go.
-            false => format!("{put_back} {DELETE_SHOP} {put_back}"),
+            // Their rows refer to the subject's, and triggers may write more when those go.
+            false => format!("{put_back} {delete} {put_back}"),
         }
     }
 
@@ -123,7 +137,7 @@ impl Baseline {
     fn copy_sql(&self) -> String {
         let mut copies = String::new();
         let (mut compare, mut delete, mut insert) = (String::new(), String::new(), String::new());
-        for (at, OwnTable { name, columns, .. }) in (1..).zip(&self.tables) {
+        for (at, KeptTable { name, columns, .. }) in (1..).zip(&self.tables) {
             // A name that no table of the target has, lest its statements be misunderstood.
             let copy = format!("rowlock.rowlock_{at}");
             let digest = |table: &str| {
@@ -162,9 +176,12 @@ impl Baseline {
     }
 }
 
-impl OwnTable {
-    /// Every table but the shop's, the migrations' and the harness's.
-    async fn all(connection: &mut PgConnection) -> Result<Vec<OwnTable>, sqlx::Error> {
+impl KeptTable {
+    /// Every table but the subject's own and the harness's.
+    async fn all(
+        connection: &mut PgConnection,
+        own_rows: OwnRows,
+    ) -> Result<Vec<KeptTable>, sqlx::Error> {
         sqlx::query_as(
             "select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name,
                     string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns
@@ -174,11 +191,11 @@ impl OwnTable {
                                   and not a.attisdropped and a.attgenerated = ''
               where c.relkind = 'r'
                 and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'rowlock')
-                and not (n.nspname = 'public'
-                         and c.relname in ('item', 'wallet', 'purchase', '_sqlx_migrations'))
+                and not (n.nspname = 'public' and c.relname = any ($1))
               group by c.oid, n.nspname, c.relname
               order by c.oid",
         )
+        .bind(own_rows.tables)
         .fetch_all(connection)
         .await
     }

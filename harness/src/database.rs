@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 
 use rowlock_core::universal::Aftermath;
 use rowlock_explorer::monitor::AdvisoryLock;
-use rowlock_shop::rows::{FinalRows, Purchase, Shop};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, OwnRows};
 use crate::bounded;
 use crate::environment::EnvironmentError;
-use crate::rows::{read_rows, reset_sql};
 
 /// How long a target at rest may take to end its transactions and give its locks back.
 pub const REST_BOUND: Duration = Duration::from_secs(5);
@@ -33,16 +31,15 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Connects to a database and makes the shop's tables there.
+    /// Connects to a database.
     ///
     /// # Errors
-    /// No connection, or a migration that failed.
+    /// No connection.
     pub async fn open(options: PgConnectOptions) -> Result<Inspector, sqlx::Error> {
         let pool = PgPoolOptions::new()
             .max_connections(2)
             .connect_with(bounded::options(options))
             .await?;
-        purchase_service::MIGRATOR.run(&pool).await?;
         Ok(Inspector {
             pool,
             standing: Vec::new(),
@@ -50,14 +47,14 @@ impl Inspector {
         })
     }
 
-    /// Remembers the tables that are the target's own, so that [`Inspector::clear`] puts them
-    /// back.
+    /// Remembers the tables that the subject does not fill by itself, so that
+    /// [`Inspector::clear`] puts them back.
     ///
     /// # Errors
     /// As [`Inspector::execute`].
-    pub(crate) async fn remember(&mut self) -> Result<(), EnvironmentError> {
+    pub(crate) async fn remember(&mut self, own_rows: OwnRows) -> Result<(), EnvironmentError> {
         let mut connection = self.pool.acquire().await?;
-        let captured = Baseline::capture(&mut connection).await;
+        let captured = Baseline::capture(&mut connection, own_rows).await;
         drop(connection);
         self.baseline = self.explained(captured).await?;
         Ok(())
@@ -95,78 +92,19 @@ impl Inspector {
     }
 
     /// What was `done`, or why not, with whoever was in the way.
-    async fn explained<T>(&self, done: Result<T, sqlx::Error>) -> Result<T, EnvironmentError> {
+    pub(crate) async fn explained<T>(
+        &self,
+        done: Result<T, sqlx::Error>,
+    ) -> Result<T, EnvironmentError> {
         bounded::explained(&self.pool, done).await
     }
 
-    /// Inserts the rows of `shop`.
-    ///
-    /// # Errors
-    /// As [`Inspector::execute`].
-    pub async fn seed(&self, shop: &Shop) -> Result<(), EnvironmentError> {
-        self.explained(self.insert(shop).await).await
-    }
-
-    async fn insert(&self, shop: &Shop) -> Result<(), sqlx::Error> {
-        let ids: Vec<_> = shop.items.keys().copied().collect();
-        let prices: Vec<_> = shop.items.values().map(|item| item.price).collect();
-        let stocks: Vec<_> = shop.items.values().map(|item| item.stock).collect();
-        sqlx::query(
-            "insert into item (id, name, price, stock)
-             select id, 'item ' || id, price, stock
-             from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t (id, price, stock)",
-        )
-        .bind(ids)
-        .bind(prices)
-        .bind(stocks)
-        .execute(&self.pool)
-        .await?;
-        let user_ids: Vec<_> = shop.wallets.keys().copied().collect();
-        let balances: Vec<_> = shop.wallets.values().copied().collect();
-        sqlx::query(
-            "insert into wallet (user_id, balance)
-             select * from unnest($1::bigint[], $2::bigint[])",
-        )
-        .bind(user_ids)
-        .bind(balances)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Removes all rows of the shop, and puts the target's own tables back.
+    /// Removes all rows of the subject's own, and puts all other tables back.
     ///
     /// # Errors
     /// As [`Inspector::execute`].
     pub async fn clear(&self) -> Result<(), EnvironmentError> {
         self.execute(self.baseline.clear_sql()).await
-    }
-
-    /// Makes the shop's rows those of `shop`, without any purchase, and the target's own tables
-    /// and sequences what they were before any.
-    ///
-    /// # Errors
-    /// As [`Inspector::execute`].
-    pub async fn reset(&self, shop: &Shop) -> Result<(), EnvironmentError> {
-        self.execute(reset_sql(shop, &self.baseline)).await
-    }
-
-    /// Reads the shop's rows as they are at one moment; the purchases only where `with_purchases`.
-    ///
-    /// # Errors
-    /// As [`Inspector::execute`].
-    pub async fn read(&self, with_purchases: bool) -> Result<FinalRows, EnvironmentError> {
-        self.explained(read_rows(&self.pool, with_purchases).await)
-            .await
-    }
-
-    /// All rows of `purchase`, in the order of their ids.
-    ///
-    /// # Errors
-    /// As [`Inspector::execute`].
-    pub async fn purchases(&self) -> Result<Vec<Purchase>, EnvironmentError> {
-        let rows = self.read(true).await?;
-        Ok(rows.purchases.unwrap_or_default())
     }
 
     /// Waits until the target's sessions are out of their transactions and hold no lock, for

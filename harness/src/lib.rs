@@ -7,14 +7,14 @@
 //!      └─▶ explorer  every order in which statements can reach the server
 //!             │
 //!             ▼
-//!           world    a rig with its initial rows and a clock  ◀── client, buyer, crowd: who asks
+//!           world    a rig with its initial rows and a clock  ◀── client, crowd: who asks
 //!             │
 //!             ▼
 //!           rig      database, proxy, target, on which all three run
 //!             ├─ target          ours in this process, or any program
 //!             ├─ database        the harness's own way in; bounded: no session waits for ever
 //!             ├─ rows, baseline  what is put back between runs
-//!             ├─ probe           what the target can do, by asking it
+//!             ├─ subject         what it needs of whoever is judged; shop is one
 //!             └─ isolation       the strictest level that it speaks of
 //!             │
 //!             ▼
@@ -36,16 +36,16 @@ pub mod trial;
 pub mod world;
 
 pub mod environment;
-mod probe;
 pub mod rig;
-mod rows;
+pub mod rows;
+pub mod shop;
+pub mod subject;
 
-mod baseline;
+pub mod baseline;
 mod bounded;
 pub mod database;
 pub mod target;
 
-mod buyer;
 pub mod client;
 pub mod crowd;
 

@@ -7,7 +7,7 @@
 //!
 //! Load, faults and explorer all run on one, so that a target finds the same environment, has the
 //! same locks taken for its own, and sees the same rows put back, whoever judges it. It judges
-//! nothing, and sends nothing but the probe's few requests.
+//! nothing, and sends nothing but what the subject asks to know its target.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,18 +15,18 @@ use std::time::Duration;
 
 use rowlock_postgres::{Database, Server};
 use rowlock_proxy::{Address, Control, Proxy};
-use rowlock_shop::invariant::Capabilities;
 
-use crate::client::Clock;
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
-use crate::probe::probe;
+use crate::subject::Subject;
 use crate::target::{Target, TargetSpec};
 use rowlock_proxy::isolation::Isolation;
 
 /// What a rig is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Parts<'a> {
+pub struct Parts<'a, S> {
+    /// Who is judged.
+    pub subject: &'a S,
     /// The real PostgreSQL.
     pub server: &'a Server,
     /// The service under test.
@@ -35,30 +35,32 @@ pub struct Parts<'a> {
     pub target_env: &'a [(String, String)],
     /// Whether a proxy stands between the target and the database.
     pub is_proxied: bool,
-    /// How long the probe waits for an answer.
+    /// How long the subject's questions wait for an answer.
     pub patience: Duration,
 }
 
 /// A database, a target on it, and what is known of the two.
 #[derive(Debug)]
-pub struct Rig {
+pub struct Rig<S: Subject> {
+    subject: S,
     database: Database,
     inspector: Inspector,
     proxy: Option<Proxy>,
     isolation: Option<Arc<Isolation>>,
     target: Target,
-    capabilities: Capabilities,
+    known: S::Known,
 }
 
-impl Rig {
-    /// Makes a database, starts the target on it, and finds out what the target can do. It leaves
-    /// no row of the shop's.
+impl<S: Subject> Rig<S> {
+    /// Makes a database, starts the target on it, and finds out what the target can do.
     ///
     /// # Errors
-    /// Failures of the environment; [`EnvironmentError::DoesNotSell`] is the target's own.
-    pub async fn open(parts: Parts<'_>) -> Result<Rig, EnvironmentError> {
+    /// Failures of the environment, and what [`Subject::learn`] finds wrong.
+    pub async fn open(parts: Parts<'_, S>) -> Result<Rig<S>, EnvironmentError> {
+        let subject = parts.subject.clone();
         let database = parts.server.create_database(&unique_name()).await?;
         let mut inspector = Inspector::open(database.options()).await?;
+        subject.lay_out(&inspector).await?;
         let proxy = match parts.is_proxied {
             true => {
                 let started = Proxy::start(Address::of(&database.options())).await;
@@ -75,15 +77,22 @@ impl Rig {
         };
         let target = Target::start(parts.target, &url, parts.target_env).await?;
         inspector.note_standing_locks().await?;
-        let capabilities = probe(&mut inspector, &target, Clock::start(), parts.patience).await?;
+        let learning = subject.learn(&mut inspector, &target, parts.patience);
+        let known = learning.await?;
         Ok(Rig {
+            subject,
             database,
             inspector,
             proxy,
             isolation,
             target,
-            capabilities,
+            known,
         })
+    }
+
+    /// Who is judged.
+    pub fn subject(&self) -> &S {
+        &self.subject
     }
 
     /// The database.
@@ -112,9 +121,9 @@ impl Rig {
         &self.target
     }
 
-    /// What the target can do.
-    pub fn capabilities(&self) -> Capabilities {
-        self.capabilities
+    /// What asking the target has shown.
+    pub fn known(&self) -> &S::Known {
+        &self.known
     }
 
     /// Tells, at any time, whether the target has something to do, or opens a connection to the

@@ -50,7 +50,7 @@ pub struct Setting<'a> {
 #[derive(Debug)]
 pub struct World<'a> {
     server: &'a Server,
-    rig: Rig,
+    rig: Rig<crate::shop::Shop>,
     initial: Shop,
     clock: Clock,
     patience: Duration,
@@ -83,6 +83,7 @@ impl<'a> World<'a> {
     ) -> Result<Self, EnvironmentError> {
         let clock = Clock::start();
         let parts = Parts {
+            subject: &crate::shop::Shop,
             server: setting.server,
             target: setting.target,
             target_env: &setting.target_env,
@@ -134,7 +135,7 @@ impl<'a> World<'a> {
 
     /// What the target can do.
     pub fn capabilities(&self) -> Capabilities {
-        self.rig.capabilities()
+        *self.rig.known()
     }
 
     /// What the target does where it meets others.

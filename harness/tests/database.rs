@@ -22,7 +22,7 @@ async fn rows_are_read_as_of_one_moment() {
     const STOCK: i64 = 1_000_000;
     let server = rowlock_postgres::shared_local().await;
     let database = server.create_database("one_moment").await.unwrap();
-    let inspector = Inspector::open(database.options()).await.unwrap();
+    let inspector = Inspector::open_shop(database.options()).await.unwrap();
     let shop = Shop::default().item(1, 1, STOCK).wallet(1, STOCK);
     inspector.seed(&shop).await.unwrap();
     let mut seller = database.options().connect().await.unwrap();
@@ -63,7 +63,7 @@ async fn rows_are_read_as_of_one_moment() {
 async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
     let server = rowlock_postgres::shared_local().await;
     let database = server.create_database("standing").await.unwrap();
-    let mut inspector = Inspector::open(database.options()).await.unwrap();
+    let mut inspector = Inspector::open_shop(database.options()).await.unwrap();
     let connect = async || database.options().connect().await.unwrap();
     let mut leader = connect().await;
     leader.execute("select pg_advisory_lock(7)").await.unwrap();
@@ -84,7 +84,7 @@ async fn a_lock_that_was_there_before_the_first_request_is_not_left() {
 async fn predicate_locks_are_not_left() {
     let server = rowlock_postgres::shared_local().await;
     let database = server.create_database("predicate").await.unwrap();
-    let inspector = Inspector::open(database.options()).await.unwrap();
+    let inspector = Inspector::open_shop(database.options()).await.unwrap();
     let connect = async || database.options().connect().await.unwrap();
     let (mut committed, mut overlapping) = (connect().await, connect().await);
     let read = "begin isolation level serializable; select * from item";

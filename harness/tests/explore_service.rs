@@ -12,6 +12,7 @@ use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
 use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
+use rowlock::shop::Shop;
 use rowlock::target::{BuildPurchaser, OURS, OnConflict, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
@@ -39,6 +40,7 @@ async fn server_of_its_own() -> Arc<Server> {
 fn search(server: &Arc<Server>, target: TargetSpec, name: &str, buyers: usize) -> Search {
     Search {
         setup: Setup {
+            subject: Shop,
             target_env: Vec::new(),
             server: Arc::clone(server),
             target,

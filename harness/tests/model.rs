@@ -39,7 +39,7 @@ impl Fixture {
         let runtime = Runtime::new().unwrap();
         let (inspector, address) = runtime.block_on(async {
             let database = fresh_database("model").await;
-            let inspector = Inspector::open(database.options()).await.unwrap();
+            let inspector = Inspector::open_shop(database.options()).await.unwrap();
             let config = Config::from_lookup(|name| match name {
                 "DATABASE_URL" => Some(database.url()),
                 "PORT" => Some("0".into()),
@@ -62,8 +62,7 @@ impl Fixture {
 
     fn compare(&self, shop: &Shop, requests: &[Request]) -> Result<(), TestCaseError> {
         self.runtime.block_on(async {
-            self.inspector.clear().await.unwrap();
-            self.inspector.seed(shop).await.unwrap();
+            self.inspector.reset(shop).await.unwrap();
             let patience = Duration::from_secs(30);
             let client = Client::connect(self.address, Clock::start(), patience).await;
             let mut client = client.unwrap();

@@ -18,6 +18,7 @@ use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
 use crate::progress::Progress;
+use crate::shop::Shop;
 
 /// More requests at once have more orders than anybody can wait for.
 const MOST_BUYERS: u32 = 64;
@@ -187,6 +188,7 @@ impl ExploreArgs {
             target.describe()
         ))?;
         let setup = Setup {
+            subject: Shop,
             target_env: Vec::new(),
             server: Arc::clone(&server),
             target,

@@ -19,6 +19,7 @@ use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
 };
 use crate::progress::Progress;
+use crate::shop::Shop;
 use crate::target::TargetSpec;
 
 #[derive(Debug, Args)]
@@ -123,6 +124,7 @@ impl<'a> Stage<'a> {
             self.clear().await?;
         }
         let setup = Setup {
+            subject: Shop,
             target_env: Vec::new(),
             server: Arc::clone(self.server),
             target,

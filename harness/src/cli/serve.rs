@@ -40,7 +40,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 async fn start(args: &ServeArgs) -> anyhow::Result<(Server, Service)> {
     let server = Server::start(&args.postgres.settings()).await?;
     let database = server.create_database("shop").await?;
-    let inspector = Inspector::open(database.options()).await?;
+    let inspector = Inspector::open_shop(database.options()).await?;
     inspector.seed(&shop()).await?;
     inspector.close().await;
 

@@ -1,5 +1,5 @@
 //! Where one worker runs programs: a database, a proxy before it, a target behind that, and the
-//! buyers' connections.
+//! clients' connections.
 //!
 //! Everything is made once and used for many runs; between runs only the rows are put back.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use rowlock_core::answer::Unknown;
+use rowlock_core::program::Program as _;
 use rowlock_core::universal::Aftermath;
 use rowlock_explorer::conductor::{Conducted, Conductor};
 use rowlock_explorer::footprints::Footprints;
@@ -17,11 +17,6 @@ use rowlock_explorer::{
     Assessment, Chooser, Execution, Follow, LostControl, RequestIndex, Run, Runner, Signal,
 };
 use rowlock_postgres::Server;
-use rowlock_shop::history::{Completion, Operation, Refusal, Request};
-use rowlock_shop::invariant::{Capabilities, Evidence};
-use rowlock_shop::judgement::judge;
-use rowlock_shop::program::Program;
-use rowlock_shop::rows::FinalRows;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::setup::Setup;
@@ -30,8 +25,9 @@ use crate::client::{Client, Clock};
 use crate::environment::EnvironmentError;
 use crate::rig::{Parts, Rig};
 use crate::rows::Rows;
+use crate::subject::{self, Operation, Seen, Subject};
 
-/// How long a buyer waits; the conductor gives up long before.
+/// How long a client waits; the conductor gives up long before.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long the target is listened to before the first run, so that its background jobs show.
@@ -43,28 +39,30 @@ const VACUUM_EVERY: u64 = 500;
 /// How often in a row a run is made again because PostgreSQL served a later waiter first.
 const REPEATS: u32 = 20;
 
-type Answered = (Operation, Option<Client>);
+type Answered<S> = (Operation<S>, Option<Client>);
 
 /// A worker's own world.
 #[derive(Debug)]
-pub struct Place {
+pub struct Place<S: Subject> {
     server: Arc<Server>,
-    rig: Rig,
-    conductor: Conductor<Answered>,
+    rig: Rig<S>,
+    /// What is to be expected of the program that it is ready for.
+    expected: Option<S::Expected>,
+    conductor: Conductor<Answered<S>>,
     rows: Rows,
     clients: Vec<Option<Client>>,
     spent: TestbedSpent,
     overtaken_in_a_row: u32,
 }
 
-impl Place {
+impl<S: Subject> Place<S> {
     /// Runs `program` a few times, so that every connection and prepared statement that the
     /// target wants is there. Says false where that left a transaction open: the place is then
     /// of no more use.
     ///
     /// # Errors
     /// As [`Runner::run`].
-    async fn warm_up(&mut self, program: &Program) -> Result<bool, EnvironmentError> {
+    async fn warm_up(&mut self, program: &S::Program) -> Result<bool, EnvironmentError> {
         const ROUNDS: usize = 2;
         for _ in 0..ROUNDS {
             let run = self.run(program, &mut Follow::default()).await?;
@@ -75,11 +73,6 @@ impl Place {
         self.rows.renew().await?;
         self.spent = TestbedSpent::default();
         Ok(true)
-    }
-
-    /// What the target can do.
-    pub fn capabilities(&self) -> Capabilities {
-        self.rig.capabilities()
     }
 
     /// Sees to it that each request has an open connection.
@@ -107,25 +100,27 @@ impl Place {
 
     fn assess(
         &self,
-        program: &Program,
-        conducted: Conducted<Answered>,
-        rows: FinalRows,
-    ) -> Run<Program> {
+        program: &S::Program,
+        conducted: Conducted<Answered<S>>,
+        rows: subject::Rows<S>,
+    ) -> Run<S::Program> {
         let Conducted { execution, answers } = conducted;
         let end = execution.transcript.events.len();
-        let requests = program.requests.iter().enumerate();
-        let history = requests
-            .zip(answers)
-            .map(|((index, request), answer)| operation(index, request, answer, end));
-        let history: Vec<_> = history.collect();
-        let findings = judge(&Evidence {
-            initial: program.initial.clone(),
-            history: history.clone(),
-            rows: rows.clone(),
+        let answers = answers.into_iter();
+        let answers = answers
+            .map(|answer| answer.map(|((operation, _), place)| (operation, place)))
+            .collect();
+        let subject = self.rig.subject();
+        let history = subject.history(program, answers, end);
+        let findings = subject.judge(Seen {
+            known: self.rig.known(),
+            expected: self.expected(),
+            program,
+            history: &history,
+            rows: &rows,
             aftermath: aftermath(&execution),
             // A deadlock is broken by cancelling a statement, so errors are expected then.
-            faults: execution.deadlock().is_some() || !execution.control.is_kept(),
-            capabilities: self.rig.capabilities(),
+            broken: execution.deadlock().is_some() || !execution.control.is_kept(),
         });
         Run {
             execution,
@@ -135,6 +130,12 @@ impl Place {
                 findings,
             },
         }
+    }
+
+    fn expected(&self) -> &S::Expected {
+        self.expected
+            .as_ref()
+            .expect("a place is made ready before it runs")
     }
 }
 
@@ -150,16 +151,17 @@ fn aftermath(execution: &Execution) -> Aftermath {
     }
 }
 
-impl Testbed for Place {
-    type Setup = Setup;
+impl<S: Subject> Testbed for Place<S> {
+    type Setup = Setup<S>;
 
     /// Makes a database, starts the target on it behind a proxy, finds out what it can do, and
     /// lets it open its connections.
     ///
     /// # Errors
-    /// Failures of the environment; [`EnvironmentError::DoesNotSell`] is the target's own.
-    async fn open(setup: &Setup) -> Result<Place, EnvironmentError> {
+    /// As [`Rig::open`].
+    async fn open(setup: &Setup<S>) -> Result<Place<S>, EnvironmentError> {
         let parts = Parts {
+            subject: &setup.subject,
             server: &setup.server,
             target: &setup.target,
             target_env: &setup.target_env,
@@ -187,6 +189,7 @@ impl Testbed for Place {
         Ok(Place {
             server: Arc::clone(&setup.server),
             rig,
+            expected: None,
             conductor,
             rows,
             clients: Vec::new(),
@@ -199,22 +202,27 @@ impl Testbed for Place {
     /// transactions open: its first run is to show that, rather than to wait for the rows.
     ///
     /// # Errors
-    /// As [`Runner::run`]; [`EnvironmentError::NoKeys`] where the target cannot be asked this.
+    /// As [`Runner::run`], and what [`Subject::expect`] finds wrong.
     async fn ready_for(
         mut self,
-        program: &Program,
-        setup: &Setup,
-    ) -> Result<Place, EnvironmentError> {
-        if program.repeats_keys() && !self.rig.capabilities().idempotency_keys {
-            self.close().await?;
-            let program = program.name.clone();
-            return Err(EnvironmentError::NoKeys { program });
+        program: &S::Program,
+        setup: &Setup<S>,
+    ) -> Result<Place<S>, EnvironmentError> {
+        let expecting = setup.subject.expect(&self.rig, &mut self.rows, program);
+        match expecting.await {
+            Ok(expected) => self.expected = Some(expected),
+            Err(error) => {
+                self.close().await?;
+                return Err(error);
+            }
         }
         if self.warm_up(program).await? {
             return Ok(self);
         }
+        let expected = self.expected.take();
         self.close().await?;
-        Place::open(setup).await
+        let place = Place::open(setup).await?;
+        Ok(Place { expected, ..place })
     }
 
     /// Where the time went.
@@ -234,15 +242,15 @@ impl Testbed for Place {
     }
 }
 
-impl Runner for Place {
-    type Program = Program;
+impl<S: Subject> Runner for Place<S> {
+    type Program = S::Program;
     type Error = EnvironmentError;
 
     async fn run(
         &mut self,
-        program: &Program,
+        program: &S::Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Run<Program>, EnvironmentError> {
+    ) -> Result<Run<S::Program>, EnvironmentError> {
         loop {
             let run = self.run_once(program, chooser).await?;
             let is_overtaken = run.execution.control.lost() == Some(&LostControl::Overtaken);
@@ -256,78 +264,51 @@ impl Runner for Place {
     }
 }
 
-impl Place {
+impl<S: Subject> Place<S> {
     async fn run_once(
         &mut self,
-        program: &Program,
+        program: &S::Program,
         chooser: &mut dyn Chooser,
-    ) -> Result<Run<Program>, EnvironmentError> {
+    ) -> Result<Run<S::Program>, EnvironmentError> {
         let began = Instant::now();
         if self.spent.runs.is_multiple_of(VACUUM_EVERY) {
             self.rows.vacuum().await?;
         }
-        self.rows.reset(&program.initial).await?;
-        self.connect(program.requests.len()).await?;
+        let reset = self.rig.subject();
+        let reset = reset.reset_sql(program, self.rows.baseline());
+        self.rows.execute(reset).await?;
+        let count = program.call_count();
+        self.connect(count).await?;
         self.spent.reset += began.elapsed();
 
-        let clients = &mut self.clients;
-        let begin = |index: RequestIndex, done: UnboundedSender<Signal<Answered>>| {
+        let (clients, rig) = (&mut self.clients, &self.rig);
+        let begin = |index: RequestIndex, done: UnboundedSender<Signal<Answered<S>>>| {
             let client = clients[index.0].take().expect("each request has a client");
-            send(client, program.requests[index.0].clone(), index, done);
+            let address = rig.target().address(index.0);
+            let subject = rig.subject();
+            let asking = subject.ask(rig.known(), program, index.0, client, address);
+            tokio::spawn(async move {
+                let answered = asking.await;
+                // A conductor that is gone wants no answer.
+                let _ = done.send(Signal::Answered(index, answered));
+            });
         };
-        let conducted = self.conductor.run(program.requests.len(), begin, chooser);
+        let conducted = self.conductor.run(count, begin, chooser);
         let mut conducted = conducted.await?;
         for (index, answer) in conducted.answers.iter_mut().enumerate() {
             self.clients[index] = answer.as_mut().and_then(|((_, client), _)| client.take());
         }
         let began = Instant::now();
-        let rows = self
-            .rows
-            .read(self.rig.capabilities().purchase_rows)
-            .await?;
+        let (rig, expected) = (&self.rig, self.expected.as_ref());
+        let expected = expected.expect("a place is made ready before it runs");
+        let read = async |connection: &mut _| {
+            let subject = rig.subject();
+            subject.read(rig.known(), expected, connection).await
+        };
+        let rows = self.rows.read(read).await?;
         let run = self.assess(program, conducted, rows);
         self.spent.judge += began.elapsed();
         self.spent.runs += 1;
         Ok(run)
-    }
-}
-
-fn send(
-    mut client: Client,
-    request: Request,
-    index: RequestIndex,
-    done: UnboundedSender<Signal<Answered>>,
-) {
-    tokio::spawn(async move {
-        let operation = client.purchase(request).await;
-        let client = client.is_open().then_some(client);
-        // A conductor that is gone wants no answer.
-        let _ = done.send(Signal::Answered(index, (operation, client)));
-    });
-}
-
-/// The operation with places in the transcript for times.
-fn operation(
-    index: usize,
-    request: &Request,
-    answer: Option<(Answered, usize)>,
-    end: usize,
-) -> Operation {
-    let (status, completion, place) = match answer {
-        Some(((operation, _), place)) => (operation.status, operation.completion, place),
-        None => (None, Completion::Info(Unknown::TimedOut), end),
-    };
-    // What was never sent cannot have happened, but here every request was.
-    let completion = match completion {
-        Completion::Fail(Refusal::NotSent) => Completion::Info(Unknown::ConnectionLost),
-        completion => completion,
-    };
-    Operation {
-        request: request.clone(),
-        intended_ns: index as u64,
-        invoked_ns: index as u64,
-        completed_ns: place as u64,
-        status,
-        completion,
     }
 }

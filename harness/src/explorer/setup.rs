@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use rowlock_postgres::Server;
 
+use crate::shop::Shop;
 use crate::target::TargetSpec;
 use rowlock_explorer::Bounds;
 
 /// What every worker needs.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct Setup<S = Shop> {
+    /// Who is judged.
+    pub subject: S,
     /// The real PostgreSQL.
     pub server: Arc<Server>,
     /// The service under test.

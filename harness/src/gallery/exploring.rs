@@ -20,6 +20,7 @@ use crate::explorer::{
     Bounds, Exploration, Run, Search, SerialRunner, Setup, Strategy, Witness, replay, shrink,
 };
 use crate::mutants::Detector;
+use crate::shop::Shop;
 use crate::target::TargetSpec;
 
 /// The most schedules of a program under each strategy that is not exhaustive.
@@ -119,6 +120,7 @@ impl Explorer<'_> {
     fn search(&self, look: &Look) -> Search {
         Search {
             setup: Setup {
+                subject: Shop,
                 target_env: Vec::new(),
                 server: Arc::clone(self.server),
                 target: self.target.clone(),

@@ -14,7 +14,7 @@ use crate::target::Target;
 
 /// Finds out by a few requests, one after another, what the target can do; leaves no row, and of
 /// the target's own tables what they held before the first purchase.
-pub(crate) async fn probe(
+pub(super) async fn probe(
     inspector: &mut Inspector,
     target: &Target,
     clock: Clock,
@@ -37,7 +37,7 @@ pub(crate) async fn probe(
     // What a target makes at its first request is there once it has refused what does not exist.
     let mut client = connect().await?;
     client.purchase(Request::new(ABSENT, ABSENT)).await;
-    inspector.remember().await?;
+    inspector.remember(super::tables::OWN_ROWS).await?;
     inspector.reset(&shop).await?;
     if !client.is_open() {
         client = connect().await?;
