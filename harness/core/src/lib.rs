@@ -19,6 +19,7 @@
 //!
 //!  program   a few calls on a few rows, to be run in every order
 //!  rows      the rows of any tables at one moment
+//!  serial    whether a run is explained by the same calls one after another
 //! ```
 //!
 //! It does no I/O and knows no table, no call and no rule of any service; what a service's own
@@ -30,5 +31,6 @@ pub mod finding;
 pub mod program;
 pub mod rows;
 pub mod seed;
+pub mod serial;
 pub mod universal;
 pub mod verdict;
