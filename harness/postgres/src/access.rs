@@ -86,9 +86,14 @@ impl Access {
         Parts::of(&self.url).address
     }
 
-    /// Creates the database `name`, which must be checked already.
-    pub(super) async fn create(&self, name: &str) -> Result<Database, ServerError> {
-        let sql = format!("create database {name}");
+    /// Creates the database `name`, which must be checked already, as a copy of `template`.
+    pub(super) async fn create(
+        &self,
+        name: &str,
+        template: Option<&Database>,
+    ) -> Result<Database, ServerError> {
+        let template = template.map(|template| format!(" template {}", template.name));
+        let sql = format!("create database {name}{}", template.unwrap_or_default());
         self.execute(sql, format!("create database {name}")).await?;
         Ok(self.database(name))
     }

@@ -142,10 +142,30 @@ impl Server {
     /// # Errors
     /// When the name would need quoting, or the server refuses.
     pub async fn create_database(&self, name: &str) -> Result<Database, ServerError> {
+        self.create(name, None).await
+    }
+
+    /// Creates a database that holds all that `template` does; nobody may be connected to that.
+    ///
+    /// # Errors
+    /// As [`Server::create_database`].
+    pub async fn copy_database(
+        &self,
+        name: &str,
+        template: &Database,
+    ) -> Result<Database, ServerError> {
+        self.create(name, Some(template)).await
+    }
+
+    async fn create(
+        &self,
+        name: &str,
+        template: Option<&Database>,
+    ) -> Result<Database, ServerError> {
         access::check_name(name)?;
         match &self.backend {
-            Backend::Url(url) => url.create_database(name).await,
-            _ => self.access.create(name).await,
+            Backend::Url(url) => url.create_database(name, template).await,
+            _ => self.access.create(name, template).await,
         }
     }
 

@@ -61,11 +61,15 @@ impl Url {
         self.access.clone()
     }
 
-    pub(super) async fn create_database(&self, name: &str) -> Result<Database, ServerError> {
+    pub(super) async fn create_database(
+        &self,
+        name: &str,
+        template: Option<&Database>,
+    ) -> Result<Database, ServerError> {
         let name = format!("{}_{name}", self.prefix);
         // Noted before it exists, so that it is dropped even if nobody waits for the answer.
         self.created().push(name.clone());
-        let created = self.access.create(&name).await;
+        let created = self.access.create(&name, template).await;
         if created
             .as_ref()
             .is_err_and(ServerError::is_duplicate_database)

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rowlock_postgres::{Provider, Server, Settings};
+use rowlock_postgres::{Database, Provider, Server, Settings};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use support::{connect, eventually, notes, write_note};
@@ -100,6 +100,32 @@ async fn restart_keeps_address_and_committed_data_in_every_mode() {
 #[tokio::test]
 async fn stopping_twice_and_starting_a_running_server_change_nothing() {
     support::stopping_twice_and_starting_twice_change_nothing(&start().await).await;
+}
+
+#[tokio::test]
+async fn a_copy_holds_what_its_template_does_and_is_its_own() {
+    let server = start().await;
+    let template = server.create_database("original").await.unwrap();
+    let mut connection = template.options().connect().await.unwrap();
+    let made = "create table t (id int); insert into t values (1)";
+    sqlx::raw_sql(made).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let copy = server.copy_database("copy", &template).await.unwrap();
+    let count = async |database: &Database| {
+        let mut connection = database.options().connect().await.unwrap();
+        let count: i64 = sqlx::query_scalar("select count(*) from t")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        count
+    };
+    assert_eq!(count(&copy).await, 1);
+    let mut connection = copy.options().connect().await.unwrap();
+    let more = sqlx::raw_sql("insert into t values (2)");
+    more.execute(&mut connection).await.unwrap();
+    assert_eq!((count(&copy).await, count(&template).await), (2, 1));
+    server.stop().await.unwrap();
 }
 
 #[tokio::test]

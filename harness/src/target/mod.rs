@@ -5,27 +5,24 @@
 //! everything that it started.
 
 mod in_process;
+mod launch;
 mod process_tree;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use in_process::InProcess;
 pub use in_process::{BuildPurchaser, OURS};
+use launch::{Launch, Ready};
 pub use process_tree::ProcessTree;
 
 use rowlock_postgres::Port;
-
-use crate::client::{Client, Clock};
+use rustix::process::Signal;
 
 /// How long a target may take from its start to its first HTTP answer, unless told otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How often a starting target is asked whether it is there.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a service does with a purchase that meets others and cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,14 +216,22 @@ impl Target {
                 start_timeout,
                 on_conflict,
             } => {
+                let ready = Ready::at("/healthz", *start_timeout);
+                let launch = |address: SocketAddr| Launch {
+                    name: name.clone(),
+                    program: program.clone(),
+                    args: args.clone(),
+                    directory: None,
+                    env: env.iter().cloned().chain(told(url, address)).collect(),
+                    stop_signal: Signal::TERM,
+                    stop_within: launch::STOP_WITHIN,
+                };
                 let mut addresses = Vec::new();
                 let mut trees = Vec::new();
                 for _ in 0..*replicas {
                     let port = Port::reserve().map_err(TargetError::Port)?;
                     let address = port.address();
-                    let tree =
-                        start_program(program, args, name, address, url, env, *start_timeout)
-                            .await?;
+                    let tree = launch(address).start(address, &ready).await?;
                     addresses.push(address);
                     trees.push((tree, port));
                 }
@@ -275,57 +280,13 @@ impl Target {
     }
 }
 
-async fn start_program(
-    program: &Path,
-    args: &[String],
-    name: &str,
-    address: SocketAddr,
-    url: &str,
-    env: &[(String, String)],
-    start_timeout: Duration,
-) -> Result<ProcessTree, TargetError> {
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .envs(env.iter().map(|(name, value)| (name, value)))
-        .env("DATABASE_URL", url)
-        .env("HOST", "127.0.0.1")
-        .env("PORT", address.port().to_string());
-    let mut tree = ProcessTree::spawn(command).map_err(|source| TargetError::Spawn {
-        program: program.into(),
-        source,
-    })?;
-    let deadline = Instant::now() + start_timeout;
-    while !answers(address).await {
-        if let Some(status) = tree.exit_status() {
-            let (status, output) = (status.to_string(), tree.output_tail());
-            return Err(TargetError::Ended {
-                name: name.into(),
-                status,
-                output,
-            });
-        }
-        if Instant::now() > deadline {
-            return Err(TargetError::Silent {
-                name: name.into(),
-                start_timeout,
-                output: tree.output_tail(),
-            });
-        }
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
-    Ok(tree)
-}
-
-/// Whether any HTTP answer but a server error comes from `/healthz`; a target need not know it,
-/// nor even GET, which is 501.
-async fn answers(address: SocketAddr) -> bool {
-    let patience = Duration::from_secs(5);
-    match Client::connect(address, Clock::start(), patience).await {
-        Ok(mut client) => client
-            .get("/healthz")
-            .await
-            .is_ok_and(|answer| answer.status < 500 || answer.status == 501),
-        Err(_) => false,
-    }
+/// What every program is told that has no contract to say how.
+fn told(url: &str, address: SocketAddr) -> impl Iterator<Item = (String, String)> {
+    let told = [
+        ("DATABASE_URL", url.to_owned()),
+        ("HOST", address.ip().to_string()),
+        ("PORT", address.port().to_string()),
+    ];
+    told.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
 }

@@ -12,12 +12,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::launch::STOP_WITHIN;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 
 use rowlock_postgres::Janitor;
-
-/// How long a program may take to end after SIGTERM before it is killed.
-const STOP_BOUND: Duration = Duration::from_secs(15);
 
 /// How often the end of a process is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -31,6 +29,8 @@ pub struct ProcessTree {
     leader: Child,
     log: tempfile::NamedTempFile,
     janitor: Janitor,
+    /// What asks it to end, and how long that may take before it is killed.
+    stop_by: (Signal, Duration),
 }
 
 impl ProcessTree {
@@ -53,9 +53,16 @@ impl ProcessTree {
             leader,
             log,
             janitor,
+            stop_by: (Signal::TERM, STOP_WITHIN),
         };
         tree.janitor.watch(tree.leader.id(), Signal::TERM)?;
         Ok(tree)
+    }
+
+    /// The same, asked to end by `signal` and killed after `within`.
+    pub(super) fn stopped_by(mut self, signal: Signal, within: Duration) -> ProcessTree {
+        self.stop_by = (signal, within);
+        self
     }
 
     /// How the program ended, if it did.
@@ -75,11 +82,13 @@ impl ProcessTree {
         Pid::from_child(&self.leader)
     }
 
-    /// Asks the tree to end (SIGTERM), and kills what has not ended within its bound.
+    /// Asks the tree to end (SIGTERM unless told otherwise), and kills what has not ended within its
+    /// bound.
     pub async fn stop(mut self) {
         let tree = self.members();
-        self.signal(&tree, Signal::TERM);
-        let deadline = Instant::now() + STOP_BOUND;
+        let (signal, within) = self.stop_by;
+        self.signal(&tree, signal);
+        let deadline = Instant::now() + within;
         while self.is_alive(&tree) && Instant::now() < deadline {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
