@@ -17,7 +17,8 @@ pub trait Answer {
 }
 
 /// How an operation ended, after Jepsen's `:ok`, `:fail` and `:info`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// It happened.
     Ok,

@@ -1,0 +1,282 @@
+//! Contracts as they are written, and what is read from them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rowlock_contract::actor::{Atomic, PlannedCall};
+use rowlock_contract::database::{Memory, Seed};
+use rowlock_contract::invariant::Predicate;
+use rowlock_contract::service::{Command, Signal};
+use rowlock_contract::{Contract, ContractError, Template, Variables};
+
+fn read(text: &str) -> Contract {
+    Contract::parse(text, "/srv/shop/rowlock.toml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_least_that_works_is_a_command_and_a_call() {
+    let contract = read(
+        r#"
+        [service]
+        command = "node server.js --name 'a b'"
+        [calls.buy]
+        path = "/buy"
+        json = { item = 1 }
+        [calls.stock]
+        path = "/stock"
+        "#,
+    );
+    assert_eq!(contract.name, "shop");
+    let Command::Words(words) = &contract.service.process.command else {
+        panic!("no shell was asked for");
+    };
+    let words: Vec<_> = words.iter().map(Template::to_string).collect();
+    assert_eq!(words, ["node", "server.js", "--name", "a b"]);
+    assert_eq!(contract.service.process.directory, Path::new("/srv/shop"));
+    assert_eq!(contract.service.ready.path.to_string(), "/");
+    assert!(contract.service.ready.status.has(404) && contract.service.ready.status.has(501));
+    assert!(!contract.service.ready.status.has(500) && !contract.service.ready.status.has(503));
+    let methods: Vec<_> = contract
+        .calls
+        .iter()
+        .map(|call| call.method.as_str())
+        .collect();
+    assert_eq!(methods, ["POST", "GET"]);
+    let [anybody] = &contract.actors[..] else {
+        panic!("there is one actor where none is named");
+    };
+    let alone = ["buy", "stock"].map(|call| vec![PlannedCall::of(call)]);
+    assert_eq!(anybody.stories, alone);
+    assert!(!anybody.has_own_stories);
+}
+
+const WHOLE: &str = r#"
+name = "tickets"
+atomic = "story"
+answers = [{ status = 401, means = "invalid" }]
+
+[service]
+command = "cd app && exec node server.js"
+shell = true
+directory = "backend"
+replicas = 2
+env = { PORT = "${port}", DSN = "postgresql+asyncpg://${database.user}:${database.password}@${database.host}:${database.port}/${database.name}?ssl=disable", DEBUG = false }
+files = [{ path = ".env.test", text = "DATABASE_URL=${database.url}\n" }]
+ready = { path = "/health", status = ["2xx", 404], within_s = 0.5 }
+stop = { signal = "INT", within_s = 2 }
+[[service.auxiliary]]
+command = ["node", "worker ${replica}.js"]
+env = { PORT = "0" }
+
+[database]
+migrate = ["npx knex migrate:latest", { command = "cd x && y", shell = true, env = { NODE_ENV = "test" } }]
+sql_file = "seed.sql"
+restore = ["redis-cli flushall"]
+memory = "restart"
+ignore = ["sessions", "item.updated_at"]
+background = [{ text = "select pg_notify" }, { application_name = "worker" }]
+[[database.calls]]
+actor = "alice"
+call = "create"
+with = { price = 10 }
+
+[variables]
+item = [1, 2]
+
+[calls.create]
+path = "/items"
+json = { price = "${price}" }
+capture = { created = { json = "$.id" } }
+[calls.login]
+path = "/login"
+form = { user = "${user}", role = ["a", "b"] }
+capture = { token = { json = "$.token" }, csrf = { regex = 'value="([^"]+)"' } }
+[calls.buy]
+method = "put"
+path = "/items/${item}/buy"
+headers = { Authorization = "Bearer ${token}", X-CSRFToken = "${cookie.csrftoken}" }
+graphql = { query = "mutation($id: ID!) { buy(id: $id) { id } }", variables = { id = "${created}" } }
+idempotency_key = "Idempotency-Key"
+
+[actors.alice]
+user = "1"
+prepare = ["login"]
+story = ["buy"]
+[actors.bob]
+user = "${actor}-${env.RUN:-0}"
+prepare = ["login"]
+stories = [["buy"], [{ call = "buy", with = { item = 2 } }, "buy"]]
+
+[[programs]]
+name = "last unit"
+rows = "update item set stock = 1 where id = ${item}"
+actors = ["alice", { actor = "bob", story = ["buy"], with = { item = 1 }, key = "k" }]
+refused = ["bob"]
+atomic = "call"
+
+[[invariants]]
+name = "no oversell"
+violations = "select * from item where stock < 0"
+[[invariants]]
+name = "balance"
+number = "select sum(balance) from accounts"
+holds = "after == before - 10 * ok(buy)"
+"#;
+
+#[test]
+fn the_service_of_a_whole_contract_is_what_it_says() {
+    let service = read(WHOLE).service;
+    let shell = "cd app && exec node server.js";
+    assert_eq!(
+        service.process.command,
+        Command::Shell(Template::literal(shell))
+    );
+    assert_eq!(service.process.directory, Path::new("/srv/shop/backend"));
+    assert_eq!(
+        service.files[0].path,
+        Path::new("/srv/shop/backend/.env.test")
+    );
+    assert_eq!(service.replicas, 2);
+    assert_eq!(service.ready.within, Duration::from_millis(500));
+    assert!(service.ready.status.has(404) && !service.ready.status.has(400));
+    assert_eq!(
+        (service.stop.signal, service.stop.within.as_secs()),
+        (Signal::Int, 2)
+    );
+    let variables = Variables::new().with([
+        ("port", "80"),
+        ("replica", "1"),
+        ("database.user", "u"),
+        ("database.password", "p"),
+        ("database.host", "h"),
+        ("database.port", "5432"),
+        ("database.name", "d"),
+    ]);
+    let dsn = "postgresql+asyncpg://u:p@h:5432/d?ssl=disable";
+    let expected = [("PORT", "80"), ("DSN", dsn), ("DEBUG", "false")];
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        service.process.fill_env(&variables).unwrap(),
+        expected.map(owned)
+    );
+    let beside = &service.auxiliary[0];
+    assert_eq!(
+        beside.command.fill(&variables).unwrap(),
+        ["node", "worker 1.js"]
+    );
+    let expected = [("DSN", dsn), ("DEBUG", "false"), ("PORT", "0")];
+    assert_eq!(beside.fill_env(&variables).unwrap(), expected.map(owned));
+}
+
+#[test]
+fn the_database_of_a_whole_contract_is_what_it_says() {
+    let database = read(WHOLE).database;
+    let migrate = &database.migrate[1];
+    assert_eq!(
+        migrate.command,
+        Command::Shell(Template::literal("cd x && y"))
+    );
+    assert_eq!(migrate.env.last().unwrap().0, "NODE_ENV");
+    assert_eq!(migrate.directory, Path::new("/srv/shop/backend"));
+    assert_eq!(
+        database.sql,
+        Some(Seed::File(PathBuf::from("/srv/shop/seed.sql")))
+    );
+    assert_eq!(database.memory, Memory::Restart);
+    assert_eq!(database.calls[0].actor.as_deref(), Some("alice"));
+    assert_eq!(database.calls[0].planned.call, "create");
+    assert_eq!((database.ignore.len(), database.background.len()), (2, 2));
+}
+
+#[test]
+fn the_programs_and_invariants_of_a_whole_contract_are_what_it_says() {
+    let contract = read(WHOLE);
+    assert_eq!(
+        (contract.name.as_str(), contract.atomic),
+        ("tickets", Atomic::Story)
+    );
+    let program = &contract.programs[0];
+    assert_eq!(program.atomic, Atomic::Call);
+    let actors: Vec<_> = program
+        .participants
+        .iter()
+        .map(|it| it.actor.as_str())
+        .collect();
+    assert_eq!(actors, ["alice", "bob"]);
+    assert_eq!(program.participants[0].story, [PlannedCall::of("buy")]);
+    assert_eq!(program.participants[1].key.as_deref(), Some("k"));
+    assert_eq!(program.refused, ["bob"]);
+    assert_eq!(contract.actors[1].stories.len(), 2);
+    let predicates = contract.invariants.iter().map(|it| &it.predicate);
+    let are_numbers: Vec<_> = predicates
+        .map(|it| matches!(it, Predicate::Number { .. }))
+        .collect();
+    assert_eq!(are_numbers, [false, true]);
+    assert_eq!(contract.call("buy").unwrap().rules.len(), 1);
+}
+
+#[test]
+fn an_actor_has_its_variables_above_those_for_all() {
+    let contract = read(WHOLE);
+    let shared = contract.shared_variables(&Variables::new()).unwrap();
+    let bob = contract.actor("bob").unwrap();
+    let bob = bob.fill_variables(&shared).unwrap();
+    assert_eq!(bob.get("item"), Some(&1.into()));
+    assert_eq!(bob.get("user"), Some(&"bob-0".into()));
+}
+
+#[test]
+fn stories_that_nobody_wrote_are_only_those_that_can_be_told() {
+    let text = r#"
+        [service]
+        command = "x"
+        [calls.checkout]
+        path = "/checkout"
+        capture = { order = { header = "location" } }
+        [calls.confirm]
+        path = "${order}/confirm"
+        [[programs]]
+        name = "both"
+        actors = [{ actor = "anybody", story = ["checkout", "confirm"] }]
+    "#;
+    let contract = read(text);
+    assert_eq!(contract.actors[0].stories, [[PlannedCall::of("checkout")]]);
+    let (without_program, _) = text.split_once("[[programs]]").unwrap();
+    let error = Contract::parse(without_program, "rowlock.toml").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rowlock.toml:8: calls.confirm.path: `order` is captured by `checkout`, which anybody has \
+         not called before"
+    );
+}
+
+#[test]
+fn it_is_found_in_the_directory_or_above_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("a/b");
+    std::fs::create_dir_all(&below).unwrap();
+    let file = directory.path().join("rowlock.toml");
+    std::fs::write(&file, "[service]\ncommand = 1").unwrap();
+    assert_eq!(Contract::find(&below).unwrap(), file);
+    let error = Contract::read(&file).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("rowlock.toml:2: service.command"),
+        "{error}"
+    );
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(
+        Contract::find(&below),
+        Err(ContractError::NotFound { .. })
+    ));
+    assert!(matches!(
+        Contract::read(&file),
+        Err(ContractError::Unreadable { .. })
+    ));
+}
