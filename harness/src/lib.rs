@@ -15,7 +15,8 @@
 //!             ├─ database        the harness's own way in; bounded: no session waits for ever
 //!             ├─ rows, baseline  what is put back between runs
 //!             ├─ subject         what it needs of whoever is judged; shop is one
-//!             └─ isolation       the strictest level that it speaks of
+//!             ├─ isolation       the strictest level that it speaks of
+//!             └─ trace           what it sends, written down where that is wanted
 //!             │
 //!             ▼
 //!  rowlock-shop      rowlock-proxy      rowlock-postgres       crates that know nothing of this one
@@ -40,6 +41,7 @@ pub mod rig;
 pub mod rows;
 pub mod shop;
 pub mod subject;
+pub mod trace;
 
 pub mod baseline;
 mod bounded;

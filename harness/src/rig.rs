@@ -20,6 +20,7 @@ use crate::database::Inspector;
 use crate::environment::EnvironmentError;
 use crate::subject::Subject;
 use crate::target::{Target, TargetSpec};
+use crate::trace::{RigTrace, TraceFile};
 use rowlock_proxy::isolation::Isolation;
 
 /// What a rig is made of.
@@ -37,6 +38,8 @@ pub struct Parts<'a, S> {
     pub is_proxied: bool,
     /// How long the subject's questions wait for an answer.
     pub patience: Duration,
+    /// What the target sends is written here, which takes a proxy.
+    pub trace: Option<&'a TraceFile>,
 }
 
 /// A database, a target on it, and what is known of the two.
@@ -47,6 +50,7 @@ pub struct Rig<S: Subject> {
     inspector: Inspector,
     proxy: Option<Proxy>,
     isolation: Option<Arc<Isolation>>,
+    trace: Option<Arc<RigTrace>>,
     target: Target,
     known: S::Known,
 }
@@ -61,7 +65,7 @@ impl<S: Subject> Rig<S> {
         let database = parts.server.create_database(&unique_name()).await?;
         let mut inspector = Inspector::open(database.options()).await?;
         subject.lay_out(&inspector).await?;
-        let proxy = match parts.is_proxied {
+        let proxy = match parts.is_proxied || parts.trace.is_some() {
             true => {
                 let started = Proxy::start(Address::of(&database.options())).await;
                 Some(started.map_err(EnvironmentError::Proxy)?)
@@ -69,6 +73,8 @@ impl<S: Subject> Rig<S> {
             false => None,
         };
         let control = proxy.as_ref().map(Proxy::control);
+        let trace = control.zip(parts.trace);
+        let trace = trace.map(|(control, file)| file.listen(control, database.name()));
         // From its first connection on, until another gate is set.
         let isolation = control.map(Isolation::watch);
         let url = match control {
@@ -85,6 +91,7 @@ impl<S: Subject> Rig<S> {
             inspector,
             proxy,
             isolation,
+            trace,
             target,
             known,
         })
@@ -114,6 +121,11 @@ impl<S: Subject> Rig<S> {
     /// set; nothing without a proxy.
     pub fn isolation(&self) -> Option<&Arc<Isolation>> {
         self.isolation.as_ref()
+    }
+
+    /// Where what the target sends is written, if it is.
+    pub fn trace(&self) -> Option<&RigTrace> {
+        self.trace.as_deref()
     }
 
     /// The target.

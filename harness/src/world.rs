@@ -20,6 +20,7 @@ use crate::environment::EnvironmentError;
 use crate::progress::Progress;
 use crate::rig::{Parts, Rig};
 use crate::target::{OnConflict, TargetSpec};
+use crate::trace::{Phase, TraceFile};
 use crate::trial::Trial;
 use rowlock_proxy::isolation::Level;
 
@@ -44,6 +45,8 @@ pub struct Setting<'a> {
     pub patience: Duration,
     /// Where the run says what it is doing.
     pub progress: &'a Progress,
+    /// Where what the target sends is written, if it is; it then has a proxy before its database.
+    pub trace: Option<TraceFile>,
 }
 
 /// A rig with a clock, its initial rows, and how long a client waits.
@@ -89,16 +92,19 @@ impl<'a> World<'a> {
             target_env: &setting.target_env,
             is_proxied,
             patience: setting.patience,
+            trace: setting.trace.as_ref(),
         };
         let rig = Rig::open(parts).await?;
         rig.inspector().reset(&initial).await?;
-        Ok(World {
+        let world = World {
             server: setting.server,
             rig,
             initial,
             clock,
             patience: setting.patience,
-        })
+        };
+        world.enter(|| Phase::Load);
+        Ok(world)
     }
 
     /// Puts other initial rows in the place of all that is there.
@@ -114,6 +120,13 @@ impl<'a> World<'a> {
     /// The handle of the proxy, where there is one.
     pub fn proxy(&self) -> Option<&Control> {
         self.rig.proxy()
+    }
+
+    /// Says what the harness does from here on, where what the target sends is written.
+    pub(crate) fn enter(&self, phase: impl FnOnce() -> Phase) {
+        if let Some(trace) = self.rig.trace() {
+            trace.enter(phase());
+        }
     }
 
     /// The strictest isolation level that the target has spoken of since its start and before

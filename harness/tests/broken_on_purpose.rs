@@ -54,6 +54,7 @@ async fn violated_after(spoil: impl AsyncFnOnce(&World<'_>, &mut Vec<Operation>)
         server: rowlock_postgres::shared_local().await,
         target: &TargetSpec::InProcess(OURS),
         target_env: Vec::new(),
+        trace: None,
         seed: Seed(1),
         buyers: 0,
         stocks: Vec::new(),

@@ -45,6 +45,7 @@ fn search(server: &Arc<Server>, target: TargetSpec, name: &str, buyers: usize) -
             server: Arc::clone(server),
             target,
             bounds: Bounds::default(),
+            trace: None,
         },
         program: program::find(name).unwrap().program(buyers),
         workers: 2,

@@ -34,6 +34,7 @@ async fn run_on(server: &Server, mutant: Option<&str>, plan: Plan) -> Campaign {
         server,
         target: &target,
         target_env: Vec::new(),
+        trace: None,
         seed: Seed(3),
         buyers: 0,
         stocks: Vec::new(),

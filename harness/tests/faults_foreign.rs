@@ -34,6 +34,7 @@ async fn run_on(server: &Server, shop: &str, modules: &[&str], plan: &Plan) -> O
         server,
         target: &target,
         target_env: Vec::new(),
+        trace: None,
         seed: Seed(3),
         buyers: 0,
         stocks: Vec::new(),

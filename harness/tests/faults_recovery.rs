@@ -100,6 +100,7 @@ async fn play(target: TargetSpec, case: &str) -> Campaign {
         server: rowlock_postgres::shared_local().await,
         target: &target,
         target_env: Vec::new(),
+        trace: None,
         seed: Seed(3),
         buyers: 0,
         stocks: Vec::new(),

@@ -35,6 +35,7 @@ async fn the_unlocked_mutant_is_caught_every_time_in_20_runs() {
             server: rowlock_postgres::shared_local().await,
             target: &TargetSpec::mutant(rowlock, mutant.purchaser(), 1),
             target_env: Vec::new(),
+            trace: None,
             seed: Seed(seed),
             buyers: 200,
             stocks: vec![1, 50],

@@ -18,10 +18,11 @@ use super::gate::{Gate, ReplyAction, RequestAction};
 use super::session::Session;
 use super::step::{SessionId, StepId, TransactionState};
 use super::stream::Address;
-use super::trace::Trace;
+use super::trace::{Record, Trace};
 
 const OBSERVED: u8 = 1;
 const HELD: u8 = 2;
+const KEPT: u8 = 4;
 
 /// What a proxy knows of one open session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,18 @@ impl Control {
         *self.0.trace.write().unwrap_or_else(PoisonError::into_inner) = trace;
     }
 
+    /// Listens to all steps that begin from now on for as long as the proxy runs, beside whoever
+    /// [`Control::set_trace`] lets listen for a while. The latest takes an earlier one's place.
+    pub fn keep_trace(&self, trace: Arc<dyn Trace>) {
+        *self.0.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+        self.0.set_flag(KEPT, true);
+    }
+
+    /// When the proxy began, which is what the times of its records count from.
+    pub fn began(&self) -> Instant {
+        self.0.began
+    }
+
     /// The open sessions, in the order in which they came.
     pub fn sessions(&self) -> Vec<SessionInfo> {
         lock(&self.0.sessions)
@@ -142,6 +155,7 @@ pub(super) struct Shared {
     watch: AtomicU8,
     gate: RwLock<Option<Arc<dyn Gate>>>,
     trace: RwLock<Option<Arc<dyn Trace>>>,
+    kept: RwLock<Option<Arc<dyn Trace>>>,
     sessions: Mutex<BTreeMap<SessionId, Arc<Entry>>>,
     next_session: AtomicU64,
 }
@@ -155,6 +169,7 @@ impl Shared {
             watch: AtomicU8::new(0),
             gate: RwLock::new(None),
             trace: RwLock::new(None),
+            kept: RwLock::new(None),
             sessions: Mutex::default(),
             next_session: AtomicU64::new(1),
         }
@@ -175,20 +190,29 @@ impl Shared {
             .clone()
     }
 
-    pub(super) fn trace(&self) -> Option<Arc<dyn Trace>> {
-        self.trace
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Tells whoever listens what `record` makes; nothing is made where nobody does.
+    pub(super) fn record(&self, record: impl FnOnce() -> Record) {
+        let listener = |trace: &RwLock<Option<Arc<dyn Trace>>>| {
+            trace.read().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        match (listener(&self.trace), listener(&self.kept)) {
+            (Some(trace), Some(kept)) => {
+                let record = record();
+                trace.record(record.clone());
+                kept.record(record);
+            }
+            (Some(only), None) | (None, Some(only)) => only.record(record()),
+            (None, None) => {}
+        }
     }
 
     pub(super) fn next_session(&self) -> SessionId {
         SessionId(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Microseconds from the proxy's beginning to `instant`.
-    pub(super) fn since_began_us(&self, instant: Instant) -> u64 {
-        instant.saturating_duration_since(self.began).as_micros() as u64
+    /// Nanoseconds from the proxy's beginning to `instant`.
+    pub(super) fn since_began_ns(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.began).as_nanos() as u64
     }
 
     /// The session whose backend a CancelRequest with this key would reach.

@@ -127,32 +127,33 @@ async fn connect(client: TcpStream, id: SessionId, shared: Arc<Shared>) -> io::R
 }
 
 fn record_cancel(shared: &Shared, id: SessionId, packet: &[u8]) {
-    let Some(trace) = shared.trace() else { return };
-    let cancelled = shared.with_cancel_key(Opening::cancel_key(packet));
-    let whom = cancelled
-        .as_ref()
-        .map_or("nobody".to_owned(), |session| session.id.to_string());
-    let now_us = shared.since_began_us(Instant::now());
-    trace.record(Record {
-        step: Step {
-            id: StepId {
-                session: id,
-                number: 0,
+    shared.record(|| {
+        let cancelled = shared.with_cancel_key(Opening::cancel_key(packet));
+        let whom = cancelled
+            .as_ref()
+            .map_or("nobody".to_owned(), |session| session.id.to_string());
+        let now_ns = shared.since_began_ns(Instant::now());
+        Record {
+            step: Step {
+                id: StepId {
+                    session: id,
+                    number: 0,
+                },
+                pid: cancelled.as_ref().and_then(|session| session.pid),
+                transaction: 0,
+                kind: StepKind::Cancel,
+                state_before: None,
+                statements: vec![Statement {
+                    sql: whom,
+                    parameters: Vec::new(),
+                }],
             },
-            pid: cancelled.as_ref().and_then(|session| session.pid),
-            transaction: 0,
-            kind: StepKind::Cancel,
-            state_before: None,
-            statements: vec![Statement {
-                sql: whom,
-                parameters: Vec::new(),
-            }],
-        },
-        reply: Reply::empty(ReplyEnd::Unanswered),
-        replaced_by: None,
-        cancels: cancelled.map(|session| session.id),
-        invoked_us: now_us,
-        sent_us: now_us,
-        completed_us: now_us,
+            reply: Reply::empty(ReplyEnd::Unanswered),
+            replaced_by: None,
+            cancels: cancelled.map(|session| session.id),
+            invoked_ns: now_ns,
+            sent_ns: now_ns,
+            completed_ns: now_ns,
+        }
     });
 }

@@ -350,13 +350,10 @@ impl Passage {
     }
 
     fn record(&self, completed: &Completed) {
-        let Some(trace) = self.shared.trace() else {
-            return;
-        };
-        trace.record(Record {
-            invoked_us: self.shared.since_began_us(completed.invoked),
-            sent_us: self.shared.since_began_us(completed.sent),
-            completed_us: self.shared.since_began_us(Instant::now()),
+        self.shared.record(|| Record {
+            invoked_ns: self.shared.since_began_ns(completed.invoked),
+            sent_ns: self.shared.since_began_ns(completed.sent),
+            completed_ns: self.shared.since_began_ns(Instant::now()),
             step: completed.step.clone(),
             reply: completed.reply.clone(),
             replaced_by: completed.replaced_by.clone(),

@@ -100,6 +100,12 @@ impl TransactionState {
     }
 }
 
+impl fmt::Display for TransactionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", char::from(self.as_byte()))
+    }
+}
+
 /// A value as text; `None` is SQL's NULL. Unknown binary types are in hexadecimal.
 pub type Value = Option<String>;
 

@@ -14,7 +14,7 @@ use super::step::{Reply, ReplyEnd, SessionId, Step, StepKind, Value};
 /// The longest SQL shown on a line for people, in characters.
 const SQL_SHOWN: usize = 200;
 
-/// One step, what came back, and when. Times are microseconds since the proxy began.
+/// One step, what came back, and when. Times are nanoseconds since the proxy began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The step.
@@ -30,11 +30,11 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancels: Option<SessionId>,
     /// When its first byte came from the target.
-    pub invoked_us: u64,
+    pub invoked_ns: u64,
     /// When it was sent to the server; later than invoked by the time for which it was held.
-    pub sent_us: u64,
+    pub sent_ns: u64,
     /// When its reply was complete, or it was certain that none would come.
-    pub completed_us: u64,
+    pub completed_ns: u64,
 }
 
 /// Listens to a proxy. Called on the connections' tasks, so it must not wait.
@@ -119,7 +119,7 @@ impl fmt::Display for Record {
         write!(
             f,
             "{:>12.3} ms  {:<7}",
-            self.invoked_us as f64 / 1000.0,
+            milliseconds(self.invoked_ns),
             id.to_string()
         )?;
         match pid {
@@ -132,7 +132,7 @@ impl fmt::Display for Record {
         write!(
             f,
             "  {:.3} ms",
-            self.completed_us.saturating_sub(self.sent_us) as f64 / 1000.0
+            milliseconds(self.completed_ns.saturating_sub(self.sent_ns))
         )
     }
 }
@@ -184,13 +184,20 @@ impl Record {
             )?;
         }
         match self.reply.end {
-            ReplyEnd::Ready(state) => write!(f, "  {}", char::from(state.as_byte())),
+            ReplyEnd::Ready(after) => match self.step.state_before {
+                Some(before) => write!(f, "  {before}→{after}"),
+                None => write!(f, "  {after}"),
+            },
             ReplyEnd::Flushed | ReplyEnd::Unanswered => Ok(()),
             ReplyEnd::Skipped => f.write_str(" skipped"),
             ReplyEnd::Cut => f.write_str(" connection lost"),
             ReplyEnd::NotSent => f.write_str(" never sent"),
         }
     }
+}
+
+fn milliseconds(ns: u64) -> f64 {
+    ns as f64 / 1e6
 }
 
 fn on_one_line(text: &str) -> String {
@@ -237,9 +244,9 @@ mod tests {
             reply,
             replaced_by: None,
             cancels: None,
-            invoked_us: 12_345,
-            sent_us: 12_400,
-            completed_us: 12_613,
+            invoked_ns: 12_345_000,
+            sent_ns: 12_400_000,
+            completed_ns: 12_613_000,
         }
     }
 
@@ -289,8 +296,8 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(lines.map(|line| line.to_string()).join("\n"), @"
-        12.345 ms  s3.7    pid 4711    tx 2    select id, name, note from item where id = $1 for update [1, null]  → SELECT 12 (1, Lamp, null) …  T  0.213 ms
-        12.345 ms  s3.7    pid 4711    tx 2    update item set stock = 1 [1, null]  (replaced by do $$ begin raise … end $$)  → ERROR 40001: could not serialize access  E  0.213 ms
+        12.345 ms  s3.7    pid 4711    tx 2    select id, name, note from item where id = $1 for update [1, null]  → SELECT 12 (1, Lamp, null) …  T→T  0.213 ms
+        12.345 ms  s3.7    pid 4711    tx 2    update item set stock = 1 [1, null]  (replaced by do $$ begin raise … end $$)  → ERROR 40001: could not serialize access  T→E  0.213 ms
         12.345 ms  s3.7    pid 4711    tx 2    commit [1, null]  → connection lost  0.213 ms
         12.345 ms  s3.7    pid 4711    tx 2    prepare select 1 [1, null]  → never sent  0.213 ms
         ");

@@ -95,7 +95,7 @@ async fn a_transaction_is_told_step_by_step() {
     use TransactionState::{Idle, Open};
     assert_eq!(states, [Open, Open, Open, Open, Idle]);
     for record in &records {
-        assert!(record.invoked_us <= record.sent_us && record.sent_us <= record.completed_us);
+        assert!(record.invoked_ns <= record.sent_ns && record.sent_ns <= record.completed_ns);
     }
 }
 
@@ -190,6 +190,20 @@ async fn statements_prepared_before_anybody_listened_are_known() {
     assert_eq!(records[0].step.statements[0].sql, "select $1::int8 as n");
     assert_eq!(records[0].reply.results[0].columns, ["n"]);
     assert_eq!(records[0].reply.results[0].first_rows, [texts(&["7"])]);
+}
+
+#[tokio::test]
+async fn who_listens_for_good_hears_what_comes_while_another_listens_and_after() {
+    let (proxy, recording, url) = traced("kept").await;
+    let kept = Recording::new();
+    proxy.control().keep_trace(kept.clone());
+    let mut client = RawClient::connect(&url).await;
+    client.query("select 1").await;
+    assert_eq!(kept.take(), recording.take());
+    proxy.control().set_trace(None);
+    client.query("select 2").await;
+    assert_eq!(kept.take()[0].step.statements[0].sql, "select 2");
+    assert_eq!(recording.take(), []);
 }
 
 #[tokio::test]

@@ -131,6 +131,7 @@ impl CommonArgs {
             max_conflicts: None,
             patience: Duration::from_secs(self.request_timeout_s),
             progress,
+            trace: None,
         }
     }
 

@@ -12,6 +12,7 @@ use rowlock_shop::program::{self, PROGRAMS, Program};
 
 use super::common::{conclude, unless_found};
 use super::service::ServiceArgs;
+use super::trace::TraceArgs;
 use super::witness::WitnessArgs;
 use super::{PostgresArgs, exit_code, output, up_to};
 use crate::explorer::search::Budget;
@@ -19,6 +20,7 @@ use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random
 use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
 use crate::progress::Progress;
 use crate::shop::Shop;
+use crate::trace::TraceFile;
 
 /// More requests at once have more orders than anybody can wait for.
 const MOST_BUYERS: u32 = 64;
@@ -43,6 +45,8 @@ pub(super) struct ExploreArgs {
     service: ServiceArgs,
     #[command(flatten)]
     pub(super) witness: WitnessArgs,
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
     /// How many requests run at once
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = up_to(1, MOST_BUYERS))]
     pub(super) buyers: usize,
@@ -108,12 +112,15 @@ fn budget(text: &str) -> Result<Budget, String> {
     }
 }
 
-pub(super) async fn explore(args: ExploreArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn explore(
+    args: &ExploreArgs,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(Seed::from_entropy);
     let progress = Progress::on_terminal();
     let again = args.repeat(seed);
-    let explored = match conclude(search(&args, seed, &again, &progress), &progress, &again).await?
-    {
+    let search = search(args, seed, &again, &progress, trace);
+    let explored = match conclude(search, &progress, &again).await? {
         Ok(explored) => explored,
         Err(code) => return Ok(code),
     };
@@ -131,8 +138,9 @@ async fn search(
     seed: Seed,
     again: &str,
     progress: &Progress,
+    trace: Option<TraceFile>,
 ) -> anyhow::Result<(Exploration, Option<String>)> {
-    let (server, setup, program) = args.set_up(progress).await?;
+    let (server, setup, program) = args.set_up(progress, trace).await?;
     let search = Search {
         setup,
         program,
@@ -175,6 +183,7 @@ impl ExploreArgs {
     pub(super) async fn set_up(
         &self,
         progress: &Progress,
+        trace: Option<TraceFile>,
     ) -> anyhow::Result<(Arc<Server>, Setup, Program)> {
         let target = self.service.in_process()?;
         let Some(template) = program::find(&self.program) else {
@@ -193,6 +202,7 @@ impl ExploreArgs {
             server: Arc::clone(&server),
             target,
             bounds: Bounds::default(),
+            trace,
         };
         Ok((server, setup, template.program(self.buyers)))
     }

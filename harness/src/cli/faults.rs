@@ -7,10 +7,13 @@ use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::conclude;
+use super::trace::TraceArgs;
 use super::{CommonArgs, Format, exit_code, output};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::{Case, crashes, gentle_faults, matrix};
 use crate::progress::Progress;
+use crate::trace::TraceFile;
+use crate::world::Setting;
 
 #[derive(Debug, Args)]
 pub(super) struct FaultsArgs {
@@ -25,6 +28,8 @@ pub(super) struct FaultsArgs {
     /// Inject errors also where PostgreSQL cannot raise them
     #[arg(long)]
     impossible: bool,
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
 }
 
 /// A campaign and where it ran.
@@ -37,11 +42,14 @@ struct FaultReport {
     campaign: Campaign,
 }
 
-pub(super) async fn faults(args: FaultsArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn faults(
+    args: &FaultsArgs,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<ExitCode> {
     let seed = args.common.seed();
     let progress = Progress::on_terminal();
     let again = args.common.repeat(seed);
-    let measured = measure(&args, seed, &progress);
+    let measured = measure(args, seed, &progress, trace);
     let report = match conclude(measured, &progress, &args.repeat(&again)).await? {
         Ok(report) => report,
         Err(code) => return Ok(code),
@@ -80,11 +88,15 @@ async fn measure(
     args: &FaultsArgs,
     seed: Seed,
     progress: &Progress,
+    trace: Option<TraceFile>,
 ) -> anyhow::Result<FaultReport> {
     let target = args.common.target()?;
     progress.say("starting PostgreSQL");
     let server = Server::start(&args.common.postgres.settings()).await?;
-    let setting = args.common.setting(&server, &target, seed, progress);
+    let setting = Setting {
+        trace,
+        ..args.common.setting(&server, &target, seed, progress)
+    };
     let mut faults = gentle_faults();
     if !args.no_crash {
         faults.extend(crashes());

@@ -13,13 +13,19 @@ use super::explore::ExploreArgs;
 use super::{Cli, exit_code, output};
 use crate::explorer::{self, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
+use crate::trace::TraceFile;
 
 /// Exit codes: as of `rowlock replay`.
-pub(super) async fn follow(args: &ExploreArgs, schedule: &Schedule) -> anyhow::Result<ExitCode> {
+pub(super) async fn follow(
+    args: &ExploreArgs,
+    schedule: &Schedule,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<ExitCode> {
     refuse_unknown_requests(args, schedule);
     let progress = Progress::on_terminal();
     let again = repeat(args, schedule);
-    match conclude(run(args, schedule, &again, &progress), &progress, &again).await? {
+    let run = run(args, schedule, &again, &progress, trace);
+    match conclude(run, &progress, &again).await? {
         Ok(verdict) => Ok(exit_code::of(verdict)),
         Err(code) => Ok(code),
     }
@@ -46,8 +52,9 @@ async fn run(
     schedule: &Schedule,
     again: &str,
     progress: &Progress,
+    trace: Option<TraceFile>,
 ) -> anyhow::Result<Verdict> {
-    let (server, setup, program) = args.set_up(progress).await?;
+    let (server, setup, program) = args.set_up(progress, trace).await?;
     let mut runner = SerialRunner::new(setup.clone());
     progress.say(format!("following {schedule}"));
     let followed = explorer::follow(&mut runner, &program, schedule).await?;

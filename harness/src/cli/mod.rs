@@ -14,6 +14,7 @@ mod serve;
 mod service;
 mod stop;
 mod target;
+mod trace;
 mod witness;
 
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ enum Command {
         scenario: String,
         #[command(flatten)]
         args: RunArgs,
+        #[command(flatten)]
+        trace: trace::TraceArgs,
     },
     /// Break every step of a purchase in every way, one at a time
     Faults(faults::FaultsArgs),
@@ -170,13 +173,29 @@ impl Cli {
     pub async fn execute(self) -> ExitCode {
         let done = match self.command {
             Command::Verify(args) => run::verify(args).await,
-            Command::Run { scenario, args } => run::run(&scenario, args).await,
-            Command::Faults(args) => faults::faults(args).await,
-            Command::Explore(args) => match &args.schedule {
-                Some(schedule) => follow::follow(&args, schedule).await,
-                None => explore::explore(args).await,
-            },
-            Command::Replay(args) => replay::replay_all(args).await,
+            Command::Run {
+                scenario,
+                args,
+                trace,
+            } => {
+                let run = async |file| run::run(&scenario, args, file).await;
+                trace.with(run).await
+            }
+            Command::Faults(args) => {
+                let faults = async |file| faults::faults(&args, file).await;
+                args.trace.with(faults).await
+            }
+            Command::Explore(args) => {
+                let explore = async |file| match &args.schedule {
+                    Some(schedule) => follow::follow(&args, schedule, file).await,
+                    None => explore::explore(&args, file).await,
+                };
+                args.trace.with(explore).await
+            }
+            Command::Replay(args) => {
+                let replay = async |file| replay::replay_all(&args, file).await;
+                args.trace.with(replay).await
+            }
             Command::Mutants(args) => mutants::mutants(args).await,
             Command::List => list(),
             Command::Check(args) => check::check(&args),

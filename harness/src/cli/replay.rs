@@ -14,6 +14,7 @@ use rowlock_postgres::Server;
 
 use super::common::{conclude, unless_found, wants_colour};
 use super::service::ServiceArgs;
+use super::trace::TraceArgs;
 use super::{PostgresArgs, exit_code, output, up_to};
 use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
@@ -21,6 +22,7 @@ use crate::explorer::{
 use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::target::TargetSpec;
+use crate::trace::{Part, TraceFile};
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
@@ -34,19 +36,28 @@ pub(super) struct ReplayArgs {
     postgres: PostgresArgs,
     #[command(flatten)]
     service: ServiceArgs,
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
 }
 
 /// Exit codes: 1 violated again; 0 not; 4 the statements no longer match, or control was lost.
-pub(super) async fn replay_all(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn replay_all(
+    args: &ReplayArgs,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<ExitCode> {
     let progress = Progress::on_terminal();
     let again = args.repeat();
-    match conclude(measure(&args, &progress), &progress, &again).await? {
+    match conclude(measure(args, &progress, trace), &progress, &again).await? {
         Ok(verdict) => Ok(exit_code::of(verdict)),
         Err(code) => Ok(code),
     }
 }
 
-async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdict> {
+async fn measure(
+    args: &ReplayArgs,
+    progress: &Progress,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<Verdict> {
     let mut plan = Vec::new();
     for path in witness::files(&args.paths)? {
         let witness = Witness::read(&path);
@@ -63,10 +74,13 @@ async fn measure(args: &ReplayArgs, progress: &Progress) -> anyhow::Result<Verdi
     ))?;
     // A whole directory gets a line each; one file is shown.
     let is_shown = args.paths.len() == 1 && args.paths[0].is_file();
-    let mut stage = Stage::new(&server);
+    let mut stage = Stage::new(&server, trace);
     let mut verdicts = Vec::new();
     for (path, witness, target) in plan {
         progress.say(format!("replaying {}", path.display()));
+        if let Some(trace) = &stage.trace {
+            trace.begin_part(Part::Witness(path.display().to_string()));
+        }
         let verdict = match witness {
             Ok(witness) => {
                 let runner = stage.set(target).await?;
@@ -111,11 +125,16 @@ fn describe<'a>(mut targets: impl Iterator<Item = &'a TargetSpec>) -> String {
 struct Stage<'a> {
     server: &'a Arc<Server>,
     set: Option<(String, SerialRunner)>,
+    trace: Option<TraceFile>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(server: &'a Arc<Server>) -> Self {
-        Stage { server, set: None }
+    fn new(server: &'a Arc<Server>, trace: Option<TraceFile>) -> Self {
+        Stage {
+            server,
+            set: None,
+            trace,
+        }
     }
 
     async fn set(&mut self, target: TargetSpec) -> anyhow::Result<&mut SerialRunner> {
@@ -129,6 +148,7 @@ impl<'a> Stage<'a> {
             server: Arc::clone(self.server),
             target,
             bounds: Bounds::default(),
+            trace: self.trace.clone(),
         };
         let (_, runner) = self
             .set

@@ -11,25 +11,34 @@ use super::{Format, RunArgs, exit_code, output};
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
 use crate::scenario::{SCENARIOS, Scenario, find};
+use crate::trace::{Part, TraceFile};
 use crate::world::Setting;
 
 /// Files that a process needs besides its buyers' connections.
 const SPARE_FILES: u64 = 200;
 
 pub(super) async fn verify(args: RunArgs) -> anyhow::Result<ExitCode> {
-    run_scenarios(SCENARIOS.iter().collect(), args).await
+    run_scenarios(SCENARIOS.iter().collect(), args, None).await
 }
 
-pub(super) async fn run(scenario: &str, args: RunArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    scenario: &str,
+    args: RunArgs,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<ExitCode> {
     let scenario = find(scenario).context("clap admits known scenarios only")?;
-    run_scenarios(vec![scenario], args).await
+    run_scenarios(vec![scenario], args, trace).await
 }
 
-async fn run_scenarios(scenarios: Vec<&Scenario>, args: RunArgs) -> anyhow::Result<ExitCode> {
+async fn run_scenarios(
+    scenarios: Vec<&Scenario>,
+    args: RunArgs,
+    trace: Option<TraceFile>,
+) -> anyhow::Result<ExitCode> {
     let seed = args.common.seed();
     let progress = Progress::on_terminal();
     let again = again(&scenarios, &args, seed);
-    let measured = measure(&scenarios, &args, seed, &progress);
+    let measured = measure(&scenarios, &args, seed, &progress, trace);
     let report = match conclude(measured, &progress, &again).await? {
         Ok(report) => report,
         Err(code) => return Ok(code),
@@ -55,6 +64,7 @@ async fn measure(
     args: &RunArgs,
     seed: Seed,
     progress: &Progress,
+    trace: Option<TraceFile>,
 ) -> anyhow::Result<Report> {
     let target = args.common.target()?;
     if scenarios
@@ -69,10 +79,14 @@ async fn measure(
         buyers: args.buyers,
         stocks: args.stock.clone(),
         max_conflicts: args.max_conflicts,
+        trace,
         ..args.common.setting(&server, &target, seed, progress)
     };
     let mut reports = Vec::new();
     for scenario in scenarios {
+        if let Some(trace) = &setting.trace {
+            trace.begin_part(Part::Scenario(scenario.name.to_owned()));
+        }
         let trials = scenario
             .run(&setting)
             .await

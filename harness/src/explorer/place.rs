@@ -26,6 +26,7 @@ use crate::environment::EnvironmentError;
 use crate::rig::{Parts, Rig};
 use crate::rows::Rows;
 use crate::subject::{self, Operation, Seen, Subject};
+use crate::trace::Phase;
 
 /// How long a client waits; the conductor gives up long before.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -64,15 +65,24 @@ impl<S: Subject> Place<S> {
     /// As [`Runner::run`].
     async fn warm_up(&mut self, program: &S::Program) -> Result<bool, EnvironmentError> {
         const ROUNDS: usize = 2;
+        self.enter(Phase::WarmUp);
         for _ in 0..ROUNDS {
             let run = self.run(program, &mut Follow::default()).await?;
             if !run.execution.leftovers.is_empty() {
                 return Ok(false);
             }
         }
+        self.enter(Phase::BetweenRuns);
         self.rows.renew().await?;
         self.spent = TestbedSpent::default();
         Ok(true)
+    }
+
+    /// Says what is done from here on, where what the target sends is written.
+    fn enter(&self, phase: Phase) {
+        if let Some(trace) = self.rig.trace() {
+            trace.enter(phase);
+        }
     }
 
     /// Sees to it that each request has an open connection.
@@ -104,7 +114,9 @@ impl<S: Subject> Place<S> {
         conducted: Conducted<Answered<S>>,
         rows: subject::Rows<S>,
     ) -> Run<S::Program> {
-        let Conducted { execution, answers } = conducted;
+        let Conducted {
+            execution, answers, ..
+        } = conducted;
         let end = execution.transcript.events.len();
         let answers = answers.into_iter();
         let answers = answers
@@ -167,6 +179,7 @@ impl<S: Subject> Testbed for Place<S> {
             target_env: &setup.target_env,
             is_proxied: true,
             patience: PATIENCE,
+            trace: setup.trace.as_ref(),
         };
         let rig = Rig::open(parts).await?;
         let (Some(control), Some(isolation)) = (rig.proxy(), rig.isolation()) else {
@@ -208,6 +221,7 @@ impl<S: Subject> Testbed for Place<S> {
         program: &S::Program,
         setup: &Setup<S>,
     ) -> Result<Place<S>, EnvironmentError> {
+        self.enter(Phase::Serial);
         let expecting = setup.subject.expect(&self.rig, &mut self.rows, program);
         match expecting.await {
             Ok(expected) => self.expected = Some(expected),
@@ -281,6 +295,9 @@ impl<S: Subject> Place<S> {
         self.connect(count).await?;
         self.spent.reset += began.elapsed();
 
+        if let Some(trace) = self.rig.trace() {
+            trace.begin_run(program.name());
+        }
         let (clients, rig) = (&mut self.clients, &self.rig);
         let begin = |index: RequestIndex, done: UnboundedSender<Signal<Answered<S>>>| {
             let client = clients[index.0].take().expect("each request has a client");
@@ -295,6 +312,9 @@ impl<S: Subject> Place<S> {
         };
         let conducted = self.conductor.run(count, begin, chooser);
         let mut conducted = conducted.await?;
+        if let Some(trace) = self.rig.trace() {
+            trace.end_run(&conducted.execution, &conducted.senders);
+        }
         for (index, answer) in conducted.answers.iter_mut().enumerate() {
             self.clients[index] = answer.as_mut().and_then(|((_, client), _)| client.take());
         }

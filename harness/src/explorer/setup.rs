@@ -6,6 +6,7 @@ use rowlock_postgres::Server;
 
 use crate::shop::Shop;
 use crate::target::TargetSpec;
+use crate::trace::TraceFile;
 use rowlock_explorer::Bounds;
 
 /// What every worker needs.
@@ -21,4 +22,6 @@ pub struct Setup<S = Shop> {
     pub target_env: Vec<(String, String)>,
     /// How long the conductor waits.
     pub bounds: Bounds,
+    /// Where what the target sends is written, if it is.
+    pub trace: Option<TraceFile>,
 }

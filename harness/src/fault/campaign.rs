@@ -17,6 +17,7 @@ use super::raisable::Surroundings;
 use super::steps::sql;
 use super::{Case, Fault, Story, pool, shop};
 use crate::environment::EnvironmentError;
+use crate::trace::Phase;
 use crate::world::{Setting, World};
 use rowlock_proxy::isolation::{Level, level_of_step};
 
@@ -139,6 +140,7 @@ async fn measure(setting: &Setting<'_>) -> Result<(Baselines, Level), Environmen
         ..setting.clone()
     };
     let mut world = World::open_proxied(&setting, Shop::default()).await?;
+    world.enter(|| Phase::Baseline);
     let control = control(&world);
     let pool_size = pool::measure(&world, &control).await?;
     let mut traced = Vec::new();
@@ -254,6 +256,9 @@ async fn work(
         setting
             .progress
             .say(format!("faults: {} of {}: {case}", index + 1, cases.len()));
+        place.world.enter(|| Phase::Case {
+            case: case.to_string(),
+        });
         let baseline = common.baselines.get(&case.story);
         let played = place
             .play(*case, baseline.unwrap_or(&Baseline::UNKNOWN))

@@ -191,9 +191,9 @@ mod tests {
             },
             replaced_by: replaced_by.map(str::to_owned),
             cancels: None,
-            invoked_us: 0,
-            sent_us: 0,
-            completed_us: 0,
+            invoked_ns: 0,
+            sent_ns: 0,
+            completed_ns: 0,
         }
     }
 

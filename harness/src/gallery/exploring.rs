@@ -125,6 +125,7 @@ impl Explorer<'_> {
                 server: Arc::clone(self.server),
                 target: self.target.clone(),
                 bounds: Bounds::default(),
+                trace: None,
             },
             program: look.program.clone(),
             workers: WORKERS,

@@ -56,6 +56,7 @@ impl Tour<'_> {
             max_conflicts: None,
             patience: PATIENCE,
             progress: &hidden,
+            trace: None,
         };
         let tried = timeout(BOUND, load(&setting, "concurrent-buyers")).await;
         tried.map_or(true, |sighting| sighting.is_caught())

@@ -168,6 +168,7 @@ impl Tour<'_> {
             max_conflicts: None,
             patience: PATIENCE,
             progress: &hidden,
+            trace: None,
         };
         let seen = async {
             match column {

@@ -27,6 +27,7 @@ pub(crate) async fn setting(target: TargetSpec) -> Setting<'static> {
         server: rowlock_postgres::shared_local().await,
         target: Box::leak(Box::new(target)),
         target_env: Vec::new(),
+        trace: None,
         seed: Seed(5),
         buyers: 200,
         stocks: vec![1, 100],

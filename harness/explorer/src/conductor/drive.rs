@@ -2,13 +2,14 @@
 //!
 //! What is known is in the [`RunState`], what ran is in the [`Execution`]; here is what is done.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
-use rowlock_proxy::{Reply, ReplyAction, RequestAction, Step};
+use rowlock_proxy::{Reply, ReplyAction, RequestAction, Step, StepId};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::state::RunState;
-use super::{Conductor, Failure};
+use super::{Conducted, Conductor, Failure};
 use crate::control::LostControl;
 use crate::execution::{Execution, Transition};
 use crate::footprint::Footprint;
@@ -23,6 +24,8 @@ pub(super) struct Drive<'c, A> {
     pub(super) state: RunState<A>,
     /// What ran so far.
     pub(super) execution: Execution,
+    /// Whose each step was.
+    pub(super) senders: HashMap<StepId, RequestIndex>,
 }
 
 impl<'c, A: Send + 'static> Drive<'c, A> {
@@ -33,13 +36,18 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
             conductor,
             state: RunState::new(sessions),
             execution: Execution::default(),
+            senders: HashMap::new(),
         }
     }
 
-    /// What ran, and each request's answer with its place in the transcript.
-    pub(super) fn end(self) -> (Execution, Vec<Option<(A, usize)>>) {
+    /// What ran, and what it came to.
+    pub(super) fn end(self) -> Conducted<A> {
         self.conductor.sessions = self.state.sessions;
-        (self.execution, self.state.requests.into_answers())
+        Conducted {
+            execution: self.execution,
+            answers: self.state.requests.into_answers(),
+            senders: self.senders,
+        }
     }
 
     /// Runs `count` requests until all are answered, and looks what they left.

@@ -40,7 +40,7 @@ mod signals;
 #[cfg(test)]
 mod sample;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,6 +57,7 @@ use super::monitor::Monitor;
 use super::schedule::RequestIndex;
 use super::signal::{Signal, SignallingGate};
 use super::strategy::Chooser;
+use rowlock_proxy::StepId;
 use rowlock_proxy::isolation::Isolation;
 
 /// How long the conductor waits.
@@ -115,6 +116,8 @@ pub struct Conducted<A> {
     pub execution: Execution,
     /// Each request's answer, and its place in the transcript.
     pub answers: Vec<Option<(A, usize)>>,
+    /// Whose each step was, as far as that was seen.
+    pub senders: HashMap<StepId, RequestIndex>,
 }
 
 /// Drives one target behind one proxy.
@@ -221,8 +224,7 @@ impl<A: Send + 'static> Conductor<A> {
             }
         };
         drive.execution.control = control;
-        let (execution, answers) = drive.end();
-        Ok(Conducted { execution, answers })
+        Ok(drive.end())
     }
 }
 

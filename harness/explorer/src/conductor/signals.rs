@@ -84,6 +84,7 @@ impl<A: Send + 'static> Drive<'_, A> {
 
     pub(super) fn hold(&mut self, request: RequestIndex, step: Box<Step>) -> Result<(), Failure> {
         let text = text_of(&step);
+        self.senders.insert(step.id, request);
         match self.state.requests.stage_mut(request).hold(step) {
             Ok(true) => self.state.moved.push(request),
             Ok(false) => {}
@@ -108,7 +109,11 @@ impl<A: Send + 'static> Drive<'_, A> {
             true => self.state.attribute(step),
             false => Sender::Unclear,
         };
-        self.state.sessions.get(step.id.session).is_passing = true;
+        let session = self.state.sessions.get(step.id.session);
+        session.is_passing = true;
+        if let Some(owner) = session.owner {
+            self.senders.insert(step.id, owner);
+        }
         match sender {
             Sender::Request(request) => {
                 self.state.moved.push(request);
