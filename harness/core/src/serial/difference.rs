@@ -24,7 +24,7 @@ pub(super) use pairs::unmatched;
 pub struct Nearest {
     /// The order.
     pub order: Order,
-    /// The calls that it leaves out; each of them gave way or is unknown.
+    /// The calls that it leaves out.
     pub left_out: Vec<CallIndex>,
     /// The calls that are told something else in it.
     pub answers: Vec<AnswerDifference>,
@@ -91,15 +91,16 @@ impl Nearest {
     }
 }
 
-/// The differing cells and rows of all tables.
+/// The differing cells and rows of the tables `names`.
 pub(super) fn compare(
     serial: &Rows,
     run: &Rows,
     mask: &Mask,
+    names: &BTreeSet<&str>,
 ) -> (Vec<CellDifference>, Vec<RowDifference>) {
-    let plain = compare_tables(serial, run, mask, project_plain);
+    let plain = compare_tables(serial, run, mask, names, project_plain);
     if plain.0.is_empty() && plain.1.is_empty() {
-        return compare_tables(serial, run, mask, project_linked);
+        return compare_tables(serial, run, mask, names, project_linked);
     }
     plain
 }
@@ -111,11 +112,11 @@ fn compare_tables(
     serial: &Rows,
     run: &Rows,
     mask: &Mask,
+    names: &BTreeSet<&str>,
     project: Project,
 ) -> (Vec<CellDifference>, Vec<RowDifference>) {
     let (mut cells, mut rows) = (Vec::new(), Vec::new());
-    let names: BTreeSet<_> = serial.0.keys().chain(run.0.keys()).collect();
-    for name in names.into_iter().filter(|name| !mask.ignores(name)) {
+    for &name in names {
         let [one, other] = [serial, run].map(|rows| {
             let table = rows.0.get(name);
             table

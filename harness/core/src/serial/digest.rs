@@ -10,7 +10,7 @@
 //! of graphs, in one direction and cut off). Rows that differ by nothing but the names of keys have
 //! the same colours, so that links never accuse either.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::rows::{Cell, Rows, Table};
@@ -33,6 +33,13 @@ impl Digest {
             (table.to_owned(), sum)
         });
         Digest(sums.collect())
+    }
+
+    /// The tables that are others in `other`.
+    pub(super) fn differing<'a>(&'a self, other: &'a Digest) -> BTreeSet<&'a str> {
+        let names = self.0.keys().chain(other.0.keys());
+        let differing = names.filter(|name| self.0.get(*name) != other.0.get(*name));
+        differing.map(String::as_str).collect()
     }
 }
 

@@ -5,17 +5,17 @@
 //!
 //! Orders may be run when they are needed: [`Explanation::Missing`](super::Explanation::Missing) names those that could still
 //! explain a run, and nothing is accused before all of them are known. Before an accusation is told
-//! to anybody, repeat them ([`Oracle::repeat`]) and ask again: what they show to be noise is hidden
+//! to anybody, repeat those that are [`Oracle::unrepeated`] and ask again: what they show to be noise is hidden
 //! then, and the accusation may be gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Ending;
 
 use super::digest::Digest;
 use super::mask::{Mask, Unrepeatable};
 use super::order::{Atomic, Order, TooManyOrders, orders};
-use super::run::SerialRun;
+use super::run::{Concurrent, SerialRun};
 
 mod explain;
 
@@ -36,12 +36,14 @@ pub struct Oracle {
     compared: Compared,
     mask: Mask,
     known: BTreeMap<Order, Known>,
+    ruled_out: BTreeSet<Order>,
 }
 
 #[derive(Debug)]
 struct Known {
     run: SerialRun,
     digest: Digest,
+    is_repeated: bool,
 }
 
 impl Oracle {
@@ -60,6 +62,7 @@ impl Oracle {
             compared,
             mask,
             known: BTreeMap::new(),
+            ruled_out: BTreeSet::new(),
         })
     }
 
@@ -87,10 +90,22 @@ impl Oracle {
         );
         let grew = self.mask.settle(&run.rows);
         let digest = Digest::of(&run.rows, &self.mask);
-        self.known.insert(run.order.clone(), Known { run, digest });
+        let order = run.order.clone();
+        let known = Known {
+            run,
+            digest,
+            is_repeated: false,
+        };
+        self.known.insert(order, known);
         if grew {
             self.digest_again();
         }
+    }
+
+    /// Takes note that an order cannot be run: a call of it needs what an earlier one of its actor
+    /// did not bring there. It explains nothing.
+    pub fn rule_out(&mut self, order: Order) {
+        self.ruled_out.insert(order);
     }
 
     /// Takes another run of an order, with its sequences moved on and more than a second later, and
@@ -116,9 +131,25 @@ impl Oracle {
         for (call, (one, other)) in first.order.0.iter().zip(told) {
             self.mask.learn_told(*call, one, other);
         }
-        self.mask.learn(&first.rows, &second.rows)?;
-        self.digest_again();
-        Ok(())
+        let before = self.mask.clone();
+        let learned = self.mask.learn(&first.rows, &second.rows);
+        if self.mask != before {
+            self.digest_again();
+        }
+        if let Some(known) = self.known.get_mut(&second.order) {
+            known.is_repeated = learned.is_ok();
+        }
+        learned
+    }
+
+    /// The orders that could have explained `run` and were run only once: to be repeated before
+    /// anybody is accused.
+    pub fn unrepeated(&self, run: &Concurrent) -> Vec<Order> {
+        let known = self
+            .known
+            .iter()
+            .filter(|(order, known)| !known.is_repeated && run.admits_without_refusals(order));
+        known.map(|(order, _)| order.clone()).collect()
     }
 
     fn digest_again(&mut self) {

@@ -42,7 +42,7 @@ impl Nearest {
         let told = describe_told(run, &name);
         match clauses.is_empty() {
             true => format!("{order} leaves the same rows, {told}"),
-            false => format!("{order} {}, {told}", clauses.join("; it ")),
+            false => format!("{order} {}, {told}", clauses.join("; the order ")),
         }
     }
 }

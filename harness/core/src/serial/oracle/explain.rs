@@ -16,15 +16,12 @@ impl Oracle {
     fn missing(&self, orders: &[&Order]) -> Vec<Order> {
         let orders = orders.iter().copied();
         orders
-            .filter(|order| !self.known.contains_key(*order))
+            .filter(|order| !self.known.contains_key(*order) && !self.ruled_out.contains(*order))
             .cloned()
             .collect()
     }
 
     /// Whether serial orders explain `run`.
-    ///
-    /// # Panics
-    /// Where `run` made a call that the program does not have.
     pub fn explain(&self, run: &Concurrent) -> Explanation {
         let digest = Digest::of(&run.rows, &self.mask);
         let admitted: Vec<_> = self.orders.iter().filter(|it| run.admits(it)).collect();
@@ -45,26 +42,33 @@ impl Oracle {
         }
         match self.unexplained_refusal(run, &digest, &candidates) {
             Some(refusal) => Explanation::UnexplainedRefusal(refusal),
-            None => Explanation::Unexplained(self.nearest(run, &admitted)),
+            None => match self.nearest(run, &digest, &admitted) {
+                Some(nearest) => Explanation::Unexplained(nearest),
+                None => Explanation::Missing(vec![Order::default()]),
+            },
         }
     }
 
     /// The same for a run in which something broke `broken` on purpose: a refusal of this call may
     /// be the fault's, and needs no serial order that refuses it, but nothing may have happened.
     pub fn atomicity(&self, run: &Concurrent, broken: CallIndex) -> Explanation {
-        match self.explain(run) {
-            Explanation::UnexplainedRefusal(refusal)
-                if refusal.refused.iter().all(|(call, _)| *call == broken) =>
-            {
-                let other_bodies = self.other_bodies(run, &refusal.order);
-                Explanation::Explained(Explained {
-                    left_out: run.left_out(&refusal.order),
-                    order: refusal.order,
-                    other_bodies,
-                    needlessly_gave_way: 0,
-                })
-            }
-            explanation => explanation,
+        let explanation = self.explain(run);
+        let is_refused = |told: &Told| told.ending == Ending::Refused;
+        if !matches!(explanation, Explanation::UnexplainedRefusal(_))
+            || !run.told.get(&broken).is_some_and(is_refused)
+        {
+            return explanation;
+        }
+        let mut gave_way = run.clone();
+        if let Some(told) = gave_way.told.get_mut(&broken) {
+            told.ending = Ending::GaveWay;
+        }
+        match self.explain(&gave_way) {
+            Explanation::Explained(explained) => Explanation::Explained(Explained {
+                needlessly_gave_way: 0,
+                ..explained
+            }),
+            _ => explanation,
         }
     }
 
@@ -198,25 +202,31 @@ impl Oracle {
     }
 
     /// The order with the fewest differences; of equally near ones, the one that leaves out the
-    /// fewest calls, and then the first.
-    fn nearest(&self, run: &Concurrent, admitted: &[&Order]) -> Nearest {
-        let compared = admitted.iter().filter_map(|order| {
-            let serial = self.run(order)?;
-            let (cells, rows) = compare(&serial.rows, &run.rows, &self.mask);
-            Some(Nearest {
-                order: (*order).clone(),
+    /// fewest calls, and then the first. Where each order that could explain the run was ruled out,
+    /// the nearest of all; none where no run is known.
+    fn nearest(&self, run: &Concurrent, digest: &Digest, admitted: &[&Order]) -> Option<Nearest> {
+        let known = admitted.iter().filter_map(|order| self.known.get(*order));
+        let mut known: Vec<_> = known.collect();
+        if known.is_empty() {
+            known = self.known.values().collect();
+        }
+        let compared = known.into_iter().map(|known| {
+            let (serial, order) = (&known.run, &known.run.order);
+            let names = known.digest.differing(digest);
+            let (cells, rows) = compare(&serial.rows, &run.rows, &self.mask, &names);
+            Nearest {
+                order: order.clone(),
                 left_out: run.left_out(order),
                 answers: self.other_answers(run, serial).collect(),
                 cells,
                 rows,
-            })
+            }
         });
-        let nearest = compared.min_by(|one, other| {
+        compared.min_by(|one, other| {
             let key = |it: &Nearest| (it.distance(), it.left_out.len());
             key(one)
                 .cmp(&key(other))
                 .then_with(|| one.order.cmp(&other.order))
-        });
-        nearest.expect("an order of all calls that were made admits the run")
+        })
     }
 }

@@ -75,7 +75,7 @@ fn an_oversold_unit_shows_the_row_too_many_and_the_answer() {
     assert_eq!(nearest.distance(), 3);
     assert_eq!(
         nearest.sentence(&run, name),
-        "A then B leaves no sale (buyer = B, item = 1); this run left one; it tells B \
+        "A then B leaves no sale (buyer = B, item = 1); this run left one; the order tells B \
          \"422: sold out\"; this run told it \"200\", and both were told 200"
     );
 }
@@ -268,4 +268,36 @@ fn the_nearest_of_equally_near_orders_is_always_the_same() {
         near.sentence(&run, name),
         "no call at all leaves item 1 stock = 2; this run left 9, and both were told no answer"
     );
+}
+
+#[test]
+fn an_order_that_cannot_be_run_explains_nothing_and_is_not_asked_for_again() {
+    let run = concurrent(&[ok()], shop(2, &["A 1"]));
+    let mut oracle = Oracle::new(&[1], Atomic::Call, Compared::Endings, Mask::default()).unwrap();
+    let alone = Order(vec![call(0)]);
+    assert_eq!(
+        oracle.explain(&run),
+        Explanation::Missing(vec![alone.clone()])
+    );
+    oracle.rule_out(alone);
+    let nothing = Order::default();
+    assert_eq!(
+        oracle.explain(&run),
+        Explanation::Missing(vec![nothing.clone()])
+    );
+    oracle.add(serial_run(&[], &[], shop(2, &[])));
+    assert_eq!(nearest(oracle.explain(&run)).order, nothing);
+}
+
+#[test]
+fn orders_that_could_explain_a_run_are_to_be_repeated_once() {
+    let run = concurrent(&[ok(), ok()], shop(4, &["A 1", "B 1"]));
+    let mut oracle = oracle(5);
+    let unrepeated = oracle.unrepeated(&run);
+    assert_eq!(unrepeated.len(), 2);
+    for order in unrepeated {
+        let again = oracle.run(&order).unwrap().clone();
+        oracle.repeat(again).unwrap();
+    }
+    assert!(oracle.unrepeated(&run).is_empty());
 }

@@ -9,6 +9,7 @@ use super::{CallIndex, Concurrent, Order, SerialRun, Told};
 
 mod explanations;
 mod masks;
+mod noise;
 mod toy;
 
 /// A table in short: `id*` is a key, `at@` a time, `order_id>order.id` refers to a column; the rows
