@@ -22,12 +22,12 @@ impl Nearest {
             clauses.push(cells);
         }
         for (presence, ours, theirs) in [
-            (Presence::Missing, "leaves", "this run left none"),
-            (Presence::Extra, "leaves no", "this run left one"),
+            (Presence::Missing, "leaves", "which this run did not"),
+            (Presence::Extra, "does not leave", "which this run did"),
         ] {
             let rows = self.rows.iter().filter(|row| row.presence == presence);
             if let Some(rows) = describe_rows(&rows.collect::<Vec<_>>()) {
-                clauses.push(format!("{ours} {rows}; {theirs}"));
+                clauses.push(format!("{ours} {rows}, {theirs}"));
             }
         }
         let answers = self.answers.iter().take(NAMED).map(|answer| {
@@ -79,7 +79,11 @@ fn describe_cells(cells: &[CellDifference]) -> Option<String> {
             let CellDifference {
                 table, row, column, ..
             } = cell;
-            format!("{table} {row} {column} = {}", text(&cell.serial))
+            format!(
+                "{} {row} {column} = {}",
+                unquoted(table),
+                text(&cell.serial)
+            )
         })
         .collect();
     let run: Vec<_> = named.iter().map(|cell| text(&cell.run)).collect();
@@ -98,7 +102,7 @@ fn describe_rows(rows: &[&RowDifference]) -> Option<String> {
     }
     let named = rows.iter().take(NAMED);
     let named: Vec<_> = named
-        .map(|row| format!("{} ({})", row.table, row.row))
+        .map(|row| format!("{} ({})", unquoted(&row.table), row.row))
         .collect();
     let more = more(rows.len(), "row").map(|more| format!(" ({more})"));
     Some(format!(
@@ -142,4 +146,9 @@ fn describe_told(run: &Concurrent, name: impl Fn(CallIndex) -> String) -> String
 
 fn text(cell: &Cell) -> &str {
     cell.as_deref().unwrap_or("null")
+}
+
+/// A table's name without the quotes that SQL needs.
+fn unquoted(table: &str) -> String {
+    table.replace('"', "")
 }

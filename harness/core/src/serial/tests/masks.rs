@@ -193,3 +193,35 @@ fn a_reference_to_what_the_contract_ignores_is_not_compared() {
         &same("2 home")
     ));
 }
+
+#[test]
+fn a_reference_is_followed_over_rows_that_show_nothing_themselves() {
+    let of = |base: usize, payer: &str| {
+        let [user, order, payment] = [1, 2, 3].map(|nth| (base + nth).to_string());
+        let line = |words: &[&str]| words.join(" ");
+        rows([
+            ("user", table("id* name", &[&line(&[&user, payer])])),
+            (
+                "order",
+                table("id* user_id>user.id", &[&line(&[&order, &user])]),
+            ),
+            (
+                "payment",
+                table("id* order_id>order.id", &[&line(&[&payment, &order])]),
+            ),
+            ("guest", table("name", &["A", "B"])),
+        ])
+    };
+    let two = |base, first: &str, second: &str| {
+        let (mut one, other) = (of(base, first), of(base + 10, second));
+        for (name, table) in other.0 {
+            one.0.get_mut(&name).unwrap().rows.extend(table.rows);
+        }
+        let payments = one.0.get_mut("payment").unwrap();
+        payments.rows.truncate(1);
+        one
+    };
+    let (serial, again) = (two(100, "A", "B"), two(200, "A", "B"));
+    assert!(is_explained(&serial, &again, &two(300, "A", "B")));
+    assert!(!is_explained(&serial, &again, &two(300, "B", "A")));
+}

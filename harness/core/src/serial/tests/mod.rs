@@ -7,7 +7,9 @@ use crate::rows::{Cell, Column, Rows, Table};
 
 use super::{CallIndex, Concurrent, Order, SerialRun, Told};
 
+mod asking;
 mod explanations;
+mod faults;
 mod masks;
 mod noise;
 mod toy;
