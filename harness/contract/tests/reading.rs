@@ -55,78 +55,8 @@ fn the_least_that_works_is_a_command_and_a_call() {
     assert!(!anybody.has_own_stories);
 }
 
-const WHOLE: &str = r#"
-name = "tickets"
-atomic = "story"
-answers = [{ status = 401, means = "invalid" }]
-
-[service]
-command = "cd app && exec node server.js"
-shell = true
-directory = "backend"
-replicas = 2
-env = { PORT = "${port}", DSN = "postgresql+asyncpg://${database.user}:${database.password}@${database.host}:${database.port}/${database.name}?ssl=disable", DEBUG = false }
-files = [{ path = ".env.test", text = "DATABASE_URL=${database.url}\n" }]
-ready = { path = "/health", status = ["2xx", 404], within_s = 0.5 }
-stop = { signal = "INT", within_s = 2 }
-[[service.auxiliary]]
-command = ["node", "worker ${replica}.js"]
-env = { PORT = "0" }
-
-[database]
-migrate = ["npx knex migrate:latest", { command = "cd x && y", shell = true, env = { NODE_ENV = "test" } }]
-sql_file = "seed.sql"
-restore = ["redis-cli flushall"]
-memory = "restart"
-ignore = ["sessions", "item.updated_at"]
-background = [{ text = "select pg_notify" }, { application_name = "worker" }]
-[[database.calls]]
-actor = "alice"
-call = "create"
-with = { price = 10 }
-
-[variables]
-item = [1, 2]
-
-[calls.create]
-path = "/items"
-json = { price = "${price}" }
-capture = { created = { json = "$.id" } }
-[calls.login]
-path = "/login"
-form = { user = "${user}", role = ["a", "b"] }
-capture = { token = { json = "$.token" }, csrf = { regex = 'value="([^"]+)"' } }
-[calls.buy]
-method = "put"
-path = "/items/${item}/buy"
-headers = { Authorization = "Bearer ${token}", X-CSRFToken = "${cookie.csrftoken}" }
-graphql = { query = "mutation($id: ID!) { buy(id: $id) { id } }", variables = { id = "${created}" } }
-idempotency_key = "Idempotency-Key"
-
-[actors.alice]
-user = "1"
-prepare = ["login"]
-story = ["buy"]
-[actors.bob]
-user = "${actor}-${env.RUN:-0}"
-prepare = ["login"]
-stories = [["buy"], [{ call = "buy", with = { item = 2 } }, "buy"]]
-
-[[programs]]
-name = "last unit"
-rows = "update item set stock = 1 where id = ${item}"
-actors = ["alice", { actor = "bob", story = ["buy"], with = { item = 1 }, key = "k" }]
-refused = ["bob"]
-atomic = "call"
-
-[[invariants]]
-name = "no oversell"
-violations = "select * from item where stock < 0"
-[[invariants]]
-name = "balance"
-number = "select sum(balance) from accounts"
-holds = "after == before - 10 * ok(buy)"
-"#;
+/// A contract with something of everything.
+const WHOLE: &str = include_str!("whole.toml");
 
 #[test]
 fn the_service_of_a_whole_contract_is_what_it_says() {
