@@ -39,6 +39,12 @@ pub struct CallSpec {
 /// Why a call could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
+    /// The contract has no call of that name; of one that was read, all names are there.
+    #[error("no call `{call}`")]
+    NoSuchCall {
+        /// The name.
+        call: String,
+    },
     /// Nobody has set a variable.
     #[error("call `{call}`, {place}: {source}")]
     Missing {

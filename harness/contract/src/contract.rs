@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::actor::{Actor, Atomic, ProgramSpec, SharedVariable};
-use crate::call::CallSpec;
+use rowlock_core::call::Call;
+
+use crate::actor::{Actor, Atomic, Participant, PlannedCall, ProgramSpec, SharedVariable};
+use crate::call::{CallSpec, FillError};
 use crate::database::Database;
 use crate::error::ContractError;
 use crate::invariant::Invariant;
 use crate::read;
 use crate::service::Service;
-use crate::template::MissingVariable;
+use crate::template::{MissingVariable, set_all};
 use crate::variables::Variables;
 
 /// The name that a contract has where nobody says which.
@@ -41,18 +43,19 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Reads a file.
+    /// Reads a file that is to be used here and now: what it needs of this process's environment, and
+    /// the files and directories that it names, must be there.
     pub fn read(file: &Path) -> Result<Self, ContractError> {
         let text = std::fs::read_to_string(file).map_err(|source| ContractError::Unreadable {
             file: file.to_owned(),
             source,
         })?;
-        Self::parse(&text, file)
+        read::contract(&text, file, Some(&Variables::of_environment()))
     }
 
-    /// Reads a contract's text. What is relative in it is relative to where `file` is.
+    /// Reads a contract's text, whatever is there of files and environment. What is relative in it is relative to where `file` is.
     pub fn parse(text: &str, file: impl AsRef<Path>) -> Result<Self, ContractError> {
-        read::contract(text, file.as_ref())
+        read::contract(text, file.as_ref(), None)
     }
 
     /// The nearest `rowlock.toml` in a directory or above it.
@@ -78,6 +81,28 @@ impl Contract {
         self.actors.iter().find(|actor| actor.name == name)
     }
 
+    /// Fills a planned call with variables, those of its own above them.
+    pub fn fill(
+        &self,
+        planned: &PlannedCall,
+        variables: &Variables,
+        key: Option<&str>,
+    ) -> Result<Call, FillError> {
+        let Some(call) = self.call(&planned.call) else {
+            return Err(FillError::NoSuchCall {
+                call: planned.call.clone(),
+            });
+        };
+        let mut variables = variables.clone();
+        variables.push();
+        set_all(&planned.with, &mut variables).map_err(|source| FillError::Missing {
+            call: planned.call.clone(),
+            place: "with".to_owned(),
+            source,
+        })?;
+        call.fill(&variables, key)
+    }
+
     /// What all actors have in common, on a layer above `outside`.
     pub fn shared_variables(&self, outside: &Variables) -> Result<Variables, MissingVariable> {
         let mut variables = outside.clone();
@@ -98,10 +123,17 @@ impl Actor {
         let mut variables = shared.clone();
         variables.push();
         variables.set("actor", self.name.as_str());
-        for (name, value) in &self.variables {
-            let value = value.fill(&variables)?;
-            variables.set(name, value);
-        }
+        set_all(&self.variables, &mut variables)?;
+        Ok(variables)
+    }
+}
+
+impl Participant {
+    /// What the program sets for it, on a layer above what the actor has.
+    pub fn fill_variables(&self, of_actor: &Variables) -> Result<Variables, MissingVariable> {
+        let mut variables = of_actor.clone();
+        variables.push();
+        set_all(&self.with, &mut variables)?;
         Ok(variables)
     }
 }

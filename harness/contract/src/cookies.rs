@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use cookie::{Cookie, Expiration};
-use rowlock_core::call::Reply;
+use rowlock_core::call::{Call, Reply};
 
 use crate::variables::Value;
 
@@ -76,6 +76,18 @@ impl CookieJar {
             .map(|cookie| format!("{}={}", cookie.name, cookie.value))
             .collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    /// Adds the cookies for a call to those that it has of its own.
+    pub fn send_with(&self, call: &mut Call) {
+        let Some(cookies) = self.header(&call.path) else {
+            return;
+        };
+        let own = call.headers.iter_mut().find(|(name, _)| name == "cookie");
+        match own {
+            Some((_, own)) => *own = format!("{own}; {cookies}"),
+            None => call.headers.push(("cookie".to_owned(), cookies)),
+        }
     }
 
     /// The cookies as variables, `cookie.NAME`.
@@ -165,6 +177,27 @@ mod tests {
         assert_eq!(sent(&lasting, "/"), Some("a=1".to_owned()));
         let aged = ["a=1; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"];
         assert_eq!(sent(&aged, "/"), Some("a=1".to_owned()));
+    }
+
+    #[test]
+    fn a_call_has_its_own_cookies_and_the_jars() {
+        let mut jar = CookieJar::new();
+        jar.take("/", &reply(200, &[("set-cookie", "a=1")], ""), now());
+        let headers = |own: &[(&str, &str)]| {
+            let owned = |(name, value): &(&str, &str)| (String::from(*name), String::from(*value));
+            let mut call = Call {
+                label: String::new(),
+                method: "GET".to_owned(),
+                path: "/x".to_owned(),
+                headers: own.iter().map(owned).collect(),
+                body: Vec::new(),
+            };
+            jar.send_with(&mut call);
+            call.headers
+        };
+        let cookie = |value: &str| vec![("cookie".to_owned(), value.to_owned())];
+        assert_eq!(headers(&[]), cookie("a=1"));
+        assert_eq!(headers(&[("cookie", "b=2")]), cookie("b=2; a=1"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!    ▼
 //!  contract    what is left where there is none
 //!    ├─ service    how it starts, is made ready and stops
-//!    ├─ database   what it holds, what is put back, what is not compared
+//!    ├─ database   what it holds, what is put back, what is not compared (where it is: address)
 //!    ├─ call       requests: templates, filled in with variables (template, variables)
 //!    ├─ answer     what replies mean: rules, and defaults after them
 //!    ├─ source     where in a reply something stands, for captures and reasons
@@ -19,6 +19,7 @@
 //! and does no other I/O: it starts nothing, opens no connection and knows no driver.
 
 pub mod actor;
+pub mod address;
 pub mod answer;
 pub mod call;
 pub mod contract;
@@ -37,6 +38,7 @@ pub mod template;
 mod testing;
 pub mod variables;
 
+pub use address::DatabaseAddress;
 pub use answer::{Completion, Meaning, classify};
 pub use call::{CallSpec, FillError};
 pub use contract::Contract;

@@ -154,10 +154,18 @@ fn the_programs_and_invariants_of_a_whole_contract_are_what_it_says() {
 fn an_actor_has_its_variables_above_those_for_all() {
     let contract = read(WHOLE);
     let shared = contract.shared_variables(&Variables::new()).unwrap();
+    let participant = &contract.programs[0].participants[1];
     let bob = contract.actor("bob").unwrap();
+    let second = &bob.stories[1][0];
     let bob = bob.fill_variables(&shared).unwrap();
     assert_eq!(bob.get("item"), Some(&1.into()));
     assert_eq!(bob.get("user"), Some(&"bob-0".into()));
+    let bob = participant.fill_variables(&bob).unwrap();
+    let bob = bob.with([("token", "t"), ("created", "c"), ("cookie.csrftoken", "x")]);
+    assert_eq!(
+        contract.fill(second, &bob, None).unwrap().path,
+        "/items/2/buy"
+    );
 }
 
 #[test]
@@ -200,6 +208,21 @@ fn it_is_found_in_the_directory_or_above_it() {
             .contains("rowlock.toml:2: service.command"),
         "{error}"
     );
+    let here = "[service]\ncommand = \"x ${env.ROWLOCK_NONE} ${env.ROWLOCK_NONE:-a}\"\ndirectory = \"a\"\n";
+    let rest = "[database]\nsql_file = \"none.sql\"\n[calls.buy]\npath = \"/\"\n";
+    std::fs::write(&file, format!("{here}{rest}")).unwrap();
+    let error = Contract::read(&file).unwrap_err().to_string();
+    let path = directory.path().join("none.sql");
+    assert!(error.ends_with(&format!(
+        ":5: database.sql_file: there is no {}",
+        path.display()
+    )));
+    std::fs::write(&path, "").unwrap();
+    let error = Contract::read(&file).unwrap_err().to_string();
+    assert!(error.ends_with(
+        ":2: service.command: the environment has no `ROWLOCK_NONE`; `${env.ROWLOCK_NONE:-TEXT}` is \
+         TEXT where it has none"
+    ));
     std::fs::remove_file(&file).unwrap();
     assert!(matches!(
         Contract::find(&below),

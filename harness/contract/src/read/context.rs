@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 
 use super::nearest::or_nearest;
 use crate::error::Problem;
+use crate::variables::Variables;
 
 /// Notes on one file.
 #[derive(Debug)]
 pub(super) struct Context<'t> {
     text: &'t str,
+    /// The environment that the contract is to be used in, if it is known; then files are looked for, too.
+    pub(super) outside: Option<&'t Variables>,
     problems: RefCell<Vec<Problem>>,
     places: RefCell<BTreeMap<String, usize>>,
     references: RefCell<Vec<Reference>>,
@@ -32,9 +35,10 @@ pub(super) enum Referent {
 }
 
 impl<'t> Context<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(super) fn new(text: &'t str, outside: Option<&'t Variables>) -> Self {
         Self {
             text,
+            outside,
             problems: RefCell::default(),
             places: RefCell::default(),
             references: RefCell::default(),

@@ -22,7 +22,7 @@ pub(super) fn read(table: &Table<'_, '_>, directory: &Path, around: Option<&Proc
     let migrate = table.get("migrate").map(|it| commands(&it));
     table.at_most_one_of(&["sql", "sql_file"]);
     let text = table.get("sql").and_then(|it| it.template());
-    let file = table.get("sql_file").and_then(|it| it.name());
+    let file = table.get("sql_file").and_then(|it| it.path(directory));
     let calls = table.get("calls").map(|it| it.each(seed_call));
     let restore = table.get("restore").map(|it| commands(&it));
     let words = [("keep", Memory::Keep), ("restart", Memory::Restart)];
@@ -35,7 +35,7 @@ pub(super) fn read(table: &Table<'_, '_>, directory: &Path, around: Option<&Proc
         migrate: migrate.unwrap_or_default(),
         sql: match (text, file) {
             (Some(text), _) => Some(Seed::Text(text)),
-            (None, file) => file.map(|file| Seed::File(directory.join(file))),
+            (None, file) => file.map(Seed::File),
         },
         calls: calls.unwrap_or_default(),
         restore: restore.unwrap_or_default(),

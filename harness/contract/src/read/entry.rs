@@ -1,5 +1,7 @@
 //! One value of the file, and what it can be taken for. Each `None` has noted why.
 
+use std::path::{Path, PathBuf};
+
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -131,6 +133,15 @@ impl<'c, 't> Entry<'c, 't> {
     /// What it is read as, or the mistake noted.
     pub(super) fn noted<T>(&self, read: Result<T, String>) -> Option<T> {
         read.map_or_else(|message| self.wrong(message), Some)
+    }
+
+    /// A path below `directory`, which must be there if the contract is to be used now.
+    pub(super) fn path(&self, directory: &Path) -> Option<PathBuf> {
+        let path = directory.join(self.name()?);
+        match self.context.outside.is_some() && !path.exists() {
+            true => self.wrong(format!("there is no {}", path.display())),
+            false => Some(path),
+        }
     }
 
     /// A call's or actor's name, which must lead somewhere.

@@ -29,10 +29,16 @@ use self::table::Table;
 use crate::actor::Atomic;
 use crate::contract::Contract;
 use crate::error::{ContractError, Problem};
+use crate::variables::Variables;
 
-/// Reads a contract that is, or would be, in `file`.
-pub(crate) fn contract(text: &str, file: &Path) -> Result<Contract, ContractError> {
-    let context = Context::new(text);
+/// Reads a contract that is, or would be, in `file`; with `outside`, what it needs of the environment
+/// and of the files beside it must be there.
+pub(crate) fn contract(
+    text: &str,
+    file: &Path,
+    outside: Option<&Variables>,
+) -> Result<Contract, ContractError> {
+    let context = Context::new(text, outside);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let offset = error.span().map_or(0, |span| span.start);

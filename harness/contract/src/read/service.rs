@@ -71,7 +71,8 @@ fn process_of(table: &Table<'_, '_>, around: &Process) -> Option<Process> {
     let is_shell = table.get("shell").and_then(|it| it.boolean());
     let command = table.require("command");
     let command = command.and_then(|it| self::command(&it, is_shell.unwrap_or(false)));
-    let directory = table.get("directory").and_then(|it| it.name());
+    let directory = table.get("directory");
+    let directory = directory.and_then(|it| it.path(&around.directory));
     let own = table.get("env").and_then(|it| it.table());
     let mut env = around.env.clone();
     for (name, value) in own.map(|it| env_of(&it)).unwrap_or_default() {
@@ -80,10 +81,7 @@ fn process_of(table: &Table<'_, '_>, around: &Process) -> Option<Process> {
     }
     Some(Process {
         command: command?,
-        directory: match directory {
-            Some(directory) => around.directory.join(directory),
-            None => around.directory.clone(),
-        },
+        directory: directory.unwrap_or_else(|| around.directory.clone()),
         env,
     })
 }

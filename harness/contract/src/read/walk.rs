@@ -109,7 +109,8 @@ impl Walker<'_> {
         known: &Known,
         key: &str,
     ) -> bool {
-        let missing: Vec<_> = names.into_iter().filter(|name| !known.has(name)).collect();
+        let is_missing = |name: &&str| !known.has(name) || self.is_missing_outside(name);
+        let missing: Vec<_> = names.into_iter().filter(is_missing).collect();
         for name in &missing {
             if self.notes {
                 self.context.wrong_at(key, self.message(name, known));
@@ -118,7 +119,17 @@ impl Walker<'_> {
         missing.is_empty()
     }
 
+    fn is_missing_outside(&self, name: &str) -> bool {
+        let outside = self.context.outside.filter(|_| name.starts_with("env."));
+        outside.is_some_and(|outside| outside.get(name).is_none())
+    }
+
     fn message(&self, name: &str, known: &Known) -> String {
+        if let Some(outside) = name.strip_prefix("env.") {
+            return format!(
+                "the environment has no `{outside}`; `${{{name}:-TEXT}}` is TEXT where it has none"
+            );
+        }
         let captures = |call: &&CallSpec| call.captures.iter().any(|it| it.name == name);
         match self.contract.calls.iter().find(captures) {
             Some(call) if known.in_calls => format!(

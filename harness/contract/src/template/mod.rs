@@ -10,7 +10,7 @@ mod value;
 use std::fmt;
 
 pub use json::JsonTemplate;
-pub use value::ValueTemplate;
+pub use value::{ValueTemplate, set_all};
 
 use crate::variables::{Value, Variables};
 

@@ -12,6 +12,18 @@ pub enum ValueTemplate {
     Fixed(Value),
 }
 
+/// Sets variables one after another; each may use those before it.
+pub fn set_all(
+    values: &[(String, ValueTemplate)],
+    variables: &mut Variables,
+) -> Result<(), MissingVariable> {
+    for (name, value) in values {
+        let value = value.fill(variables)?;
+        variables.set(name, value);
+    }
+    Ok(())
+}
+
 impl ValueTemplate {
     /// Puts the variables in.
     pub fn fill(&self, variables: &Variables) -> Result<Value, MissingVariable> {
