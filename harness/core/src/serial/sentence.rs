@@ -48,8 +48,9 @@ impl Nearest {
 }
 
 impl UnexplainedRefusal {
-    /// What was refused, and what would make it no finding. `name` says what a call is called.
-    pub fn sentence(&self, name: impl Fn(CallIndex) -> String) -> String {
+    /// What was refused, and what would make it no finding. `name` says what a call is called, and
+    /// `rule` is the line of the contract that would call the answer a conflict.
+    pub fn sentence(&self, name: impl Fn(CallIndex) -> String, rule: &str) -> String {
         let refused = self.refused.iter();
         let told: Vec<_> = refused
             .map(|(call, told)| format!("{} was told \"{}\"", name(*call), told.reply))
@@ -61,7 +62,7 @@ impl UnexplainedRefusal {
         let order = self.order.describe(&name);
         format!(
             "{}, which no serial order tells{instead}; the rows are those of {order}. If the service \
-             gives way by design, a rule of the contract that calls this answer a conflict says so",
+             gives way by design, the contract says so: {rule}",
             told.join(" and ")
         )
     }

@@ -139,10 +139,10 @@ fn sold_out_with_stock_left_is_a_refusal_that_no_order_explains() {
         panic!("each order serves both");
     };
     assert_eq!(
-        refusal.sentence(name),
+        refusal.sentence(name, "{ status = 422, means = \"conflict\" }"),
         "B was told \"422: sold out\", which no serial order tells (they tell it \"200\"); the rows \
-         are those of A alone. If the service gives way by design, a rule of the contract that calls \
-         this answer a conflict says so"
+         are those of A alone. If the service gives way by design, the contract says so: \
+         { status = 422, means = \"conflict\" }"
     );
     let run = concurrent(&[ok(), sold_out()], shop(0, &["A 1"]));
     assert_eq!(explained(oracle(1).explain(&run)).0.len(), 2);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use rowlock_testing::seed::for_all;
 
 use super::super::{Atomic, CallIndex, Compared, Concurrent, Explanation, Mask, Oracle, SerialRun};
 use super::{gave_way, ok, rows, sold_out, table, unknown};
@@ -214,24 +215,30 @@ fn atomics() -> impl Strategy<Value = Atomic> {
     prop_oneof![Just(Atomic::Call), Just(Atomic::Story)]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn a_run_is_accused_exactly_if_brute_force_finds_no_order(
-        program in programs(),
-        atomic in atomics(),
-        choices in prop::collection::vec(0_usize..6, 24),
-        lost in prop::collection::vec(prop::bool::weighted(0.08), 4),
-    ) {
+#[test]
+fn a_run_is_accused_exactly_if_brute_force_finds_no_order() {
+    let choices = prop::collection::vec(0_usize..6, 24);
+    let lost = prop::collection::vec(prop::bool::weighted(0.08), 4);
+    let cases = (programs(), atomics(), choices, lost);
+    for_all(512, &cases, |(program, atomic, choices, lost)| {
         let (ends, store) = program.run_at_once(&choices);
         let calls = program.calls().into_iter().zip(lost);
-        let lost: Vec<_> = calls.filter(|(_, lost)| *lost).map(|(call, _)| call).collect();
+        let lost: Vec<_> = calls
+            .filter(|(_, lost)| *lost)
+            .map(|(call, _)| call)
+            .collect();
         let told = ends.iter().map(|(call, end)| {
-            let told = if lost.contains(call) { unknown() } else { told_of(*end) };
+            let told = if lost.contains(call) {
+                unknown()
+            } else {
+                told_of(*end)
+            };
             (*call, told)
         });
-        let run = Concurrent { told: told.collect(), rows: rows_of(&store) };
+        let run = Concurrent {
+            told: told.collect(),
+            rows: rows_of(&store),
+        };
         let expected = brute_force(&program, atomic, &ends, &lost, &store);
         for noisy in [false, true] {
             let found = match ask(&program, atomic, &run, noisy) {
@@ -242,5 +249,6 @@ proptest! {
             };
             prop_assert_eq!(found, expected, "noisy: {}", noisy);
         }
-    }
+        Ok(())
+    });
 }
