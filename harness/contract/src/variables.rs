@@ -1,6 +1,6 @@
 //! Variables: what stands for `${name}` in a template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -119,10 +119,20 @@ impl Variables {
         self.layers.iter().rev().find_map(|layer| layer.get(name))
     }
 
+    /// Those that an actor is known by to others: each `NAME` as `ACTOR.NAME`. What the harness sets has a
+    /// `.` in its name already, and is left out.
+    pub fn of_actor(&self, actor: &str) -> Vec<(String, Value)> {
+        let own = self.names().filter(|name| !name.contains('.'));
+        let seen = own.filter_map(|name| {
+            let value = self.get(name)?.clone();
+            Some((format!("{actor}.{name}"), value))
+        });
+        seen.collect()
+    }
+
     /// All names, each once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let names: std::collections::BTreeSet<_> =
-            self.layers.iter().flat_map(BTreeMap::keys).collect();
+        let names: BTreeSet<_> = self.layers.iter().flat_map(BTreeMap::keys).collect();
         names.into_iter().map(String::as_str)
     }
 }

@@ -81,6 +81,9 @@ const ACTORS: &[&str] = &[
     "[actors.bob]\nuser = \"2\"\nstory = [\"buy\"]",
     "[actors.bob]\nusr = \"2\"\nprepare = [\"login\"]",
     "[actors.bob]\na = \"${b}\"\nb = \"1\"\n\"c d\" = 1",
+    "[actors.env]\nuser = \"2\"\n[actors.\"a.b\"]\nuser = \"3\"",
+    "[actors.bob]\nuser = \"${alice.user}\"\nprepare = [\"login\"]",
+    "[calls.give]\npath = \"/${alice.usr}\"\n[actors.bob]\nstory = [\"give\"]",
     "[calls.cancel]\npath = \"/orders/${order}\"\n[actors.bob]\ntoken = \"x\"",
 ];
 

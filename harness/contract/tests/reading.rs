@@ -169,6 +169,44 @@ fn an_actor_has_its_variables_above_those_for_all() {
 }
 
 #[test]
+fn what_others_have_is_known_by_their_name() {
+    let contract = read(
+        r#"
+        [service]
+        command = "x"
+        [calls.sign_up]
+        path = "/users"
+        json = { name = "${actor}" }
+        capture = { id = { json = "$.id" } }
+        [calls.give]
+        path = "/give"
+        json = { to = "${bob.id}" }
+        [actors.alice]
+        prepare = ["sign_up"]
+        story = ["give"]
+        [actors.bob]
+        prepare = ["sign_up"]
+        [[programs]]
+        name = "twice"
+        rows = "update wallet set balance = 1 where owner = ${alice.id}"
+        actors = ["alice", "alice"]
+        "#,
+    );
+    let bob = Variables::new().with([("id", 2)]);
+    let mut bob = bob.with([("database.name", "d")]);
+    bob.set("actor", "bob");
+    let of_bob = bob.of_actor("bob");
+    let expected = [("bob.actor", "bob".into()), ("bob.id", 2.into())];
+    assert_eq!(
+        of_bob,
+        expected.map(|(name, value)| (name.to_owned(), value))
+    );
+    let give = contract.call("give").unwrap();
+    let filled = give.fill(&Variables::new().with(of_bob), None).unwrap();
+    assert_eq!(filled.body, br#"{"to":2}"#);
+}
+
+#[test]
 fn stories_that_nobody_wrote_are_only_those_that_can_be_told() {
     let text = r#"
         [service]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::calls::is_plain;
 use super::context::Referent;
 use super::entry::Entry;
 use super::nearest::nearest;
@@ -10,6 +11,9 @@ use super::values::{value, variable_name, variables};
 use crate::actor::{Actor, PlannedCall, SharedVariable, Story};
 use crate::call::CallSpec;
 use crate::database::Database;
+
+/// What others' variables begin with, so that no actor can be called so.
+const TAKEN: [&str; 3] = ["env", "cookie", "database"];
 
 /// The actor of a contract that names none.
 const ANYBODY: &str = "anybody";
@@ -73,6 +77,13 @@ pub(super) fn all(table: &Table<'_, '_>, calls: &[CallSpec], database: &Database
 }
 
 fn actor(name: &str, entry: &Entry<'_, '_>) -> Option<Actor> {
+    if !is_plain(name) {
+        return entry.wrong("an actor's name is made of letters, digits, `_` and `-`");
+    }
+    if TAKEN.contains(&name) {
+        let message = format!("no actor can be called `{name}`: `${{{name}.NAME}}` is not theirs");
+        return entry.wrong(message);
+    }
     let table = entry.table()?;
     let prepare = table
         .get("prepare")

@@ -29,7 +29,7 @@ pub(super) fn all(table: &Table<'_, '_>) -> Vec<CallSpec> {
 }
 
 fn call(name: &str, entry: &Entry<'_, '_>, shared: &[Rule]) -> Option<CallSpec> {
-    if !is_call_name(name) {
+    if !is_plain(name) {
         return entry.wrong("a call's name is made of letters, digits, `_` and `-`");
     }
     let table = entry.table()?;
@@ -65,7 +65,8 @@ fn call(name: &str, entry: &Entry<'_, '_>, shared: &[Rule]) -> Option<CallSpec> 
     })
 }
 
-fn is_call_name(name: &str) -> bool {
+/// Whether a call or an actor can be called so.
+pub(super) fn is_plain(name: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     !name.is_empty() && name.chars().all(is_letter)
 }

@@ -56,6 +56,18 @@ fn outside_calls(contract: &Contract) -> Known {
     known
 }
 
+/// What everybody knows of each actor once all are prepared: `alice.token`.
+fn add_actors(contract: &Contract, known: &mut Known) {
+    for actor in &contract.actors {
+        let prepared = actor.prepare.iter();
+        let prepared = prepared.filter_map(|planned| contract.call(&planned.call));
+        let captured = prepared.flat_map(|call| &call.captures).map(|it| &it.name);
+        for name in actor.variables.iter().map(|(name, _)| name).chain(captured) {
+            known.add(&format!("{}.{name}", actor.name));
+        }
+    }
+}
+
 fn walker<'a>(context: &'a Context<'a>, contract: &'a Contract, who: &'a str) -> Walker<'a> {
     Walker {
         context,
@@ -108,11 +120,12 @@ fn processes(context: &Context<'_>, contract: &Contract) {
 }
 
 fn sql(context: &Context<'_>, contract: &Contract) {
-    let known = outside_calls(contract);
+    let mut known = outside_calls(contract);
     let walker = walker(context, contract, "the contract");
     if let Some(Seed::Text(text)) = &contract.database.sql {
         walker.needs(text.needs(), &known, "database.sql");
     }
+    add_actors(contract, &mut known);
     for (index, program) in contract.programs.iter().enumerate() {
         let rows = program.rows.iter().flat_map(Template::needs);
         walker.needs(rows, &known, &format!("programs[{index}].rows"));
@@ -197,6 +210,7 @@ fn prepared(
 fn stories(context: &Context<'_>, contract: &Contract, actor: &Actor) -> BTreeSet<usize> {
     let known = shared(context, contract, true);
     let mut known = prepared(context, contract, actor, known, true);
+    add_actors(contract, &mut known);
     let own = contract
         .programs
         .iter()
@@ -236,7 +250,8 @@ fn participant(context: &Context<'_>, contract: &Contract, it: &Participant, key
         return;
     };
     let known = shared(context, contract, false);
-    let known = prepared(context, contract, actor, known, false);
+    let mut known = prepared(context, contract, actor, known, false);
+    add_actors(contract, &mut known);
     let walker = walker(context, contract, &it.actor);
     for (name, value) in &it.with {
         walker.needs(value.needs(), &known, &format!("{key}.with.{name}"));
