@@ -1,13 +1,16 @@
 //! Workers: threads that each run schedules on a testbed of their own.
 //!
 //! Each has a runtime of one thread for everything in it, so that handing a step from
-//! PostgreSQL to proxy to service to proxy wakes no other thread.
+//! PostgreSQL to proxy to service to proxy wakes no other thread. A search that is given up ends
+//! its threads before it is gone, so that nothing outlives whoever waited for it.
 
+use std::convert::Infallible;
 use std::io;
 use std::thread::{self, JoinHandle};
 
 use rowlock_core::verdict::Verdict;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use super::control::LostControl;
 use super::run::Run;
@@ -39,7 +42,25 @@ pub(super) enum Report<T: Testbed> {
 /// A worker's thread and the way to give it jobs.
 pub(super) struct Worker {
     pub(super) jobs: UnboundedSender<Job>,
-    thread: JoinHandle<Spendings>,
+    thread: WorkerThread,
+}
+
+/// A thread that does not outlive this: one that is not joined by then is cancelled, with all that
+/// its testbed is made of.
+struct WorkerThread {
+    /// Closed to cancel.
+    cancel: Option<oneshot::Sender<Infallible>>,
+    handle: Option<JoinHandle<Spendings>>,
+}
+
+impl Drop for WorkerThread {
+    fn drop(&mut self) {
+        drop(self.cancel.take());
+        if let Some(handle) = self.handle.take() {
+            // A panic there has been printed, and a destructor cannot do more about it.
+            let _ = handle.join();
+        }
+    }
 }
 
 impl Worker {
@@ -50,12 +71,17 @@ impl Worker {
         reports: UnboundedSender<Report<T>>,
     ) -> io::Result<Worker> {
         let (jobs, queue) = unbounded_channel();
+        let (cancel, cancelled) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let work = move || {
             runtime.block_on(async {
-                let worked = work(worker, &setup, &program, queue, &reports).await;
+                let work = work(worker, &setup, &program, queue, &reports);
+                let worked = tokio::select! {
+                    worked = work => worked,
+                    _ = cancelled => return Spendings::default(),
+                };
                 worked.unwrap_or_else(|error| {
                     // A search that has ended wants no report.
                     let _ = reports.send(Report::Failed(error));
@@ -64,14 +90,20 @@ impl Worker {
             })
         };
         let name = format!("explorer-{worker}");
-        let thread = thread::Builder::new().name(name).spawn(work)?;
+        let handle = thread::Builder::new().name(name).spawn(work)?;
+        let thread = WorkerThread {
+            cancel: Some(cancel),
+            handle: Some(handle),
+        };
         Ok(Worker { jobs, thread })
     }
 
     /// Takes the worker's testbed away, and says where its time went.
     pub(super) async fn stop(self) -> Spendings {
-        drop(self.jobs);
-        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        let Worker { jobs, mut thread } = self;
+        drop(jobs);
+        let handle = thread.handle.take().expect("only this takes it");
+        let joined = tokio::task::spawn_blocking(move || handle.join()).await;
         joined
             .expect("the runtime outlives the search")
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))

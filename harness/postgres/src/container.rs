@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use super::access::Access;
 use super::engine::{self, Engine};
 use super::owner::Owner;
+use super::signals::Guard;
 use super::{ServerError, Settings, StartError, StopMode};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -49,6 +50,8 @@ pub(super) struct Container {
     /// `None` once it is being removed.
     container: Option<ContainerAsync<GenericImage>>,
     access: Access,
+    /// Given up after the container.
+    _guard: Option<Guard>,
 }
 
 impl Container {
@@ -68,6 +71,10 @@ impl Container {
             .map_err(|error| failed(error.to_string()))?;
         let entrypoint = engine.entrypoint(&settings.image, patience).await?;
         let label = label();
+        let guard = match settings.handles_signals {
+            true => None,
+            false => Some(Guard::of(&label).map_err(|error| failed(error.to_string()))?),
+        };
         let container = match request(settings, entrypoint, &label).start().await {
             Ok(container) => container,
             Err(error) => {
@@ -85,6 +92,7 @@ impl Container {
         let container = Container {
             container: Some(container),
             access: access_at(address),
+            _guard: guard,
         };
         container.ready().await?;
         Ok(container)

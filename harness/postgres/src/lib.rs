@@ -14,6 +14,7 @@
 //!                    └─▶ stop_with, start_again: a crash as the server's clients see it
 //!
 //!  shared   one local server for all tests of a process
+//!  signals  removes the containers of a program that a signal kills
 //!  Janitor  cleans up however the process ends        Port  a port that nobody else takes
 //! ```
 //!
@@ -29,6 +30,7 @@ mod shared;
 mod container;
 mod engine;
 mod owner;
+mod signals;
 
 mod account;
 mod binaries;

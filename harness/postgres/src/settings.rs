@@ -62,6 +62,9 @@ pub struct Settings {
     pub pg_bin: Option<PathBuf>,
     /// The image of the container provider.
     pub image: String,
+    /// Whether this program ends by itself after a signal, with the destructors of all that it has.
+    /// Otherwise SIGINT, SIGQUIT and SIGTERM remove its containers, and then end it.
+    pub handles_signals: bool,
     /// The server of the url provider.
     pub database_url: Option<String>,
 }
@@ -75,6 +78,7 @@ impl Default for Settings {
             parameters: Vec::new(),
             pg_bin: None,
             image: "postgres:latest".to_owned(),
+            handles_signals: false,
             database_url: None,
         }
     }

@@ -82,6 +82,7 @@ impl PostgresArgs {
         Settings {
             provider: self.postgres,
             durable: self.durable,
+            handles_signals: true,
             ..Settings::from_env()
         }
     }
