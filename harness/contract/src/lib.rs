@@ -4,7 +4,7 @@
 //!  read        the file, with all its mistakes at once, each with line, key and what is allowed
 //!    │
 //!    ▼
-//!  contract    what is left where there is none
+//!  contract    what is left where there is none, and what it leaves open (left_open)
 //!    ├─ service    how it starts, is made ready and stops
 //!    ├─ database   what it holds, what is put back, what is not compared (where it is: address)
 //!    ├─ call       requests: templates, filled in with variables (template, variables)
@@ -29,6 +29,7 @@ pub mod error;
 pub mod expression;
 pub mod invariant;
 pub mod json_path;
+mod left_open;
 pub mod pattern;
 mod read;
 pub mod service;

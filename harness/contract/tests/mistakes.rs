@@ -32,6 +32,7 @@ const SERVICE: &[&str] = &[
     "![calls.a]\npath = \"/\"",
     "![service]\ncommand = \"x\"",
     "![service]\ncommand = \"x\"\n[calls]",
+    "![service]\ncommand = \"x\"\nstory = [\"a\"]\n[calls.a]\npath = \"/\"",
     "![service]\ncomand = \"x\"\n[calls.a]\npath = \"/\"",
     "![service]\ncommand = \"sh 'a\"\nreplicas = 0\nport = 70000\n[calls.a]\npath = \"/\"",
     "![service]\ncommand = []\nenv = { \"A=\" = 1, B = [1] }\n[calls.a]\npath = \"/\"",
@@ -63,7 +64,7 @@ const CALLS: &[&str] = &[
 ];
 
 const ANSWERS: &[&str] = &[
-    "[calls.a]\npath = \"/\"\nanswers = [{ status = \"5x\" }, { means = \"no\" }, { status = [] , means = \"ok\" }]",
+    "[calls.a]\npath = \"/\"\nanswers = [{ status = \"5x\" }, { status = \"+4xx\", means = \"ok\" }, { means = \"no\" }, { status = [] , means = \"ok\" }]",
     "[calls.a]\npath = \"/\"\nanswers = [{ json = \"$.a\", header = \"b\", means = \"ok\" }]",
     "[calls.a]\npath = \"/\"\nanswers = [{ json = \"$.a\", equals = 1, matches = \"b\", means = \"ok\" }]",
     "[calls.a]\npath = \"/\"\nanswers = [{ header = \"a\", type = \"string\", means = \"ok\", reason = \"b\" }]",

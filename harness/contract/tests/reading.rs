@@ -169,6 +169,13 @@ fn an_actor_has_its_variables_above_those_for_all() {
 }
 
 #[test]
+fn what_a_contract_leaves_open_is_said() {
+    let least = read("[service]\ncommand = \"x\"\n[calls.buy]\npath = \"/buy\"\njson = {}\n");
+    insta::assert_snapshot!("left_open_by_the_least", least.left_open().join("\n"));
+    insta::assert_snapshot!("left_open_by_a_whole", read(WHOLE).left_open().join("\n"));
+}
+
+#[test]
 fn what_others_have_is_known_by_their_name() {
     let contract = read(
         r#"

@@ -8,30 +8,29 @@ use crate::answer::{Condition, JsonType, Meaning, Operator, Reason, Rule, Status
 
 /// All rules of an array.
 pub(super) fn rules(entry: &Entry<'_, '_>) -> Vec<Rule> {
-    let rules = entry.each(rule);
-    for (index, rule) in rules.iter().enumerate() {
+    let mut rules: Vec<Rule> = Vec::new();
+    for entry in entry.items().unwrap_or_default() {
+        let Some(rule) = rule(&entry) else {
+            continue;
+        };
         let is_same =
             |other: &&Rule| (&other.status, &other.conditions) == (&rule.status, &rule.conditions);
-        let before = &rules[..index];
-        let key = format!("{}[{index}]", entry.key);
-        if before
-            .iter()
-            .any(|it| it.status.is_none() && it.conditions.is_empty())
-        {
-            entry.context.wrong_at(
-                &key,
-                "an earlier rule fits every answer: this one is never reached",
-            );
-        } else if let Some(same) = before.iter().find(is_same) {
+        let fits_all = |other: &Rule| other.status.is_none() && other.conditions.is_empty();
+        if rules.iter().any(fits_all) {
+            entry.wrong::<()>("an earlier rule fits every answer: this one is never reached");
+        } else if let Some(same) = rules.iter().find(is_same) {
             let message = format!("the rule on line {} is for the same answers", same.line);
-            entry.context.wrong_at(&key, message);
+            entry.wrong::<()>(message);
         }
+        rules.push(rule);
     }
     rules
 }
 
+/// One rule, if all of it is right: half of one would fit what it is not for.
 fn rule(entry: &Entry<'_, '_>) -> Option<Rule> {
     let table = entry.table()?;
+    let mistakes = entry.context.count();
     let status = table.get("status").and_then(|it| statuses(&it));
     let own = condition(&table, false);
     let all = table.get("all").map(|it| it.each(one_of_all));
@@ -44,6 +43,9 @@ fn rule(entry: &Entry<'_, '_>) -> Option<Rule> {
     }
     let reason = reason_entry.and_then(|it| reason(&it));
     table.end();
+    if entry.context.count() > mistakes {
+        return None;
+    }
     Some(Rule {
         status,
         conditions,
@@ -146,12 +148,12 @@ fn range(entry: &Entry<'_, '_>) -> Option<(u16, u16)> {
         return Some((status, status));
     }
     let text = entry.text()?;
-    let class = text
-        .strip_suffix("xx")
-        .and_then(|digit| digit.parse::<u16>().ok());
-    match class.filter(|digit| (1..=5).contains(digit)) {
-        Some(digit) => Some((digit * 100, digit * 100 + 99)),
-        None => entry.wrong(format!(
+    match text.as_bytes() {
+        [digit @ b'1'..=b'5', b'x', b'x'] => {
+            let first = u16::from(digit - b'0') * 100;
+            Some((first, first + 99))
+        }
+        _ => entry.wrong(format!(
             "`{text}` is no status; a number like 404 or a class like \"4xx\" is"
         )),
     }

@@ -123,6 +123,11 @@ impl<'t> Context<'t> {
     }
 
     pub(super) fn is_right_so_far(&self) -> bool {
-        self.problems.borrow().is_empty()
+        self.count() == 0
+    }
+
+    /// How many mistakes there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.borrow().len()
     }
 }

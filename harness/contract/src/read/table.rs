@@ -8,6 +8,9 @@ use super::context::Context;
 use super::entry::Entry;
 use super::nearest::or_nearest;
 
+/// Keys of the whole file that are no tables: TOML takes one that stands too late for a table's.
+const OF_THE_FILE: [&str; 5] = ["name", "atomic", "answers", "story", "stories"];
+
 /// A table with the keys that have been asked for.
 #[derive(Debug)]
 pub(super) struct Table<'c, 't> {
@@ -118,7 +121,10 @@ impl<'c, 't> Table<'c, 't> {
         for (name, _) in self.table {
             let text: &str = name.get_ref();
             if !asked.contains(&text) {
-                let message = or_nearest("unknown key", text, &asked, "allowed");
+                let mut message = or_nearest("unknown key", text, &asked, "allowed");
+                if !self.key.is_empty() && OF_THE_FILE.contains(&text) {
+                    message += "; the file's own stands before the first table";
+                }
                 self.context
                     .wrong(name.span().start, &self.key_of(text), message);
             }
