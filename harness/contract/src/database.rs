@@ -117,6 +117,9 @@ mod tests {
         let ignored = |text: &str| Ignored(text.to_owned());
         assert!(ignored("sessions").is_table("sessions"));
         assert!(ignored("order").is_table("\"order\""));
+        assert!(ignored("public.sessions").is_table("sessions"));
+        assert!(ignored("sessions").is_table("public.sessions"));
+        assert!(!ignored("sessions").is_table("shop.sessions"));
         assert!(ignored("shop.item").is_table("shop.item"));
         assert!(!ignored("item.updated_at").is_table("item"));
         assert!(ignored("item.updated_at").is_column("item", "updated_at"));

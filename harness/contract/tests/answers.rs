@@ -143,77 +143,79 @@ fn one_status_for_two_things_is_told_apart_by_its_body() {
     assert_eq!(means(&call, 400, "", "<p>?"), "refused");
 }
 
+/// Conditions, each with a body that it is for, and one that it is not.
+const OPERATORS: &[(&str, &str, &str)] = &[
+    (
+        r#"json = "$.a", equals = "x""#,
+        r#"{"a": "x"}"#,
+        r#"{"a": "xy"}"#,
+    ),
+    (
+        r#"json = "$.a", equals = 20"#,
+        r#"{"a": 20.0}"#,
+        r#"{"a": "20"}"#,
+    ),
+    (
+        r#"json = "$.a", equals = true"#,
+        r#"{"a": true}"#,
+        r#"{"a": 1}"#,
+    ),
+    (
+        r#"json = "$.a", equals = [1, { b = 2 }]"#,
+        r#"{"a": [1, {"b": 2}]}"#,
+        r#"{"a": [1]}"#,
+    ),
+    (
+        r#"json = "$.a", contains = "x""#,
+        r#"{"a": "axb"}"#,
+        r#"{"a": "ab"}"#,
+    ),
+    (
+        r#"json = "$.a", contains = 1"#,
+        r#"{"a": [0, 1]}"#,
+        r#"{"a": [0]}"#,
+    ),
+    (
+        r#"json = "$.a", matches = "^x+$""#,
+        r#"{"a": "xx"}"#,
+        r#"{"a": "xy"}"#,
+    ),
+    (
+        r#"json = "$.a", exists = true"#,
+        r#"{"a": false}"#,
+        r#"{"a": null}"#,
+    ),
+    (
+        r#"json = "$.a", exists = false"#,
+        r#"{"b": 1}"#,
+        r#"{"a": 0}"#,
+    ),
+    (
+        r#"json = "$.a", type = "integer""#,
+        r#"{"a": 1}"#,
+        r#"{"a": 1.5}"#,
+    ),
+    (
+        r#"json = "$.a", type = "null""#,
+        r#"{"a": null}"#,
+        r#"{"b": 1}"#,
+    ),
+    (r#"json = "$.a""#, r#"{"a": 1}"#, "no JSON"),
+    (r#"equals = 20"#, "20", "20 "),
+    (r#"contains = "sold""#, "is sold out", "is out"),
+    (r#"matches = "(?i)SOLD""#, "sold", "so"),
+    (r#"exists = false"#, "", "x"),
+    (
+        r#"all = [{ contains = "a" }, { contains = "b" }]"#,
+        "ab",
+        "a",
+    ),
+    (r#"contains = "a", all = [{ contains = "b" }]"#, "ba", "b"),
+];
+
 #[test]
 fn each_operator_has_an_answer_that_it_is_for_and_one_that_it_is_not() {
-    let operators = [
-        (
-            r#"json = "$.a", equals = "x""#,
-            r#"{"a": "x"}"#,
-            r#"{"a": "xy"}"#,
-        ),
-        (
-            r#"json = "$.a", equals = 20"#,
-            r#"{"a": 20.0}"#,
-            r#"{"a": "20"}"#,
-        ),
-        (
-            r#"json = "$.a", equals = true"#,
-            r#"{"a": true}"#,
-            r#"{"a": 1}"#,
-        ),
-        (
-            r#"json = "$.a", equals = [1, { b = 2 }]"#,
-            r#"{"a": [1, {"b": 2}]}"#,
-            r#"{"a": [1]}"#,
-        ),
-        (
-            r#"json = "$.a", contains = "x""#,
-            r#"{"a": "axb"}"#,
-            r#"{"a": "ab"}"#,
-        ),
-        (
-            r#"json = "$.a", contains = 1"#,
-            r#"{"a": [0, 1]}"#,
-            r#"{"a": [0]}"#,
-        ),
-        (
-            r#"json = "$.a", matches = "^x+$""#,
-            r#"{"a": "xx"}"#,
-            r#"{"a": "xy"}"#,
-        ),
-        (
-            r#"json = "$.a", exists = true"#,
-            r#"{"a": false}"#,
-            r#"{"a": null}"#,
-        ),
-        (
-            r#"json = "$.a", exists = false"#,
-            r#"{"b": 1}"#,
-            r#"{"a": 0}"#,
-        ),
-        (
-            r#"json = "$.a", type = "integer""#,
-            r#"{"a": 1}"#,
-            r#"{"a": 1.5}"#,
-        ),
-        (
-            r#"json = "$.a", type = "null""#,
-            r#"{"a": null}"#,
-            r#"{"b": 1}"#,
-        ),
-        (r#"json = "$.a""#, r#"{"a": 1}"#, "no JSON"),
-        (r#"equals = 20"#, "20", "20 "),
-        (r#"contains = "sold""#, "is sold out", "is out"),
-        (r#"matches = "(?i)SOLD""#, "sold", "so"),
-        (r#"exists = false"#, "", "x"),
-        (
-            r#"all = [{ contains = "a" }, { contains = "b" }]"#,
-            "ab",
-            "a",
-        ),
-        (r#"contains = "a", all = [{ contains = "b" }]"#, "ba", "b"),
-    ];
-    for (operator, is_for, is_not) in operators {
+    for (operator, is_for, is_not) in OPERATORS {
         let call = call(&format!(
             "{{ {operator}, means = \"refused\", reason = \"it\" }}"
         ));

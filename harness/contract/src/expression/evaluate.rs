@@ -153,8 +153,12 @@ mod tests {
     fn unknown_calls_of_several_names_are_tried_together() {
         let text = "after == before - 10 * ok(buy) + 3 * ok(cancel)";
         let counts = [("buy", 0, 2), ("cancel", 0, 2)];
-        assert!(holds(text, 0, -14, &counts));
-        assert!(!holds(text, 0, -15, &counts));
+        for after in [0, -10, -20, 3, -7, -17, 6, -4, -14] {
+            assert!(holds(text, 0, after, &counts), "{after}");
+        }
+        for after in [-15, -1, 9, -30] {
+            assert!(!holds(text, 0, after, &counts), "{after}");
+        }
     }
 
     #[test]
