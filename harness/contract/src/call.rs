@@ -7,6 +7,7 @@ pub use body::Body;
 use rowlock_core::call::{Call, Reply};
 
 use crate::answer::Rule;
+use crate::json_path::JsonPath;
 use crate::source::{Capture, CaptureError};
 use crate::template::{MissingVariable, Template};
 use crate::variables::{Value, Variables};
@@ -28,6 +29,8 @@ pub struct CallSpec {
     pub body: Body,
     /// What its answer sets.
     pub captures: Vec<Capture>,
+    /// The places of its answer's JSON that must fit a serial order as its rows must.
+    pub compare: Vec<JsonPath>,
     /// The header that takes an idempotency key, in lower case.
     pub idempotency_key: Option<String>,
     /// What its answers mean: its own rules, then those for all calls.
@@ -128,6 +131,19 @@ impl CallSpec {
     pub fn capture(&self, reply: &Reply) -> Result<Vec<(String, Value)>, CaptureError> {
         let found = |capture: &Capture| Ok((capture.name.clone(), capture.find(reply)?));
         self.captures.iter().map(found).collect()
+    }
+
+    /// What of an answer must fit a serial order: all that is at each of `compare`, as JSON.
+    pub fn compared(&self, reply: &Reply) -> Vec<String> {
+        if self.compare.is_empty() {
+            return Vec::new();
+        }
+        let body = serde_json::from_slice(&reply.body).unwrap_or(serde_json::Value::Null);
+        let at = |path: &JsonPath| {
+            let values: Vec<_> = path.all(&body).iter().map(ToString::to_string).collect();
+            values.join(", ")
+        };
+        self.compare.iter().map(at).collect()
     }
 
     /// All its templates, each with the part of the call that it stands in.

@@ -117,6 +117,20 @@ fn what_is_missing_or_unfit_says_where_it_is() {
 }
 
 #[test]
+fn what_must_fit_a_serial_order_is_only_what_the_contract_names() {
+    let named = call("path = \"/\"\ncompare = [\"$.balance\", \"$.lines[*].id\", \"$.none\"]");
+    let reply = |body: &str| Reply {
+        status: 200,
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+    };
+    let answer = reply(r#"{"balance": "1.50", "lines": [{"id": 1}, {"id": 2}], "at": 7}"#);
+    assert_eq!(named.compared(&answer), ["\"1.50\"", "1, 2", ""]);
+    assert_eq!(named.compared(&reply("<html>")), ["", "", ""]);
+    assert_eq!(call("path = \"/\"").compared(&answer), [""; 0]);
+}
+
+#[test]
 fn an_answer_sets_what_is_captured_and_one_without_it_says_what_it_was() {
     let call = call(
         "path = \"/\"\ncapture = { order = { json = \"$.order.id\" }, \

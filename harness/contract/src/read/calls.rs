@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::entry::Entry;
-use super::source::{captures, header_name, is_token};
+use super::source::{captures, header_name, is_token, json_path};
 use super::table::Table;
 use super::{answers, body};
 use crate::answer::Rule;
@@ -42,6 +42,7 @@ fn call(name: &str, entry: &Entry<'_, '_>, shared: &[Rule]) -> Option<CallSpec> 
     let body = body::read(&table);
     let capture = table.get("capture").and_then(|it| it.table());
     let captures = capture.map(|it| captures(&it)).unwrap_or_default();
+    let compare = table.get("compare").map(|it| it.each(json_path));
     let idempotency_key = table.get("idempotency_key");
     let idempotency_key = idempotency_key.and_then(|it| header_name(&it));
     let own = table.get("answers").map(|it| answers::rules(&it));
@@ -59,6 +60,7 @@ fn call(name: &str, entry: &Entry<'_, '_>, shared: &[Rule]) -> Option<CallSpec> 
         headers,
         body,
         captures,
+        compare: compare.unwrap_or_default(),
         idempotency_key,
         rules: rules.chain(shared.iter().cloned()).collect(),
         line: entry.line(),
