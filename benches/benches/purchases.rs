@@ -2,7 +2,7 @@
 //!
 //! A number of buyers who buy again as soon as they are answered, each over an open
 //! connection, on a server whose commits wait for the disk; first all of one item, then each of
-//! his own, and the ratio of the two is what the row's lock costs. Our service and the gallery's
+//! his own, and the ratio of the two is what the row's lock costs. Our service and the harness's
 //! lawful ones take turns in one run, so that they can be compared. Clients and service share a
 //! process, so the rates are a lower bound. Only acknowledged purchases count, and a run only if
 //! exactly those units are gone; whoever is told to come again (409) does, which costs the service

@@ -1,7 +1,7 @@
 //! The verification harness: judges a purchase service on a real PostgreSQL.
 //!
 //! ```text
-//!  cli ──▶ gallery   every mutant and every right service before the three below
+//!  cli ──▶ mutation  every mutant and every right service under the three below
 //!      ├─▶ scenario  load: initial rows, a crowd, what must hold ──▶ trial ──▶ report
 //!      ├─▶ fault     every step of a request broken in every way   (recovery: is it back?)
 //!      └─▶ explorer  every order in which statements can reach the server
@@ -56,5 +56,5 @@ pub mod report;
 
 pub mod explorer;
 
-pub mod gallery;
 pub mod mutants;
+pub mod mutation;

@@ -26,7 +26,7 @@ use serde_json::Value;
 fn list_names_every_scenario_and_every_invariant() {
     let output = Sandbox::new().rowlock("list").output().unwrap();
     assert_exit(&output, 0);
-    let names = SCENARIOS.iter().map(|scenario| scenario.name);
+    let names = SCENARIOS.iter().map(|scenario| scenario.name.as_str());
     let invariants = INVARIANTS.iter().map(|invariant| invariant.name);
     let universal = universal::CHECKS.iter().map(|check| check.name);
     for name in names.chain(invariants).chain(universal) {

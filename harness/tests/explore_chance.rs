@@ -29,7 +29,7 @@ fn short_lived() -> Scripts {
 }
 
 /// How many of `runs` runs see the short-lived value.
-async fn sightings(strategy: &mut dyn Strategy, runs: u64) -> u64 {
+async fn found(strategy: &mut dyn Strategy, runs: u64) -> u64 {
     let mut clients = Clients::open(SCHEMA).await;
     let mut seen = 0;
     for _ in 0..runs {
@@ -53,7 +53,7 @@ async fn sightings(strategy: &mut dyn Strategy, runs: u64) -> u64 {
 async fn pct_finds_a_bug_of_depth_2_as_often_as_it_promises() {
     const RUNS: u64 = 400;
     let mut pct = Pct::new(SEED, 2, 2);
-    let seen = sightings(&mut pct, RUNS).await;
+    let seen = found(&mut pct, RUNS).await;
     let promised = pct.probability();
     assert!(
         (promised - 1.0 / 6.0).abs() < 1e-9,
@@ -67,14 +67,14 @@ async fn pct_finds_a_bug_of_depth_2_as_often_as_it_promises() {
 
 #[tokio::test]
 async fn pct_of_depth_1_changes_no_priority_and_cannot_find_it() {
-    assert_eq!(sightings(&mut Pct::new(SEED, 2, 1), 50).await, 0);
+    assert_eq!(found(&mut Pct::new(SEED, 2, 1), 50).await, 0);
 }
 
 #[tokio::test]
 async fn random_choices_are_uniform() {
     const RUNS: u64 = 400;
     // A first (1/2), then B (1/2): a quarter of all runs.
-    let seen = sightings(&mut Random::new(SEED), RUNS).await;
+    let seen = found(&mut Random::new(SEED), RUNS).await;
     assert!((70..=130).contains(&seen), "{seen} of {RUNS}");
 }
 

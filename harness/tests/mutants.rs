@@ -15,7 +15,7 @@ use mutants_support::{
 };
 use rowlock::fault::{self, Fault, SqlState};
 use rowlock::mutants::{self, Detector, MUTANTS, Mutant};
-use rowlock::scenario;
+use rowlock::scenario::{self, ScenarioName};
 use rowlock::target::TargetSpec;
 use rowlock_core::verdict::Verdict;
 use rowlock_shop::history::Request;
@@ -27,19 +27,27 @@ const AT_ONCE: usize = 6;
 
 /// Wrong also when nothing is concurrent and nothing breaks: the scenario that shows each, and
 /// the check that it violates.
-const SEQUENTIAL: &[(&str, &str, &str)] = &[
+const SEQUENTIAL: &[(&str, ScenarioName, &str)] = &[
     (
         "greater-for-at-least",
-        "balance-edge",
+        ScenarioName::BalanceEdge,
         "insufficient-balance-was-true",
     ),
-    ("refusal-debits", "balance-edge", "balance-gone-is-prices"),
+    (
+        "refusal-debits",
+        ScenarioName::BalanceEdge,
+        "balance-gone-is-prices",
+    ),
     (
         "refusal-without-rollback",
-        "balance-edge",
+        ScenarioName::BalanceEdge,
         "expected-answers-in-turn",
     ),
-    ("session-advisory-lock", "balance-edge", "no-lock-left"),
+    (
+        "session-advisory-lock",
+        ScenarioName::BalanceEdge,
+        "no-lock-left",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,16 +67,21 @@ async fn a_mutant_is_right_on_a_plain_day_unless_its_bug_is_a_sequential_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sequential_bug_is_caught_by_its_scenario() {
     let scenarios = SEQUENTIAL.iter();
-    let caught = scenarios.map(|(name, scenario, check)| assert_caught(name, scenario, check));
+    let caught = scenarios.map(|(name, scenario, check)| assert_caught(name, *scenario, check));
     join_all(caught).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_locks_up_a_pool_from_which_each_takes_two() {
-    assert_caught("second-connection", "concurrent-buyers", "expected-answers").await;
+    assert_caught(
+        "second-connection",
+        ScenarioName::ConcurrentBuyers,
+        "expected-answers",
+    )
+    .await;
 }
 
-async fn assert_caught(name: &str, scenario: &'static str, check: &str) {
+async fn assert_caught(name: &str, scenario: ScenarioName, check: &str) {
     let mutant = mutants::find(name).unwrap();
     assert!(
         mutant.detectors.contains(&Detector::Scenario(scenario)),
@@ -76,7 +89,7 @@ async fn assert_caught(name: &str, scenario: &'static str, check: &str) {
     );
     let mut setting = setting(TargetSpec::InProcess(mutant.purchaser())).await;
     setting.target_env = impatient();
-    let scenario = scenario::find(scenario).unwrap();
+    let scenario = scenario::of(scenario);
     let violated = violated(&scenario.run(&setting).await.unwrap());
     assert!(
         violated.iter().any(|name| name == check),
@@ -276,7 +289,7 @@ fn every_mutant_has_a_name_of_its_own_and_detectors_that_exist() {
         assert!(!mutant.detectors.is_empty(), "{}", mutant.name);
         for detector in mutant.detectors {
             let exists = match detector {
-                Detector::Scenario(name) => scenario::find(name).is_some(),
+                Detector::Scenario(name) => scenario::of(*name).name == *name,
                 Detector::Fault(name) => fault::gentle_faults()
                     .iter()
                     .any(|fault| fault.column() == *name),

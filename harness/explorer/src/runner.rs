@@ -13,7 +13,7 @@ pub trait Runner {
     /// What it runs.
     type Program: Program;
 
-    /// What keeps it from running anything: never the target's guilt.
+    /// What keeps it from running anything: never a fault of the target's.
     type Error;
 
     /// Puts the program's rows there, makes its calls, lets `chooser` choose until all are

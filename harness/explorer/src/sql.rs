@@ -46,7 +46,7 @@ pub fn shape(sql: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gist {
     /// What it does.
-    pub(super) verb: Verb,
+    pub(super) effect: Effect,
     /// The first table that it names.
     pub(super) table: String,
     /// Its last condition, parameters filled in.
@@ -57,7 +57,7 @@ pub(super) struct Gist {
 
 /// What a statement does to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum Effect {
     Read,
     /// A read that locks the rows.
     Lock,
@@ -86,17 +86,17 @@ pub(super) fn gist(statement: &Statement) -> Option<Gist> {
         "with" => changing(&words).unwrap_or("select"),
         other => other,
     };
-    let (verb, table) = match does {
-        "select" if locks => (Verb::Lock, last_from(&words)?),
-        "select" => (Verb::Read, last_from(&words)?),
-        "update" => (Verb::Update, after("update")?),
-        "insert" => (Verb::Insert, after("into")?),
-        "delete" => (Verb::Delete, after("from")?),
+    let (effect, table) = match does {
+        "select" if locks => (Effect::Lock, last_from(&words)?),
+        "select" => (Effect::Read, last_from(&words)?),
+        "update" => (Effect::Update, after("update")?),
+        "insert" => (Effect::Insert, after("into")?),
+        "delete" => (Effect::Delete, after("from")?),
         _ => return None,
     };
     let condition = condition(&text);
     Some(Gist {
-        verb,
+        effect,
         table,
         condition,
         words,
@@ -261,12 +261,15 @@ mod tests {
         let read = "select price, (select balance from wallet where user_id = $2) \
                     from item where id = $1 for update";
         let gist = gist(&statement(read, &[Some("1"), Some("2")])).unwrap();
-        assert_eq!((gist.verb, gist.table.as_str()), (Verb::Lock, "item"));
+        assert_eq!((gist.effect, gist.table.as_str()), (Effect::Lock, "item"));
         assert_eq!(gist.condition, "id = 1");
         assert_eq!(super::gist(&statement("begin", &[])), None);
         let with =
             "with t as (insert into purchase select 1 returning id) update item set stock = 1";
         let with = super::gist(&statement(with, &[])).unwrap();
-        assert_eq!((with.verb, with.table.as_str()), (Verb::Insert, "purchase"));
+        assert_eq!(
+            (with.effect, with.table.as_str()),
+            (Effect::Insert, "purchase")
+        );
     }
 }

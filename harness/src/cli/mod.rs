@@ -28,7 +28,7 @@ use rowlock_shop::invariant::INVARIANTS;
 use rowlock_shop::program::PROGRAMS;
 
 use self::exit_code::Exit;
-use crate::scenario::SCENARIOS;
+use crate::scenario::{SCENARIOS, ScenarioName};
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
 ///
@@ -51,7 +51,7 @@ enum Command {
     Run {
         /// Its name, as `rowlock list` prints it
         #[arg(value_parser = scenario_names())]
-        scenario: String,
+        scenario: ScenarioName,
         #[command(flatten)]
         args: RunArgs,
         #[command(flatten)]
@@ -79,8 +79,10 @@ enum Command {
 /// How long a client waits for an answer, unless told otherwise.
 const REQUEST_TIMEOUT_S: u64 = 60;
 
-fn scenario_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(SCENARIOS.iter().map(|scenario| scenario.name))
+fn scenario_names() -> impl clap::builder::TypedValueParser<Value = ScenarioName> {
+    use clap::builder::TypedValueParser;
+    let names = ScenarioName::ALL.map(ScenarioName::as_str);
+    clap::builder::PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
 /// How a run is written out.
@@ -178,7 +180,7 @@ impl Cli {
                 args,
                 trace,
             } => {
-                let run = async |file| run::run(&scenario, args, file).await;
+                let run = async |file| run::run(scenario, args, file).await;
                 trace.with(run).await
             }
             Command::Faults(args) => {
@@ -211,7 +213,8 @@ impl Cli {
 
 fn list() -> anyhow::Result<ExitCode> {
     let line = |name: &str, about: &str| format!("  {name:<32} {about}\n");
-    let scenarios = SCENARIOS.iter().map(|it| line(it.name, it.about));
+    let scenarios = SCENARIOS.iter();
+    let scenarios = scenarios.map(|it| line(it.name.as_str(), it.about));
     let programs = PROGRAMS.iter().map(|it| line(it.name, it.about));
     let invariants = INVARIANTS.iter().map(|it| line(it.name, it.statement));
     let universal = universal::CHECKS.iter();

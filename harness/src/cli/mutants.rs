@@ -13,7 +13,7 @@ use rowlock_postgres::Server;
 use super::common::{conclude, write_junit};
 use super::{Format, PostgresArgs, exit_code, output};
 use crate::explorer::Witness;
-use crate::gallery::{Exhibit, Report, Tour, junit, matrix};
+use crate::mutation::{Analysis, Report, Variant, junit, matrix};
 use crate::progress::Progress;
 
 /// Exit codes: 0 each mutant is caught and no lawful service is accused; 1 a mutant survived, or
@@ -47,9 +47,9 @@ pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(Seed::from_entropy);
     let progress = Progress::on_terminal();
     let again = args.repeat(seed);
-    let toured = conclude(tour(&args, seed, &progress), &progress, &again).await?;
-    let (report, witnesses) = match toured {
-        Ok(toured) => toured,
+    let analysed = conclude(analyse(&args, seed, &progress), &progress, &again).await?;
+    let (report, witnesses) = match analysed {
+        Ok(analysed) => analysed,
         Err(code) => return Ok(code),
     };
     if let Some(directory) = &args.witness_dir {
@@ -63,24 +63,24 @@ pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
     Ok(exit_code::of(report.verdict))
 }
 
-async fn tour(
+async fn analyse(
     args: &MutantsArgs,
     seed: Seed,
     progress: &Progress,
 ) -> anyhow::Result<(Report, BTreeMap<&'static str, Witness>)> {
-    let exhibits = match args.only.as_slice() {
-        [] => Exhibit::all(),
+    let variants = match args.only.as_slice() {
+        [] => Variant::all(),
         names => names
             .iter()
-            .filter_map(|name| Exhibit::find(name))
+            .filter_map(|name| Variant::find(name))
             .collect(),
     };
     let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
     progress.say("starting PostgreSQL");
     let server = Server::start(&args.postgres.settings()).await?;
     let exploring = Arc::new(Server::start(&args.postgres.exploring()).await?);
-    let tour = Tour {
-        baseline: Exhibit::BASELINE,
+    let analysis = Analysis {
+        baseline: Variant::BASELINE,
         rowlock: &rowlock,
         server: &server,
         exploring: &exploring,
@@ -88,10 +88,10 @@ async fn tour(
         wants_witnesses: args.witness_dir.is_some(),
         progress,
     };
-    let (mut report, witnesses) = tour.run(&exhibits).await?;
+    let (mut report, witnesses) = analysis.run(&variants).await?;
     if args.against_stress && report.has_baseline() {
-        for (row, exhibit) in report.rows.iter_mut().skip(1).zip(&exhibits) {
-            row.stress = tour.stress(exhibit).await;
+        for (row, variant) in report.rows.iter_mut().skip(1).zip(&variants) {
+            row.stress = analysis.stress(variant).await;
         }
     }
     progress.say("removing what was made");

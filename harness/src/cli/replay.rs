@@ -74,22 +74,22 @@ async fn measure(
     ))?;
     // A whole directory gets a line each; one file is shown.
     let is_shown = args.paths.len() == 1 && args.paths[0].is_file();
-    let mut stage = Stage::new(&server, trace);
+    let mut latest = LatestRunner::new(&server, trace);
     let mut verdicts = Vec::new();
     for (path, witness, target) in plan {
         progress.say(format!("replaying {}", path.display()));
-        if let Some(trace) = &stage.trace {
+        if let Some(trace) = &latest.trace {
             trace.begin_part(Part::Witness(path.display().to_string()));
         }
         let verdict = match witness {
             Ok(witness) => {
-                let runner = stage.set(target).await?;
+                let runner = latest.on(target).await?;
                 match args.replay_one(runner, &path, &witness, is_shown).await {
                     Ok(verdict) => verdict,
                     Err(error) if is_shown => return Err(error),
                     // What keeps one file from being replayed says nothing of the others.
                     Err(error) => {
-                        stage.set = None;
+                        latest.runner = None;
                         output::write(&format!("{}: {error:#}\n", path.display()))?;
                         Verdict::Inconclusive
                     }
@@ -104,7 +104,7 @@ async fn measure(
     }
     let verdict = Verdict::compose(verdicts);
     let found = verdict == Verdict::Violation;
-    unless_found(found, stage.clear().await)?;
+    unless_found(found, latest.close().await)?;
     let Some(server) = Arc::into_inner(server) else {
         bail!("a run outlived its replay");
     };
@@ -121,26 +121,27 @@ fn describe<'a>(mut targets: impl Iterator<Item = &'a TargetSpec>) -> String {
     }
 }
 
-/// Where witnesses are replayed, one after another; those of one target on the same place.
-struct Stage<'a> {
+/// What replays witnesses, one after another; those of one target on the same testbed.
+struct LatestRunner<'a> {
     server: &'a Arc<Server>,
-    set: Option<(String, SerialRunner)>,
+    /// The target that it runs on, and it.
+    runner: Option<(String, SerialRunner)>,
     trace: Option<TraceFile>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> LatestRunner<'a> {
     fn new(server: &'a Arc<Server>, trace: Option<TraceFile>) -> Self {
-        Stage {
+        LatestRunner {
             server,
-            set: None,
+            runner: None,
             trace,
         }
     }
 
-    async fn set(&mut self, target: TargetSpec) -> anyhow::Result<&mut SerialRunner> {
+    async fn on(&mut self, target: TargetSpec) -> anyhow::Result<&mut SerialRunner> {
         let name = target.describe();
-        if self.set.as_ref().is_none_or(|(known, _)| *known != name) {
-            self.clear().await?;
+        if self.runner.as_ref().is_none_or(|(known, _)| *known != name) {
+            self.close().await?;
         }
         let setup = Setup {
             subject: Shop,
@@ -151,13 +152,13 @@ impl<'a> Stage<'a> {
             trace: self.trace.clone(),
         };
         let (_, runner) = self
-            .set
+            .runner
             .get_or_insert_with(|| (name, SerialRunner::new(setup)));
         Ok(runner)
     }
 
-    async fn clear(&mut self) -> anyhow::Result<()> {
-        if let Some((_, runner)) = self.set.take() {
+    async fn close(&mut self) -> anyhow::Result<()> {
+        if let Some((_, runner)) = self.runner.take() {
             runner.close().await?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::common::{conclude, wants_colour};
 use super::{Format, RunArgs, exit_code, output};
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
-use crate::scenario::{SCENARIOS, Scenario, find};
+use crate::scenario::{SCENARIOS, Scenario, ScenarioName, of};
 use crate::trace::{Part, TraceFile};
 use crate::world::Setting;
 
@@ -22,12 +22,11 @@ pub(super) async fn verify(args: RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn run(
-    scenario: &str,
+    scenario: ScenarioName,
     args: RunArgs,
     trace: Option<TraceFile>,
 ) -> anyhow::Result<ExitCode> {
-    let scenario = find(scenario).context("clap admits known scenarios only")?;
-    run_scenarios(vec![scenario], args, trace).await
+    run_scenarios(vec![of(scenario)], args, trace).await
 }
 
 async fn run_scenarios(
@@ -69,7 +68,7 @@ async fn measure(
     let target = args.common.target()?;
     if scenarios
         .iter()
-        .any(|scenario| scenario.name == "concurrent-buyers")
+        .any(|scenario| scenario.name == ScenarioName::ConcurrentBuyers)
     {
         check_file_limit(args.buyers)?;
     }
@@ -85,15 +84,15 @@ async fn measure(
     let mut reports = Vec::new();
     for scenario in scenarios {
         if let Some(trace) = &setting.trace {
-            trace.begin_part(Part::Scenario(scenario.name.to_owned()));
+            trace.begin_part(Part::Scenario(scenario.name.to_string()));
         }
         let trials = scenario
             .run(&setting)
             .await
-            .with_context(|| scenario.name.to_owned())?;
+            .with_context(|| scenario.name.to_string())?;
         let reproduce = format!("rowlock run {} {}", scenario.name, args.repeat(seed));
         reports.push(ScenarioReport {
-            name: scenario.name.into(),
+            name: scenario.name.to_string(),
             trials,
             reproduce,
         });

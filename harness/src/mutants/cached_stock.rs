@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, take};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "cached-stock",
@@ -20,7 +21,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| {
         let cache = Arc::new(Cache::default());

@@ -5,6 +5,7 @@ use sqlx::PgPool;
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, read_wallet, take};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "check-before-transaction",
@@ -17,7 +18,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| deciding(pool, decide),
 };

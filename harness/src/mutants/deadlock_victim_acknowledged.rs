@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, Stop, judging};
 use super::sql::{Item, lock_wallet, receipt, share_item, take};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "deadlock-victim-acknowledged",
@@ -18,7 +19,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_item, lock_wallet, take};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "greater-for-at-least",
@@ -14,7 +15,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     harm: "whoever has exactly the price is refused",
     seen_in: "every language with both operators: CWE-193, the off-by-one error",
     replicas: 1,
-    detectors: &[Detector::Scenario("balance-edge")],
+    detectors: &[Detector::Scenario(ScenarioName::BalanceEdge)],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

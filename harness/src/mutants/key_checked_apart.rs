@@ -5,6 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding_after, end};
 use super::sql::{Item, charge, find_repeat, lock_item, lock_wallet, take_unit, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "key-checked-apart",
@@ -15,7 +16,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("repeated-key"),
-        Detector::Scenario("double-click"),
+        Detector::Scenario(ScenarioName::DoubleClick),
     ],
     build: |pool| deciding_after(pool, SCHEMA, decide),
 };

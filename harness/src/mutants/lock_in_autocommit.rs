@@ -5,6 +5,7 @@ use sqlx::{Connection, PgPool};
 use super::decider::{Decision, Sale, deciding};
 use super::sql::{Item, lock_item, lock_wallet, set_balance, set_stock, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "lock-in-autocommit",
@@ -17,7 +18,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| deciding(pool, decide),
 };

@@ -50,6 +50,7 @@ use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
 use self::lawful::Lawful;
+use crate::scenario::ScenarioName;
 use crate::target::{BuildPurchaser, OnConflict};
 
 /// A service with one deliberate bug.
@@ -75,7 +76,7 @@ pub struct Mutant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detector {
     /// The scenario of this name.
-    Scenario(&'static str),
+    Scenario(ScenarioName),
     /// The fault of this name, at some step of a request.
     Fault(&'static str),
     /// The explorer, on the program of this name for two buyers.

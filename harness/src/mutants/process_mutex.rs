@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, read_item, read_wallet, set_balance, set_stock, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "process-mutex",
@@ -20,7 +21,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 2,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| {
         let mutex = Arc::new(Mutex::new(()));

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding};
 use super::sql::{Item, charge, lock_item, lock_wallet, take_unit, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-debits",
@@ -16,8 +17,8 @@ pub(super) const MUTANT: Mutant = Mutant {
           are given a refusal as a value",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("balance-edge"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::BalanceEdge),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| deciding(pool, decide),
 };

@@ -5,6 +5,7 @@ use sqlx::{Executor, PgPool};
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-without-rollback",
@@ -15,8 +16,8 @@ pub(super) const MUTANT: Mutant = Mutant {
           idle_in_transaction_session_timeout against it",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("concurrent-buyers"),
-        Detector::Scenario("balance-edge"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
+        Detector::Scenario(ScenarioName::BalanceEdge),
     ],
     build: |pool| deciding(pool, decide),
 };

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, Stop, deciding, end};
 use super::sql::{Item, read_item, read_wallet, take};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "repeatable-read-unretried",
@@ -17,7 +18,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| deciding(pool, decide),
 };

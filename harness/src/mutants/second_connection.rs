@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, take};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "second-connection",
@@ -17,7 +18,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a repository call that opens its own connection; HikariCP's page \"About Pool \
           Sizing\" gives the pool size that avoids the lock-up",
     replicas: 1,
-    detectors: &[Detector::Scenario("concurrent-buyers")],
+    detectors: &[Detector::Scenario(ScenarioName::ConcurrentBuyers)],
     build: |pool| deciding(small(&pool), decide),
 };
 

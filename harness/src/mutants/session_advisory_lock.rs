@@ -5,6 +5,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "session-advisory-lock",
@@ -15,8 +16,8 @@ pub(super) const MUTANT: Mutant = Mutant {
           or the session ends, and pgbouncer's features page excludes it from transaction pooling",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("concurrent-buyers"),
-        Detector::Scenario("balance-edge"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
+        Detector::Scenario(ScenarioName::BalanceEdge),
     ],
     build: |pool| deciding(pool, decide),
 };

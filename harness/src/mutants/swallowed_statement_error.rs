@@ -9,6 +9,7 @@ use super::sql::{
     Item, charge, find_repeat, lock_item, lock_wallet, receipt, take_unit, write_purchase,
 };
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "swallowed-statement-error",
@@ -19,7 +20,7 @@ pub(super) const MUTANT: Mutant = Mutant {
           documentation of atomic() warns of; pgjdbc has raiseExceptionOnSilentRollback for it",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("failure-under-load"),
+        Detector::Scenario(ScenarioName::FailureUnderLoad),
         Detector::Fault("error"),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, Stop, deciding, end};
 use super::sql::{Item, charge, lock_item, lock_wallet, read_item, take_unit, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "two-transactions",
@@ -16,7 +17,7 @@ pub(super) const MUTANT: Mutant = Mutant {
           methods with REQUIRES_NEW",
     replicas: 1,
     detectors: &[
-        Detector::Scenario("failure-under-load"),
+        Detector::Scenario(ScenarioName::FailureUnderLoad),
         Detector::Fault("drop-before"),
     ],
     build: |pool| deciding(pool, decide),

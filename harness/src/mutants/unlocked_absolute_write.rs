@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, read_item, read_wallet, set_balance, set_stock, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-absolute-write",
@@ -18,7 +19,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_item, read_wallet, set_balance, take_unit, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-wallet",
@@ -16,7 +17,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-wallet-two-items"),
-        Detector::Scenario("balance-edge"),
+        Detector::Scenario(ScenarioName::BalanceEdge),
     ],
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, query_as};
 use super::decider::{Decision, Sale, judging_after};
 use super::sql::{Item, charge, lock_wallet, write_purchase};
 use super::{Detector, Mutant};
+use crate::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "version-without-row-count",
@@ -18,7 +19,7 @@ pub(super) const MUTANT: Mutant = Mutant {
     replicas: 1,
     detectors: &[
         Detector::Explorer("one-item"),
-        Detector::Scenario("concurrent-buyers"),
+        Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
     build: |pool| {
         judging_after(pool, SCHEMA, |connection, sale| {

@@ -7,6 +7,9 @@ mod double_click;
 mod expected;
 mod failure_under_load;
 mod mid_transaction_failure;
+mod name;
+
+pub use name::{ScenarioName, UnknownScenario};
 
 use futures::future::BoxFuture;
 
@@ -20,7 +23,7 @@ type Trials = Result<Vec<Trial>, EnvironmentError>;
 #[derive(Debug)]
 pub struct Scenario {
     /// Its name on the command line and in reports.
-    pub name: &'static str,
+    pub name: ScenarioName,
     /// What it does, in one sentence.
     pub about: &'static str,
     /// Whether its requests meet each other, so that how many give way says something.
@@ -47,31 +50,31 @@ impl Scenario {
 /// Every scenario, in the order in which `verify` runs them.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "concurrent-buyers",
+        name: ScenarioName::ConcurrentBuyers,
         about: "thousands of buyers, each on a connection of its own, press Buy on one item at once",
         is_load: true,
         run: |setting| Box::pin(concurrent_buyers::run(setting)),
     },
     Scenario {
-        name: "double-click",
+        name: ScenarioName::DoubleClick,
         about: "one user clicks 2 to 50 times at once, with and without an Idempotency-Key",
         is_load: true,
         run: |setting| Box::pin(double_click::run(setting)),
     },
     Scenario {
-        name: "balance-edge",
+        name: ScenarioName::BalanceEdge,
         about: "balances just below, at and above the price, the largest numbers, one wallet for many items",
         is_load: true,
         run: |setting| Box::pin(balance_edge::run(setting)),
     },
     Scenario {
-        name: "mid-transaction-failure",
+        name: ScenarioName::MidTransactionFailure,
         about: "every step of a purchase breaks in every way that leaves the server alive",
         is_load: false,
         run: |setting| Box::pin(mid_transaction_failure::run(setting)),
     },
     Scenario {
-        name: "failure-under-load",
+        name: ScenarioName::FailureUnderLoad,
         about: "triggers raise, sessions are terminated and the server restarts while many buy",
         is_load: true,
         run: |setting| Box::pin(failure_under_load::run(setting)),
@@ -79,6 +82,15 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// The scenario called `name`.
-pub fn find(name: &str) -> Option<&'static Scenario> {
-    SCENARIOS.iter().find(|scenario| scenario.name == name)
+///
+/// # Errors
+/// A name that none has.
+pub fn find(name: &str) -> Result<&'static Scenario, UnknownScenario> {
+    name.parse().map(of)
+}
+
+/// The scenario of this name.
+pub fn of(name: ScenarioName) -> &'static Scenario {
+    let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    found.expect("each name has its scenario")
 }

@@ -97,7 +97,7 @@ impl<A: Send + 'static> Drive<'_, A> {
     /// for it, with its snapshot taken, and all go on together. One that locks no row overlaps
     /// with the others if it happens to. Where a lock could do more than make a statement wait
     /// (SKIP LOCKED, NOWAIT, whatever a function does) nothing is held, and never for long: nobody
-    /// is to be accused of what the harness's own locks did.
+    /// is to be blamed for what the harness's own locks did.
     pub(super) async fn deliver_together(
         &mut self,
         requests: &[RequestIndex],

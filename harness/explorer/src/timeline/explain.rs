@@ -8,7 +8,7 @@ use rowlock_core::program::Program;
 
 use super::statement_log::{ExecutedStatement, StatementLog};
 use crate::schedule::RequestIndex;
-use crate::sql::{Gist, Verb};
+use crate::sql::{Effect, Gist};
 use crate::transcript::{Event, Transcript};
 use crate::witness::Witness;
 
@@ -93,7 +93,7 @@ impl<'a> StatementLog<'a> {
     /// Two who changed the same row, the second by what it had read before the first's change.
     fn lost_updates(&self) -> Vec<String> {
         let mut sentences = Vec::new();
-        let updates = |statement: &&ExecutedStatement<'_>| statement.gist.verb == Verb::Update;
+        let updates = |statement: &&ExecutedStatement<'_>| statement.gist.effect == Effect::Update;
         for second in self
             .statements
             .iter()
@@ -191,7 +191,7 @@ impl<'a> StatementLog<'a> {
         let reads = self.statements.iter().rev().filter(|statement| {
             statement.request == write.request
                 && statement.began < write.began
-                && matches!(statement.gist.verb, Verb::Read | Verb::Lock)
+                && matches!(statement.gist.effect, Effect::Read | Effect::Lock)
         });
         reads.into_iter().find_map(|read| {
             let (column, value) = read.value_of(&write.gist.set_columns())?;
@@ -210,7 +210,7 @@ impl<'a> StatementLog<'a> {
         let mut readers: Vec<_> = self
             .statements
             .iter()
-            .filter(|statement| statement.gist.verb == Verb::Update && statement.acted())
+            .filter(|statement| statement.gist.effect == Effect::Update && statement.acted())
             .filter(|statement| statement.gist.rows() == write.gist.rows())
             .filter(|statement| {
                 self.basis(statement)
@@ -231,7 +231,7 @@ impl<'a> StatementLog<'a> {
     /// Two who inserted because neither saw the other's row, which was not committed.
     fn blind_inserts(&self) -> Option<String> {
         let inserts = |statement: &&ExecutedStatement<'_>| {
-            statement.gist.verb == Verb::Insert && statement.changed()
+            statement.gist.effect == Effect::Insert && statement.changed()
         };
         self.statements.iter().filter(inserts).find_map(|second| {
             let looked = self.looked(second)?;
@@ -273,7 +273,7 @@ impl<'a> StatementLog<'a> {
         let looks = self.statements.iter().filter(|statement| {
             statement.request == insert.request
                 && statement.began < insert.began
-                && statement.gist.verb == Verb::Read
+                && statement.gist.effect == Effect::Read
                 && statement.gist.table == insert.gist.table
         });
         looks.map(|look| look.began).max()

@@ -5,7 +5,7 @@
 use rowlock_proxy::{Reply, ReplyEnd, Statement, TransactionState};
 
 use crate::schedule::RequestIndex;
-use crate::sql::{Gist, Verb, gist};
+use crate::sql::{Effect, Gist, gist};
 use crate::transcript::{Event, Transcript};
 
 /// One statement that ran, and when.
@@ -85,7 +85,7 @@ impl ExecutedStatement<'_> {
     pub(super) fn held_the_row(&self) -> bool {
         let end = self.reply.map(|reply| reply.end);
         let is_alone = end == Some(ReplyEnd::Ready(TransactionState::Idle));
-        self.gist.verb == Verb::Lock && !is_alone
+        self.gist.effect == Effect::Lock && !is_alone
     }
 
     /// Whether it changed a row or would have, had the database not refused.

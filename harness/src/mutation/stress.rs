@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::exhibit::Exhibit;
+use super::analysis::{Analysis, PATIENCE};
 use super::loading::load;
 use super::report::Tries;
-use super::tour::{PATIENCE, Tour};
+use super::variant::Variant;
 use crate::progress::Progress;
+use crate::scenario::ScenarioName;
 use crate::world::Setting;
 
 /// How many buyers, and how often they try.
@@ -21,18 +22,18 @@ const STOCK: i64 = 100;
 /// for so long has noticed that it hangs.
 pub(super) const BOUND: Duration = Duration::from_secs(10);
 
-impl Tour<'_> {
-    /// Runs `concurrent-buyers` on `exhibit` again and again, and counts the violations
+impl Analysis<'_> {
+    /// Runs `concurrent-buyers` on `variant` again and again, and counts the violations
     /// and the hangs.
-    pub async fn stress(&self, exhibit: &Exhibit) -> Vec<Tries> {
+    pub async fn stress(&self, variant: &Variant) -> Vec<Tries> {
         let mut all = Vec::new();
         for (buyers, tries) in CROWDS {
             let mut caught = 0;
             for number in 1..=tries {
-                let name = exhibit.name();
+                let name = variant.name();
                 self.progress
                     .say(format!("{name} under {buyers} buyers: {number} of {tries}"));
-                caught += u64::from(self.try_once(exhibit, buyers).await);
+                caught += u64::from(self.try_once(variant, buyers).await);
             }
             all.push(Tries {
                 buyers,
@@ -43,8 +44,8 @@ impl Tour<'_> {
         all
     }
 
-    async fn try_once(&self, exhibit: &Exhibit, buyers: usize) -> bool {
-        let target = exhibit.target(self.rowlock);
+    async fn try_once(&self, variant: &Variant, buyers: usize) -> bool {
+        let target = variant.target(self.rowlock);
         let hidden = Progress::hidden();
         let setting = Setting {
             server: self.server,
@@ -58,7 +59,7 @@ impl Tour<'_> {
             progress: &hidden,
             trace: None,
         };
-        let tried = timeout(BOUND, load(&setting, "concurrent-buyers")).await;
-        tried.map_or(true, |sighting| sighting.is_caught())
+        let tried = timeout(BOUND, load(&setting, ScenarioName::ConcurrentBuyers)).await;
+        tried.map_or(true, |detection| detection.is_caught())
     }
 }

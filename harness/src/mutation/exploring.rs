@@ -11,8 +11,8 @@ use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 use rowlock_shop::program::{self, PROGRAMS, Program, Template};
 
-use super::exhibit::{Exhibit, Kind};
-use super::sighting::{Seen, Sighting};
+use super::detection::{Detected, Detection};
+use super::variant::{Kind, Variant};
 use crate::environment::EnvironmentError;
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Dfs, Overlap, Pct};
@@ -41,10 +41,10 @@ const SHRINKING: usize = 120;
 /// Ordering constraints of the bugs that are looked for among three requests.
 const DEPTH: usize = 3;
 
-/// How many schedules of one search run at a time. Other exhibits take the other core.
+/// How many schedules of one search run at a time. Other variants take the other core.
 const WORKERS: usize = 2;
 
-/// Where and how an exhibit is explored.
+/// Where and how a variant is explored.
 #[derive(Debug)]
 pub(super) struct Explorer<'a> {
     /// Breaks no deadlock by itself.
@@ -70,20 +70,20 @@ enum How {
 }
 
 impl Explorer<'_> {
-    /// Explores `exhibit`: every program in full, or for a mutant, first those that must catch it
+    /// Explores `variant`: every program in full, or for a mutant, first those that must catch it
     /// and then a glance at the others, until it is caught.
     ///
     /// # Errors
     /// A witness that could not be made.
     pub(super) async fn explore(
         &self,
-        exhibit: &Exhibit,
-    ) -> Result<(Sighting, Option<Witness>), EnvironmentError> {
+        variant: &Variant,
+    ) -> Result<(Detection, Option<Witness>), EnvironmentError> {
         let start = Instant::now();
         let mut runs = 0;
         let mut why = None;
-        for look in plan(exhibit) {
-            if exhibit.kind == Kind::Mutant && start.elapsed() > BOUND {
+        for look in plan(variant) {
+            if variant.kind == Kind::Mutant && start.elapsed() > BOUND {
                 break;
             }
             let search = self.search(&look);
@@ -92,7 +92,7 @@ impl Explorer<'_> {
                 Ok(explored) => explored,
                 Err(EnvironmentError::NoKeys { .. }) => continue,
                 Err(error) => {
-                    let Seen::Inconclusive { why: failed } = Seen::failed(&error) else {
+                    let Detected::Inconclusive { why: failed } = Detected::failed(&error) else {
                         continue;
                     };
                     why.get_or_insert(format!("{}: {failed}", look.describe()));
@@ -101,20 +101,20 @@ impl Explorer<'_> {
             };
             runs += explored.found_at.unwrap_or(explored.schedules);
             if let Some(run) = &explored.violation {
-                let seen = Seen::Caught {
+                let seen = Detected::Caught {
                     by: format!("{}, schedule {}", look.describe(), run.execution.schedule),
                     violated: run.violated().map(|finding| finding.name.clone()).collect(),
                 };
-                let sighting = Sighting::new(seen, runs, start.elapsed());
-                let witness = self.witness(&search, exhibit, run).await?;
-                return Ok((sighting, witness));
+                let detection = Detection::new(seen, runs, start.elapsed());
+                let witness = self.witness(&search, variant, run).await?;
+                return Ok((detection, witness));
             }
-            if let Some(open) = look.left_open(&explored, exhibit) {
+            if let Some(open) = look.left_open(&explored, variant) {
                 why.get_or_insert(format!("{}: {open}", look.describe()));
             }
         }
-        let seen = why.map_or(Seen::Nothing, |why| Seen::Inconclusive { why });
-        Ok((Sighting::new(seen, runs, start.elapsed()), None))
+        let seen = why.map_or(Detected::Nothing, |why| Detected::Inconclusive { why });
+        Ok((Detection::new(seen, runs, start.elapsed()), None))
     }
 
     fn search(&self, look: &Look) -> Search {
@@ -139,7 +139,7 @@ impl Explorer<'_> {
     async fn witness(
         &self,
         search: &Search,
-        exhibit: &Exhibit,
+        variant: &Variant,
         run: &Run,
     ) -> Result<Option<Witness>, EnvironmentError> {
         let first = run.violated().next();
@@ -150,7 +150,7 @@ impl Explorer<'_> {
         let program = &search.program;
         let shrunk = shrink(&mut runner, program, run, &first.name, SHRINKING).await?;
         runner.close().await?;
-        let target = format!("mutant {}", exhibit.name());
+        let target = format!("mutant {}", variant.name());
         // What was shrunk may have hung on the state of a connection, which a schedule does not
         // know; the violation as it was found is then the better evidence.
         for (program, run) in [(&shrunk.program, &shrunk.run), (program, run)] {
@@ -168,15 +168,15 @@ impl Explorer<'_> {
     }
 }
 
-/// The searches of `exhibit`, in order.
-fn plan(exhibit: &Exhibit) -> Vec<Look> {
-    if exhibit.kind != Kind::Mutant {
+/// The searches of `variant`, in order.
+fn plan(variant: &Variant) -> Vec<Look> {
+    if variant.kind != Kind::Mutant {
         return PROGRAMS
             .iter()
             .flat_map(|template| in_full(template, Budget::Time(EXHAUSTION)))
             .collect();
     }
-    let expected = exhibit
+    let expected = variant
         .expected
         .iter()
         .filter_map(|detector| match detector {
@@ -230,11 +230,11 @@ impl Look {
 
     /// What a search that found nothing did not decide. A sample claims no more than its runs;
     /// what was to be exhaustive has to be.
-    fn left_open(&self, explored: &Exploration, exhibit: &Exhibit) -> Option<String> {
+    fn left_open(&self, explored: &Exploration, variant: &Variant) -> Option<String> {
         if let Some((why, times)) = explored.lost.iter().next() {
             return Some(format!("control was lost {times} times: {why}"));
         }
-        let is_exhaustive = self.how == How::Exhaustive && exhibit.kind != Kind::Mutant;
+        let is_exhaustive = self.how == How::Exhaustive && variant.kind != Kind::Mutant;
         if explored.schedules == 0 || is_exhaustive && explored.verdict() != Verdict::Valid {
             let incomplete = explored.incomplete.first();
             return Some(incomplete.map_or(

@@ -3,12 +3,13 @@
 use serde::{Serialize, Serializer};
 
 use crate::mutants::Detector;
+use crate::scenario::ScenarioName;
 
-/// A detector, before which every exhibit comes.
+/// A detector, which is tried on every variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Column {
     /// The scenario of this name.
-    Scenario(&'static str),
+    Scenario(ScenarioName),
     /// Faults at the steps of a request, which is also the scenario `mid-transaction-failure`.
     Faults,
     /// The explorer.
@@ -17,10 +18,10 @@ pub enum Column {
 
 /// Every column, in order.
 pub const COLUMNS: [Column; 6] = [
-    Column::Scenario("concurrent-buyers"),
-    Column::Scenario("double-click"),
-    Column::Scenario("balance-edge"),
-    Column::Scenario("failure-under-load"),
+    Column::Scenario(ScenarioName::ConcurrentBuyers),
+    Column::Scenario(ScenarioName::DoubleClick),
+    Column::Scenario(ScenarioName::BalanceEdge),
+    Column::Scenario(ScenarioName::FailureUnderLoad),
     Column::Faults,
     Column::Explorer,
 ];
@@ -29,7 +30,7 @@ impl Column {
     /// Its name in every report.
     pub fn name(self) -> &'static str {
         match self {
-            Column::Scenario(name) => name,
+            Column::Scenario(name) => name.as_str(),
             Column::Faults => "faults",
             Column::Explorer => "explorer",
         }
@@ -47,7 +48,9 @@ impl Column {
     /// The column in which `detector` is.
     pub fn of(detector: Detector) -> Column {
         match detector {
-            Detector::Scenario("mid-transaction-failure") | Detector::Fault(_) => Column::Faults,
+            Detector::Scenario(ScenarioName::MidTransactionFailure) | Detector::Fault(_) => {
+                Column::Faults
+            }
             Detector::Scenario(name) => Column::Scenario(name),
             Detector::Explorer(_) => Column::Explorer,
         }

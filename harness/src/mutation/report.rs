@@ -1,4 +1,4 @@
-//! What came of a tour, and the verdict.
+//! What came of an analysis, and the verdict.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use serde::Serialize;
 
+use super::detection::Detection;
 use super::detector::Column;
-use super::exhibit::{Exhibit, Kind};
-use super::sighting::Sighting;
+use super::variant::{Kind, Variant};
 
-/// A tour's outcome.
+/// An analysis's outcome.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// What all random choices came from.
     pub seed: Seed,
     /// The PostgreSQL that it was made on.
     pub postgres: String,
-    /// The whole tour's time, without the comparison with plain stress, in ms.
+    /// The whole analysis's time, without the comparison with plain stress, in ms.
     pub elapsed_ms: u64,
-    /// The service itself, and if it was acquitted, every exhibit.
+    /// The service itself, and if it passed, every variant.
     pub rows: Vec<Row>,
     /// The worst of the rows.
     pub verdict: Verdict,
 }
 
-/// One exhibit before every detector.
+/// One variant under every detector.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// The exhibit's name.
+    /// The variant's name.
     pub name: String,
     /// What is expected of it.
     pub kind: Kind,
@@ -40,14 +40,14 @@ pub struct Row {
     pub stress: Vec<Tries>,
 }
 
-/// A detector, and what it made of an exhibit.
+/// A detector, and what it made of a variant.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cell {
     /// The detector.
     pub detector: Column,
     /// What it saw.
     #[serde(flatten)]
-    pub sighting: Sighting,
+    pub detection: Detection,
 }
 
 /// One crowd's tries.
@@ -61,19 +61,18 @@ pub struct Tries {
     pub caught: u64,
 }
 
-/// What became of an exhibit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Standing {
+/// What became of a variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
     /// A mutant that a detector caught, as it must be.
     Caught,
     /// A mutant that no detector caught.
     Survived,
-    /// A service that is right, and that no detector accuses, as it must be.
-    Acquitted,
-    /// A service that is right, and that a detector accuses.
-    Accused,
-    /// Nobody accuses it, and a detector could not conclude.
+    /// A service that is right, and of which no detector finds a violation, as it must be.
+    Passed,
+    /// A service that is right, and of which a detector finds a violation.
+    FalsePositive,
+    /// No detector finds a violation, and one could not conclude.
     Undecided,
 }
 
@@ -84,23 +83,23 @@ impl Report {
             seed,
             postgres,
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            verdict: Verdict::compose(rows.iter().map(|row| row.standing().verdict())),
+            verdict: Verdict::compose(rows.iter().map(|row| row.status().verdict())),
             rows,
         }
     }
 
-    /// Whether the service itself was acquitted, without which nothing else is shown.
+    /// Whether the service itself passed, without which nothing else is tried.
     pub fn has_baseline(&self) -> bool {
         let baseline = self.rows.iter().find(|row| row.kind == Kind::Baseline);
-        baseline.is_some_and(|row| row.standing() == Standing::Acquitted)
+        baseline.is_some_and(|row| row.status() == Status::Passed)
     }
 }
 
 impl Row {
-    /// What the detectors made of `exhibit`.
-    pub fn new(exhibit: &Exhibit, cells: Vec<(Column, Sighting)>) -> Row {
+    /// What the detectors made of `variant`.
+    pub fn new(variant: &Variant, cells: Vec<(Column, Detection)>) -> Row {
         let mut expected = Vec::new();
-        for column in exhibit
+        for column in variant
             .expected
             .iter()
             .map(|detector| Column::of(*detector))
@@ -111,53 +110,56 @@ impl Row {
         }
         let cells = cells.into_iter();
         Row {
-            name: exhibit.name().to_owned(),
-            kind: exhibit.kind,
+            name: variant.name().to_owned(),
+            kind: variant.kind,
             expected,
             cells: cells
-                .map(|(detector, sighting)| Cell { detector, sighting })
+                .map(|(detector, detection)| Cell {
+                    detector,
+                    detection,
+                })
                 .collect(),
             stress: Vec::new(),
         }
     }
 
-    /// What became of the exhibit.
-    pub fn standing(&self) -> Standing {
-        let is_caught = self.cells.iter().any(|cell| cell.sighting.is_caught());
+    /// What became of the variant.
+    pub fn status(&self) -> Status {
+        let is_caught = self.cells.iter().any(|cell| cell.detection.is_caught());
         let is_open = self
             .cells
             .iter()
-            .any(|cell| cell.sighting.why_inconclusive().is_some());
+            .any(|cell| cell.detection.why_inconclusive().is_some());
         match (self.kind, is_caught) {
-            (Kind::Mutant, true) => Standing::Caught,
-            (Kind::Baseline | Kind::Lawful, true) => Standing::Accused,
-            (_, false) if is_open || self.cells.is_empty() => Standing::Undecided,
-            (Kind::Mutant, false) => Standing::Survived,
-            (Kind::Baseline | Kind::Lawful, false) => Standing::Acquitted,
+            (Kind::Mutant, true) => Status::Caught,
+            (Kind::Baseline | Kind::Lawful, true) => Status::FalsePositive,
+            (_, false) if is_open || self.cells.is_empty() => Status::Undecided,
+            (Kind::Mutant, false) => Status::Survived,
+            (Kind::Baseline | Kind::Lawful, false) => Status::Passed,
         }
     }
 
-    /// The detectors that must catch the exhibit and did not.
+    /// The detectors that must catch the variant and did not.
     pub fn missed(&self) -> impl Iterator<Item = &Cell> {
         let is_expected = |cell: &&Cell| self.expected.contains(&cell.detector);
         let expected = self.cells.iter().filter(is_expected);
-        expected.filter(|cell| !cell.sighting.is_caught())
+        expected.filter(|cell| !cell.detection.is_caught())
     }
 
     /// The detection that took the least time.
     pub fn first_detection(&self) -> Option<&Cell> {
-        let caught = self.cells.iter().filter(|cell| cell.sighting.is_caught());
-        caught.min_by_key(|cell| cell.sighting.elapsed_ms)
+        let caught = self.cells.iter().filter(|cell| cell.detection.is_caught());
+        caught.min_by_key(|cell| cell.detection.elapsed_ms)
     }
 }
 
-impl Standing {
+impl Status {
     /// What it says about the harness.
     pub fn verdict(self) -> Verdict {
         match self {
-            Standing::Caught | Standing::Acquitted => Verdict::Valid,
-            Standing::Undecided => Verdict::Inconclusive,
-            Standing::Survived | Standing::Accused => Verdict::Violation,
+            Status::Caught | Status::Passed => Verdict::Valid,
+            Status::Undecided => Verdict::Inconclusive,
+            Status::Survived | Status::FalsePositive => Verdict::Violation,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is shown: a purchase with a name, and what is expected of it.
+//! What is tried: a purchase with a name, and what is expected of it.
 
 use std::path::Path;
 
@@ -9,21 +9,21 @@ use crate::mutants::lawful::{LAWFUL, Lawful};
 use crate::mutants::{self, Detector, MUTANTS, Mutant};
 use crate::target::{BuildPurchaser, OURS, TargetSpec};
 
-/// What is expected of an exhibit.
+/// What is expected of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// The service itself: no detector may accuse it, or none can be trusted.
+    /// The service itself: no detector may find a violation, or none can be trusted.
     Baseline,
     /// Some detector must catch it.
     Mutant,
-    /// No detector may accuse it.
+    /// No detector may find a violation.
     Lawful,
 }
 
-/// One service of the gallery.
+/// The service itself, one with a deliberate bug, or one that is right in another way.
 #[derive(Debug, Clone, Copy)]
-pub struct Exhibit {
+pub struct Variant {
     /// What is expected of it.
     pub kind: Kind,
     /// How many of it must share a database.
@@ -34,9 +34,9 @@ pub struct Exhibit {
     pub purchaser: BuildPurchaser,
 }
 
-impl Exhibit {
+impl Variant {
     /// The service itself.
-    pub const BASELINE: Exhibit = Exhibit {
+    pub const BASELINE: Variant = Variant {
         kind: Kind::Baseline,
         replicas: 1,
         expected: &[],
@@ -44,15 +44,15 @@ impl Exhibit {
     };
 
     /// Every mutant, then every lawful service.
-    pub fn all() -> Vec<Exhibit> {
-        let mutants = MUTANTS.iter().map(Exhibit::from);
-        mutants.chain(LAWFUL.iter().map(Exhibit::from)).collect()
+    pub fn all() -> Vec<Variant> {
+        let mutants = MUTANTS.iter().map(Variant::from);
+        mutants.chain(LAWFUL.iter().map(Variant::from)).collect()
     }
 
     /// The mutant or lawful service called `name`.
-    pub fn find(name: &str) -> Option<Exhibit> {
-        let mutant = mutants::find(name).map(Exhibit::from);
-        mutant.or_else(|| mutants::lawful::find(name).map(Exhibit::from))
+    pub fn find(name: &str) -> Option<Variant> {
+        let mutant = mutants::find(name).map(Variant::from);
+        mutant.or_else(|| mutants::lawful::find(name).map(Variant::from))
     }
 
     /// Whether `column` must catch it.
@@ -75,9 +75,9 @@ impl Exhibit {
     }
 }
 
-impl From<&Mutant> for Exhibit {
+impl From<&Mutant> for Variant {
     fn from(mutant: &Mutant) -> Self {
-        Exhibit {
+        Variant {
             kind: Kind::Mutant,
             replicas: mutant.replicas,
             expected: mutant.detectors,
@@ -86,9 +86,9 @@ impl From<&Mutant> for Exhibit {
     }
 }
 
-impl From<&Lawful> for Exhibit {
+impl From<&Lawful> for Variant {
     fn from(lawful: &Lawful) -> Self {
-        Exhibit {
+        Variant {
             kind: Kind::Lawful,
             replicas: 1,
             expected: &[],

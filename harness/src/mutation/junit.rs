@@ -1,11 +1,11 @@
-//! The report as JUnit XML, for CI systems that show it: a suite per kind, a case per exhibit.
+//! The report as JUnit XML, for CI systems that show it: a suite per kind, a case per variant.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use rowlock_core::verdict::Verdict;
 
-use super::exhibit::Kind;
-use super::report::{Report, Row, Standing};
-use super::sighting::Seen;
+use super::detection::Detected;
+use super::report::{Report, Row, Status};
+use super::variant::Kind;
 
 /// The report as XML.
 ///
@@ -28,8 +28,8 @@ pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
 }
 
 fn case(row: &Row) -> TestCase {
-    let standing = row.standing();
-    let status = match standing.verdict() {
+    let status = row.status();
+    let status = match status.verdict() {
         Verdict::Valid => TestCaseStatus::success(),
         Verdict::Violation => failed(row, NonSuccessKind::Failure),
         Verdict::Inconclusive => failed(row, NonSuccessKind::Error),
@@ -41,9 +41,9 @@ fn case(row: &Row) -> TestCase {
 
 fn failed(row: &Row, kind: NonSuccessKind) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_message(match row.standing() {
-        Standing::Survived => "survived: no detector caught it",
-        Standing::Accused => "accused, and it is right",
+    status.set_message(match row.status() {
+        Status::Survived => "survived: no detector caught it",
+        Status::FalsePositive => "accused, and it is right",
         _ => "undecided: nothing is claimed",
     });
     status
@@ -52,15 +52,15 @@ fn failed(row: &Row, kind: NonSuccessKind) -> TestCaseStatus {
 /// What each detector made of it, a line each.
 fn lines(row: &Row) -> String {
     let line = |cell: &super::report::Cell| {
-        let what = match &cell.sighting.seen {
-            Seen::Caught { by, violated } => format!("caught by {by}: {}", violated.join(", ")),
-            Seen::Nothing => "nothing".to_owned(),
-            Seen::Inconclusive { why } => format!("inconclusive: {why}"),
+        let what = match &cell.detection.seen {
+            Detected::Caught { by, violated } => format!("caught by {by}: {}", violated.join(", ")),
+            Detected::Nothing => "nothing".to_owned(),
+            Detected::Inconclusive { why } => format!("inconclusive: {why}"),
         };
         let (name, unit) = (cell.detector.name(), cell.detector.unit());
         format!(
             "{name}: {what} ({} {unit}s, {} ms)\n",
-            cell.sighting.runs, cell.sighting.elapsed_ms
+            cell.detection.runs, cell.detection.elapsed_ms
         )
     };
     row.cells.iter().map(line).collect()

@@ -1,4 +1,4 @@
-//! What one detector made of one exhibit.
+//! What one detector made of one variant.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::environment::EnvironmentError;
 
 /// What was seen, and what it cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sighting {
+pub struct Detection {
     /// What was seen.
     #[serde(flatten)]
-    pub seen: Seen,
+    pub seen: Detected,
     /// Trials, cases or schedules that were run; where it was caught, up to the first detection.
     pub runs: u64,
     /// The time from the detector's start to its end or its first detection, in ms.
     pub elapsed_ms: u64,
 }
 
-/// Whether a detector accuses an exhibit.
+/// Whether a detector finds a violation of a variant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "seen")]
-pub enum Seen {
+pub enum Detected {
     /// It does.
     Caught {
         /// Which trial, case or program it was.
@@ -38,34 +38,34 @@ pub enum Seen {
     },
 }
 
-impl Sighting {
-    /// A sighting after `runs` runs and `elapsed`.
-    pub fn new(seen: Seen, runs: u64, elapsed: Duration) -> Sighting {
-        Sighting {
+impl Detection {
+    /// A detection after `runs` runs and `elapsed`.
+    pub fn new(seen: Detected, runs: u64, elapsed: Duration) -> Detection {
+        Detection {
             seen,
             runs,
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
-    /// Whether the detector accuses.
+    /// Whether the detector finds a violation.
     pub fn is_caught(&self) -> bool {
-        matches!(self.seen, Seen::Caught { .. })
+        matches!(self.seen, Detected::Caught { .. })
     }
 
     /// Why nothing is claimed, if nothing is.
     pub fn why_inconclusive(&self) -> Option<&str> {
         match &self.seen {
-            Seen::Inconclusive { why } => Some(why),
+            Detected::Inconclusive { why } => Some(why),
             _ => None,
         }
     }
 }
 
-impl Seen {
+impl Detected {
     /// Nothing could be concluded because of `error`.
-    pub fn failed(error: &EnvironmentError) -> Seen {
-        Seen::Inconclusive {
+    pub fn failed(error: &EnvironmentError) -> Detected {
+        Detected::Inconclusive {
             why: error.in_full(),
         }
     }

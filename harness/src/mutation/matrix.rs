@@ -1,13 +1,13 @@
-//! The report for people: a matrix, exhibit by detector, and what it means.
+//! The report for people: a matrix, variant by detector, and what it means.
 
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::detection::{Detected, Detection};
 use super::detector::COLUMNS;
-use super::exhibit::Kind;
-use super::report::{Cell, Report, Row, Standing};
-use super::sighting::{Seen, Sighting};
+use super::report::{Cell, Report, Row, Status};
 use super::stress::BOUND;
+use super::variant::Kind;
 
 /// The width of a cell.
 const CELL: usize = 13;
@@ -60,11 +60,11 @@ fn write_rows(text: &mut String, title: &str, rows: &[&Row], name_width: usize) 
         let mut line = format!("  {:name_width$}", row.name);
         for column in COLUMNS {
             let cell = row.cells.iter().find(|cell| cell.detector == column);
-            let shown = cell.map_or("-".into(), |cell| mark(&cell.sighting));
+            let shown = cell.map_or("-".into(), |cell| mark(&cell.detection));
             let _ = write!(line, "  {shown:<CELL$}");
         }
         if let Some(cell) = row.first_detection() {
-            let _ = write!(line, "  {}", detection(cell));
+            let _ = write!(line, "  {}", soonest(cell));
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
@@ -79,18 +79,18 @@ fn halves(name: &'static str) -> (&'static str, &'static str) {
     }
 }
 
-fn mark(sighting: &Sighting) -> String {
-    let time = seconds(sighting.elapsed_ms);
-    match sighting.seen {
-        Seen::Caught { .. } => format!("X {} {time}", sighting.runs),
-        Seen::Nothing => format!("· {} {time}", sighting.runs),
-        Seen::Inconclusive { .. } => format!("? {} {time}", sighting.runs),
+fn mark(detection: &Detection) -> String {
+    let time = seconds(detection.elapsed_ms);
+    match detection.seen {
+        Detected::Caught { .. } => format!("X {} {time}", detection.runs),
+        Detected::Nothing => format!("· {} {time}", detection.runs),
+        Detected::Inconclusive { .. } => format!("? {} {time}", detection.runs),
     }
 }
 
-fn detection(cell: &Cell) -> String {
-    match &cell.sighting.seen {
-        Seen::Caught { by, violated } => {
+fn soonest(cell: &Cell) -> String {
+    match &cell.detection.seen {
+        Detected::Caught { by, violated } => {
             let first = violated.first().map_or("", String::as_str);
             format!("{first} ({}: {by})", cell.detector.name())
         }
@@ -167,27 +167,27 @@ fn write_stress(text: &mut String, report: &Report, name_width: usize) {
 
 /// What somebody has to look into.
 fn write_notes(text: &mut String, row: &Row) {
-    let headline = match row.standing() {
-        Standing::Survived => Some("survived: no detector caught it"),
-        Standing::Accused => Some("accused, and it is right"),
-        Standing::Undecided => Some("undecided: nothing is claimed"),
-        Standing::Caught | Standing::Acquitted => None,
+    let headline = match row.status() {
+        Status::Survived => Some("survived: no detector caught it"),
+        Status::FalsePositive => Some("accused, and it is right"),
+        Status::Undecided => Some("undecided: nothing is claimed"),
+        Status::Caught | Status::Passed => None,
     };
     if let Some(headline) = headline {
         let _ = writeln!(text, "\n{}: {headline}", row.name);
         for cell in &row.cells {
-            let why = match &cell.sighting.seen {
-                Seen::Caught { by, violated } => format!("{by}: {}", violated.join(", ")),
-                Seen::Inconclusive { why } => why.clone(),
-                Seen::Nothing => continue,
+            let why = match &cell.detection.seen {
+                Detected::Caught { by, violated } => format!("{by}: {}", violated.join(", ")),
+                Detected::Inconclusive { why } => why.clone(),
+                Detected::Nothing => continue,
             };
             let _ = writeln!(text, "  {}: {why}", cell.detector.name());
         }
     }
-    if row.standing() == Standing::Caught {
+    if row.status() == Status::Caught {
         for cell in row.missed() {
             let why = cell
-                .sighting
+                .detection
                 .why_inconclusive()
                 .unwrap_or("everything that it ran holds");
             let _ = writeln!(
@@ -201,8 +201,8 @@ fn write_notes(text: &mut String, row: &Row) {
 }
 
 fn write_end(text: &mut String, report: &Report) {
-    let count = |standing| {
-        let rows = report.rows.iter().filter(|row| row.standing() == standing);
+    let count = |status| {
+        let rows = report.rows.iter().filter(|row| row.status() == status);
         rows.filter(|row| row.kind != Kind::Baseline).count()
     };
     let of_kind = |kind| report.rows.iter().filter(|row| row.kind == kind).count();
@@ -212,13 +212,13 @@ fn write_end(text: &mut String, report: &Report) {
             let _ = writeln!(
                 text,
                 "caught:   {} of {} mutants",
-                count(Standing::Caught),
+                count(Status::Caught),
                 of_kind(Kind::Mutant)
             );
             let _ = writeln!(
                 text,
                 "accused:  {} of {} lawful services",
-                count(Standing::Accused),
+                count(Status::FalsePositive),
                 of_kind(Kind::Lawful)
             );
         }

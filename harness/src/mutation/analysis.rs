@@ -1,6 +1,6 @@
-//! Every exhibit before every detector.
+//! Every variant under every detector.
 //!
-//! Two tours go side by side, since most of both is waiting: one with loads and faults, on a
+//! Two halves go side by side, since most of both is waiting: one with loads and faults, on a
 //! server that breaks deadlocks as every server does, and one with the explorer, on a server
 //! that leaves them to it.
 
@@ -14,12 +14,12 @@ use rowlock_postgres::Server;
 use tokio::time::timeout;
 
 use super::breaking::break_steps;
+use super::detection::{Detected, Detection};
 use super::detector::{COLUMNS, Column};
-use super::exhibit::{Exhibit, Kind};
 use super::exploring::Explorer;
 use super::loading::load;
-use super::report::{Report, Row, Standing};
-use super::sighting::{Seen, Sighting};
+use super::report::{Report, Row, Status};
+use super::variant::{Kind, Variant};
 use crate::environment::EnvironmentError;
 use crate::explorer::Witness;
 use crate::progress::Progress;
@@ -35,23 +35,23 @@ const STOCKS: [i64; 2] = [1, 100];
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a scenario, or the faults, may take with a mutant that they must catch. Some mutants
-/// hang, and so would the tour.
+/// hang, and so would the analysis.
 const BOUND: Duration = Duration::from_secs(40);
 
 /// The same for a mutant that others must catch. One that hangs then is not waited for again.
 const GLANCE: Duration = Duration::from_secs(10);
 
-/// What every exhibit's target is given. A lock or a connection that is never given back is
-/// waited for no longer than the small load of the tour could take; no exhibit has other
+/// What every variant's target is given. A lock or a connection that is never given back is
+/// waited for no longer than the small load of the analysis could take; no variant has other
 /// timeouts than the others.
 const TARGET_ENV: [(&str, &str); 2] = [("LOCK_TIMEOUT_MS", "1000"), ("ACQUIRE_TIMEOUT_MS", "5000")];
 
-/// What a tour needs.
+/// What an analysis needs.
 #[derive(Debug)]
-pub struct Tour<'a> {
-    /// What must pass before anything is shown.
-    pub baseline: Exhibit,
-    /// The `rowlock` command, for exhibits that are processes.
+pub struct Analysis<'a> {
+    /// What must pass before anything else is tried.
+    pub baseline: Variant,
+    /// The `rowlock` command, for variants that are processes.
     pub rowlock: &'a Path,
     /// For loads and faults.
     pub server: &'a Server,
@@ -65,84 +65,87 @@ pub struct Tour<'a> {
     pub progress: &'a Progress,
 }
 
-/// A tour's report, and a witness for each exhibit that the explorer caught, if they are wanted.
-pub type Toured = (Report, BTreeMap<&'static str, Witness>);
+/// An analysis's report, and a witness for each variant that the explorer caught, if they are
+/// wanted.
+pub type Analysed = (Report, BTreeMap<&'static str, Witness>);
 
-impl Tour<'_> {
-    /// Brings the baseline before every detector, and if none accuses it, every exhibit.
+impl Analysis<'_> {
+    /// Tries every detector on the baseline, and if that passes, on every variant.
     ///
     /// # Errors
-    /// What kept a witness from being made. What keeps a detector from concluding is a sighting.
-    pub async fn run(&self, exhibits: &[Exhibit]) -> Result<Toured, EnvironmentError> {
+    /// What kept a witness from being made. What keeps a detector from concluding is in its
+    /// detection.
+    pub async fn run(&self, variants: &[Variant]) -> Result<Analysed, EnvironmentError> {
         let start = Instant::now();
-        let (mut rows, mut witnesses) = self.show(&[self.baseline]).await?;
-        let is_right = rows.iter().all(|row| row.standing() == Standing::Acquitted);
+        let (mut rows, mut witnesses) = self.detect_all(&[self.baseline]).await?;
+        let is_right = rows.iter().all(|row| row.status() == Status::Passed);
         if is_right {
-            let (shown, caught) = self.show(exhibits).await?;
-            rows.extend(shown);
+            let (detected, caught) = self.detect_all(variants).await?;
+            rows.extend(detected);
             witnesses = caught;
         }
         let report = Report::new(self.seed, self.server.description(), start.elapsed(), rows);
         Ok((report, witnesses))
     }
 
-    async fn show(
+    async fn detect_all(
         &self,
-        exhibits: &[Exhibit],
+        variants: &[Variant],
     ) -> Result<(Vec<Row>, BTreeMap<&'static str, Witness>), EnvironmentError> {
-        let loads = async { Ok(self.load_all(exhibits).await) };
-        let (loaded, explored) = futures::try_join!(loads, self.explore_all(exhibits))?;
+        let loads = async { Ok(self.load_all(variants).await) };
+        let (loaded, explored) = futures::try_join!(loads, self.explore_all(variants))?;
         let mut witnesses = BTreeMap::new();
         let mut rows = Vec::new();
-        for ((exhibit, mut cells), (sighting, witness)) in exhibits.iter().zip(loaded).zip(explored)
+        for ((variant, mut cells), (detection, witness)) in
+            variants.iter().zip(loaded).zip(explored)
         {
-            cells.push((Column::Explorer, sighting));
-            witnesses.extend(witness.map(|witness| (exhibit.name(), witness)));
-            rows.push(Row::new(exhibit, cells));
+            cells.push((Column::Explorer, detection));
+            witnesses.extend(witness.map(|witness| (variant.name(), witness)));
+            rows.push(Row::new(variant, cells));
         }
         Ok((rows, witnesses))
     }
 
     async fn explore_all(
         &self,
-        exhibits: &[Exhibit],
-    ) -> Result<Vec<(Sighting, Option<Witness>)>, EnvironmentError> {
+        variants: &[Variant],
+    ) -> Result<Vec<(Detection, Option<Witness>)>, EnvironmentError> {
         let mut all = Vec::new();
-        for (index, exhibit) in exhibits.iter().enumerate() {
-            self.say(exhibits, index, Column::Explorer);
+        for (index, variant) in variants.iter().enumerate() {
+            self.say(variants, index, Column::Explorer);
             let explorer = Explorer {
                 server: self.exploring,
-                target: exhibit.target(self.rowlock),
+                target: variant.target(self.rowlock),
                 seed: self.seed,
                 wants_witness: self.wants_witnesses,
             };
-            let (sighting, witness) = explorer.explore(exhibit).await?;
-            tracing::debug!(exhibit = exhibit.name(), ?sighting, "before the explorer");
-            all.push((sighting, witness));
+            let (detection, witness) = explorer.explore(variant).await?;
+            tracing::debug!(variant = variant.name(), ?detection, "explored");
+            all.push((detection, witness));
         }
         Ok(all)
     }
 
-    fn say(&self, exhibits: &[Exhibit], index: usize, column: Column) {
-        let (name, count) = (exhibits[index].name(), exhibits.len());
+    fn say(&self, variants: &[Variant], index: usize, column: Column) {
+        let (name, count) = (variants[index].name(), variants.len());
         let what = format!("{} of {count}: {name} before {}", index + 1, column.name());
         self.progress.say(what);
     }
 
-    async fn load_all(&self, exhibits: &[Exhibit]) -> Vec<Vec<(Column, Sighting)>> {
+    async fn load_all(&self, variants: &[Variant]) -> Vec<Vec<(Column, Detection)>> {
         let mut all = Vec::new();
-        for (index, exhibit) in exhibits.iter().enumerate() {
+        for (index, variant) in variants.iter().enumerate() {
             let mut cells = Vec::new();
             let columns = COLUMNS
                 .into_iter()
                 .filter(|column| *column != Column::Explorer);
-            let (first, then): (Vec<_>, Vec<_>) = columns.partition(|it| exhibit.expects(*it));
+            let (first, then): (Vec<_>, Vec<_>) = columns.partition(|it| variant.expects(*it));
             for column in first.into_iter().chain(then) {
-                self.say(exhibits, index, column);
-                let (sighting, hung) = self.bring(exhibit, column).await;
-                tracing::debug!(exhibit = exhibit.name(), ?column, ?sighting, "brought");
-                cells.push((column, sighting));
-                if hung && !exhibit.expects(column) {
+                self.say(variants, index, column);
+                let (detection, hung) = self.detect(variant, column).await;
+                tracing::debug!(variant = variant.name(), ?column, ?detection, "tried");
+                cells.push((column, detection));
+                if hung && !variant.expects(column) {
                     break;
                 }
             }
@@ -152,9 +155,9 @@ impl Tour<'_> {
         all
     }
 
-    /// Brings an exhibit before a scenario or the faults; says too whether it hung.
-    async fn bring(&self, exhibit: &Exhibit, column: Column) -> (Sighting, bool) {
-        let target = exhibit.target(self.rowlock);
+    /// Tries a scenario or the faults on a variant; says too whether it hung.
+    async fn detect(&self, variant: &Variant, column: Column) -> (Detection, bool) {
+        let target = variant.target(self.rowlock);
         let hidden = Progress::hidden();
         let setting = Setting {
             server: self.server,
@@ -173,21 +176,22 @@ impl Tour<'_> {
         let seen = async {
             match column {
                 Column::Scenario(name) => load(&setting, name).await,
-                Column::Faults | Column::Explorer => break_steps(&setting, exhibit).await,
+                Column::Faults | Column::Explorer => break_steps(&setting, variant).await,
             }
         };
-        if exhibit.kind != Kind::Mutant {
+        if variant.kind != Kind::Mutant {
             return (seen.await, false);
         }
-        let bound = match exhibit.expects(column) {
+        let bound = match variant.expects(column) {
             true => BOUND,
             false => GLANCE,
         };
         match timeout(bound, seen).await {
-            Ok(sighting) => (sighting, false),
+            Ok(detection) => (detection, false),
             Err(_) => {
                 let why = format!("it did not end within {} s", bound.as_secs());
-                (Sighting::new(Seen::Inconclusive { why }, 0, bound), true)
+                let seen = Detected::Inconclusive { why };
+                (Detection::new(seen, 0, bound), true)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The gallery: what must be caught is, by the detector that is named for it; what is right is
+//! Mutation analysis: what must be caught is, by the detector that is named for it; what is right is
 //! not accused; and who would slip through is a violation.
 
 #![allow(
@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Sandbox, assert_exit, stdout};
-use rowlock::gallery::report::{Cell, Tries};
+use rowlock::mutation::report::{Cell, Tries};
 
-use rowlock::gallery::{
-    Column, Exhibit, Kind, Report, Row, Seen, Sighting, Standing, Tour, junit, matrix,
-};
 use rowlock::mutants::MUTANTS;
+use rowlock::mutation::{
+    Analysis, Column, Detected, Detection, Kind, Report, Row, Status, Variant, junit, matrix,
+};
 use rowlock::progress::Progress;
+use rowlock::scenario::ScenarioName;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
@@ -28,8 +29,8 @@ use rowlock_postgres::{Provider, Server, Settings};
 /// Where the witnesses of our own mutants are.
 const WITNESSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/witnesses");
 
-/// A tour on servers of its own, since `failure-under-load` restarts one of them.
-async fn tour(baseline: Exhibit, exhibits: &[Exhibit]) -> Report {
+/// An analysis on servers of its own, since `failure-under-load` restarts one of them.
+async fn analysis(baseline: Variant, variants: &[Variant]) -> Report {
     let settings = Settings {
         provider: Provider::Local,
         ..Settings::from_env()
@@ -40,7 +41,7 @@ async fn tour(baseline: Exhibit, exhibits: &[Exhibit]) -> Report {
         .push(("deadlock_timeout".into(), "1h".into()));
     let server = Server::start(&settings).await.unwrap();
     let exploring = Arc::new(Server::start(&patient).await.unwrap());
-    let tour = Tour {
+    let analysis = Analysis {
         baseline,
         rowlock: Path::new(env!("CARGO_BIN_EXE_rowlock")),
         server: &server,
@@ -49,7 +50,7 @@ async fn tour(baseline: Exhibit, exhibits: &[Exhibit]) -> Report {
         wants_witnesses: false,
         progress: &Progress::hidden(),
     };
-    let (report, _) = tour.run(exhibits).await.unwrap();
+    let (report, _) = analysis.run(variants).await.unwrap();
     server.stop().await.unwrap();
     Arc::into_inner(exploring).unwrap().stop().await.unwrap();
     report
@@ -58,47 +59,46 @@ async fn tour(baseline: Exhibit, exhibits: &[Exhibit]) -> Report {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_detector_catches_its_mutant_and_a_blind_spot_is_a_violation() {
     let caught = [
-        ("greater-for-at-least", Column::Scenario("balance-edge")),
+        (
+            "greater-for-at-least",
+            Column::Scenario(ScenarioName::BalanceEdge),
+        ),
         ("swallowed-statement-error", Column::Faults),
         ("wallet-before-item", Column::Explorer),
     ];
-    let mut exhibits: Vec<_> = caught
+    let mut variants: Vec<_> = caught
         .iter()
-        .map(|(name, _)| Exhibit::find(name).unwrap())
+        .map(|(name, _)| Variant::find(name).unwrap())
         .collect();
     // What is right, and has few steps to break.
-    let right = || Exhibit::find("function-call").unwrap();
-    exhibits.push(right());
+    let right = || Variant::find("function-call").unwrap();
+    variants.push(right());
     let [baseline, blind_spot] =
-        [Kind::Baseline, Kind::Mutant].map(|kind| Exhibit { kind, ..right() });
-    exhibits.push(blind_spot);
-    let report = tour(baseline, &exhibits).await;
+        [Kind::Baseline, Kind::Mutant].map(|kind| Variant { kind, ..right() });
+    variants.push(blind_spot);
+    let report = analysis(baseline, &variants).await;
     let text = matrix::render(&report);
     assert!(report.has_baseline(), "{text}");
     for (row, (name, detector)) in report.rows[1..].iter().zip(caught) {
         assert_eq!(row.name, name);
-        assert_eq!(row.standing(), Standing::Caught, "{text}");
+        assert_eq!(row.status(), Status::Caught, "{text}");
         let cell = row.cells.iter().find(|cell| cell.detector == detector);
-        assert!(cell.unwrap().sighting.is_caught(), "{text}");
+        assert!(cell.unwrap().detection.is_caught(), "{text}");
     }
-    let standings: Vec<_> = report.rows[4..].iter().map(Row::standing).collect();
-    assert_eq!(
-        standings,
-        [Standing::Acquitted, Standing::Survived],
-        "{text}"
-    );
+    let statuses: Vec<_> = report.rows[4..].iter().map(Row::status).collect();
+    assert_eq!(statuses, [Status::Passed, Status::Survived], "{text}");
     assert_eq!(report.verdict, Verdict::Violation);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_shown_where_the_baseline_does_not_pass() {
-    let broken = Exhibit {
+    let broken = Variant {
         kind: Kind::Baseline,
-        ..Exhibit::find("unlocked-absolute-write").unwrap()
+        ..Variant::find("unlocked-absolute-write").unwrap()
     };
-    let report = tour(broken, &Exhibit::all()).await;
+    let report = analysis(broken, &Variant::all()).await;
     assert_eq!(report.rows.len(), 1);
-    assert_eq!(report.rows[0].standing(), Standing::Accused);
+    assert_eq!(report.rows[0].status(), Status::FalsePositive);
     assert_eq!(report.verdict, Verdict::Violation);
 }
 
@@ -156,21 +156,21 @@ fn each_mutant_that_the_explorer_is_to_catch_first_has_a_witness() {
     }
 }
 
-fn caught(by: &str, violated: &[&str]) -> Seen {
-    Seen::Caught {
+fn caught(by: &str, violated: &[&str]) -> Detected {
+    Detected::Caught {
         by: by.into(),
         violated: violated.iter().map(|name| (*name).into()).collect(),
     }
 }
 
-fn inconclusive(why: &str) -> Seen {
-    Seen::Inconclusive { why: why.into() }
+fn inconclusive(why: &str) -> Detected {
+    Detected::Inconclusive { why: why.into() }
 }
 
 /// A row whose detectors are concurrent-buyers, the faults and the explorer.
-fn row(name: &str, kind: Kind, expected: Column, seen: [Seen; 3]) -> Row {
+fn row(name: &str, kind: Kind, expected: Column, seen: [Detected; 3]) -> Row {
     let columns = [
-        Column::Scenario("concurrent-buyers"),
+        Column::Scenario(ScenarioName::ConcurrentBuyers),
         Column::Faults,
         Column::Explorer,
     ];
@@ -181,7 +181,7 @@ fn row(name: &str, kind: Kind, expected: Column, seen: [Seen; 3]) -> Row {
         .zip(elapsed)
         .map(|((detector, seen), elapsed_ms)| Cell {
             detector,
-            sighting: Sighting::new(seen, 2, Duration::from_millis(elapsed_ms)),
+            detection: Detection::new(seen, 2, Duration::from_millis(elapsed_ms)),
         });
     Row {
         name: name.into(),
@@ -193,7 +193,7 @@ fn row(name: &str, kind: Kind, expected: Column, seen: [Seen; 3]) -> Row {
 }
 
 fn report() -> Report {
-    use Seen::Nothing;
+    use Detected::Nothing;
     let lost = caught("one-item dfs, schedule ABBA", &["stock-gone-is-purchases"]);
     let mut stressed = row(
         "lost-update",
@@ -253,15 +253,15 @@ fn the_matrix_says_who_caught_whom_how_soon_and_what_was_missed() {
 }
 
 #[test]
-fn junit_fails_survivors_and_slander_and_errs_on_the_undecided() {
+fn junit_fails_survivors_and_false_positives_and_errs_on_the_undecided() {
     insta::assert_snapshot!(junit::render(&report()).unwrap());
 }
 
 #[test]
-fn an_inconclusive_detector_neither_catches_nor_acquits() {
-    let seen = || [Seen::Nothing, inconclusive("why"), Seen::Nothing];
+fn an_inconclusive_detector_neither_catches_nor_passes() {
+    let seen = || [Detected::Nothing, inconclusive("why"), Detected::Nothing];
     for kind in [Kind::Baseline, Kind::Mutant, Kind::Lawful] {
         let row = row("somebody", kind, Column::Faults, seen());
-        assert_eq!(row.standing(), Standing::Undecided);
+        assert_eq!(row.status(), Status::Undecided);
     }
 }

@@ -4,27 +4,23 @@ use std::time::Instant;
 
 use rowlock_core::verdict::Verdict;
 
-use super::sighting::{Seen, Sighting};
-use crate::scenario;
+use super::detection::{Detected, Detection};
+use crate::scenario::{self, ScenarioName};
 use crate::trial::Trial;
 use crate::world::Setting;
 
 /// Runs the scenario called `name` against the target of `setting`. It is caught by the first
 /// violated trial; all trials run before that is known.
-pub(super) async fn load(setting: &Setting<'_>, name: &str) -> Sighting {
+pub(super) async fn load(setting: &Setting<'_>, name: ScenarioName) -> Detection {
     let start = Instant::now();
-    let Some(scenario) = scenario::find(name) else {
-        let why = format!("there is no scenario {name}");
-        return Sighting::new(Seen::Inconclusive { why }, 0, start.elapsed());
-    };
-    let (seen, runs) = match scenario.run(setting).await {
-        Err(error) => (Seen::failed(&error), 0),
+    let (seen, runs) = match scenario::of(name).run(setting).await {
+        Err(error) => (Detected::failed(&error), 0),
         Ok(trials) => judge(&trials),
     };
-    Sighting::new(seen, runs, start.elapsed())
+    Detection::new(seen, runs, start.elapsed())
 }
 
-fn judge(trials: &[Trial]) -> (Seen, u64) {
+fn judge(trials: &[Trial]) -> (Detected, u64) {
     let of = |verdict| {
         trials
             .iter()
@@ -33,7 +29,7 @@ fn judge(trials: &[Trial]) -> (Seen, u64) {
     };
     if let Some((trial, number)) = of(Verdict::Violation) {
         let violations = trial.violations();
-        let seen = Seen::Caught {
+        let seen = Detected::Caught {
             by: trial.name.clone(),
             violated: violations
                 .map(|(finding, _)| finding.name.clone())
@@ -48,9 +44,9 @@ fn judge(trials: &[Trial]) -> (Seen, u64) {
     let why = match of(Verdict::Inconclusive) {
         Some((trial, _)) => format!("{}: {}", trial.name, why_unchecked(trial)),
         None if ran == 0 => "no trial applies to the target".to_owned(),
-        None => return (Seen::Nothing, ran),
+        None => return (Detected::Nothing, ran),
     };
-    (Seen::Inconclusive { why }, ran)
+    (Detected::Inconclusive { why }, ran)
 }
 
 fn why_unchecked(trial: &Trial) -> String {

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use rowlock_core::verdict::Verdict;
 
-use super::exhibit::{Exhibit, Kind};
-use super::sighting::{Seen, Sighting};
+use super::detection::{Detected, Detection};
+use super::variant::{Kind, Variant};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::matrix::complaints;
 use crate::fault::{Fault, SqlState, gentle_faults};
@@ -21,28 +21,28 @@ const SAMPLE: [Fault; 4] = [
     Fault::ClientAbort,
 ];
 
-/// Breaks every step of `exhibit`, which is the target of `setting`: in every way that leaves
+/// Breaks every step of `variant`, which is the target of `setting`: in every way that leaves
 /// the server alive, or for a mutant in some, until it is caught.
-pub(super) async fn break_steps(setting: &Setting<'_>, exhibit: &Exhibit) -> Sighting {
+pub(super) async fn break_steps(setting: &Setting<'_>, variant: &Variant) -> Detection {
     let start = Instant::now();
     let plan = Plan {
-        faults: faults(exhibit),
-        until_violation: exhibit.kind == Kind::Mutant,
+        faults: faults(variant),
+        until_violation: variant.kind == Kind::Mutant,
         ..Plan::default()
     };
     let (seen, runs) = match campaign::run(setting, &plan).await {
-        Err(error) => (Seen::failed(&error), 0),
+        Err(error) => (Detected::failed(&error), 0),
         Ok(campaign) => (judge(&campaign), campaign.played.len() as u64),
     };
-    Sighting::new(seen, runs, start.elapsed())
+    Detection::new(seen, runs, start.elapsed())
 }
 
-fn faults(exhibit: &Exhibit) -> Vec<Fault> {
-    if exhibit.kind != Kind::Mutant {
+fn faults(variant: &Variant) -> Vec<Fault> {
+    if variant.kind != Kind::Mutant {
         return gentle_faults();
     }
     let is_expected = |fault: &Fault| {
-        let expected = exhibit.expected.iter();
+        let expected = variant.expected.iter();
         let mut expected = expected.filter_map(|detector| match detector {
             Detector::Fault(column) => Some(*column),
             _ => None,
@@ -54,7 +54,7 @@ fn faults(exhibit: &Exhibit) -> Vec<Fault> {
     faults
 }
 
-fn judge(campaign: &Campaign) -> Seen {
+fn judge(campaign: &Campaign) -> Detected {
     let of = |verdict| {
         campaign
             .played
@@ -66,7 +66,7 @@ fn judge(campaign: &Campaign) -> Seen {
             finding.verdict() == Some(Verdict::Violation)
         };
         let findings = played.findings.iter().filter(violated);
-        return Seen::Caught {
+        return Detected::Caught {
             by: played.case.to_string(),
             violated: findings.map(|finding| finding.name.clone()).collect(),
         };
@@ -81,7 +81,7 @@ fn judge(campaign: &Campaign) -> Seen {
             format!("{}: {}", played.case, reasons.join("; "))
         }
         None if campaign.played.is_empty() => "no step was broken".to_owned(),
-        None => return Seen::Nothing,
+        None => return Detected::Nothing,
     };
-    Seen::Inconclusive { why }
+    Detected::Inconclusive { why }
 }
