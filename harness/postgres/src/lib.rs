@@ -29,6 +29,7 @@ mod shared;
 
 mod container;
 mod engine;
+mod making;
 mod owner;
 mod signals;
 
