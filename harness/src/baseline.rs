@@ -116,13 +116,19 @@ impl Baseline {
 
     /// Puts the sequences back, so that the same purchases get the same ids.
     pub(crate) fn sequences_sql(&self) -> String {
+        self.sequences_moved_on_sql(0)
+    }
+
+    /// The same, but each sequence further on by so many.
+    pub(crate) fn sequences_moved_on_sql(&self, moved_on: i64) -> String {
         let set = |sequence: &Sequence| {
             let Sequence {
                 oid,
                 last_value,
                 is_called,
             } = sequence;
-            format!("setval({oid}::regclass, {last_value}, {is_called})")
+            let value = last_value.saturating_add(moved_on);
+            format!("setval({oid}::regclass, {value}, {is_called})")
         };
         match self.sequences.as_slice() {
             [] => String::new(),

@@ -19,7 +19,7 @@ use rowlock_core::answer::Unknown;
 use rowlock_core::call::{Call, NoReply, Reply};
 
 /// The largest answer that is read, in bytes; what is read of one says enough.
-pub(crate) const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 1024 * 1024;
 
 /// Counts a trial's time, in ns since it was made.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +88,14 @@ impl Client {
     /// Whether the connection can still carry a request.
     pub fn is_open(&self) -> bool {
         !self.sender.is_closed()
+    }
+
+    /// Another connection to the same address, with the same clock and patience.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_again(&self) -> io::Result<Client> {
+        Client::connect(self.address, self.clock, self.patience).await
     }
 
     /// The clock by which it times.

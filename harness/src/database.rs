@@ -203,7 +203,7 @@ impl Inspector {
     }
 
     /// Waits until no session but the harness's own is left, for [`REST_BOUND`] at most.
-    async fn wait_for_no_sessions(&self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn wait_for_no_sessions(&self) -> Result<(), sqlx::Error> {
         let deadline = Instant::now() + REST_BOUND;
         while self.sessions().await? > 0 && Instant::now() < deadline {
             tokio::time::sleep(POLL_INTERVAL).await;

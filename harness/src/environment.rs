@@ -36,6 +36,9 @@ pub enum EnvironmentError {
          PostgreSQL 15, be granted SET on parameter session_replication_role"
     )]
     NotPutBack(#[source] sqlx::Error),
+    /// The contract says what is not so.
+    #[error("{0}")]
+    Contract(String),
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] TargetError),

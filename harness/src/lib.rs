@@ -41,10 +41,12 @@ pub mod rig;
 pub mod rows;
 pub mod shop;
 pub mod subject;
+mod tables;
 pub mod trace;
 
 pub mod baseline;
 mod bounded;
+pub mod contract;
 pub mod database;
 pub mod target;
 

@@ -62,7 +62,11 @@ impl<S: Subject> Rig<S> {
     /// Failures of the environment, and what [`Subject::learn`] finds wrong.
     pub async fn open(parts: Parts<'_, S>) -> Result<Rig<S>, EnvironmentError> {
         let subject = parts.subject.clone();
-        let database = parts.server.create_database(&unique_name()).await?;
+        let name = unique_name();
+        let database = match subject.template() {
+            Some(template) => parts.server.copy_database(&name, template).await?,
+            None => parts.server.create_database(&name).await?,
+        };
         let mut inspector = Inspector::open(database.options()).await?;
         subject.lay_out(&inspector).await?;
         let proxy = match parts.is_proxied || parts.trace.is_some() {

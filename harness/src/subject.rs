@@ -5,12 +5,12 @@
 //! ([`crate::shop`]); the rest of the harness knows no table and no call of any.
 
 use std::fmt::Debug;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rowlock_core::finding::Finding;
 use rowlock_core::program::Program;
 use rowlock_core::universal::Aftermath;
+use rowlock_postgres::Database;
 use sqlx::PgConnection;
 
 use crate::baseline::{Baseline, OwnRows};
@@ -28,6 +28,11 @@ pub trait Subject: Clone + Debug + Send + Sync + 'static {
     type Known: Debug + Send + Sync;
     /// What is to be expected of one program, where that is found out by running it.
     type Expected: Debug + Send;
+
+    /// The database that every other is a copy of; an empty one if there is none.
+    fn template(&self) -> Option<&Database> {
+        None
+    }
 
     /// The tables that [`Subject::reset_sql`] fills by itself.
     fn own_rows(&self) -> OwnRows;
@@ -78,15 +83,14 @@ pub trait Subject: Clone + Debug + Send + Sync + 'static {
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<Rows<Self>, sqlx::Error>>;
 
-    /// Makes a call of `program` on `client`, whose target listens at `address`. The operation's
-    /// times mean nothing. The connection comes back where it can be used again.
+    /// Makes a call of `program` on `client`. The operation's times mean nothing. The connection
+    /// comes back where it can be used again.
     fn ask(
         &self,
         known: &Self::Known,
         program: &Self::Program,
         call: usize,
         client: Client,
-        address: SocketAddr,
     ) -> impl Future<Output = (Operation<Self>, Option<Client>)> + Send + 'static;
 
     /// Each call of a run with its answer, and when it came as a place in the run's transcript;

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 /// Every table of a database but the harness's own and PostgreSQL's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tables(Vec<Known>);
+pub(crate) struct Tables(Vec<Known>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {

@@ -71,24 +71,23 @@ async fn runs(docker: &Docker, rowlock: &Child) -> bool {
     false
 }
 
-/// Starts `arguments` on a container and signals it once `is_time`.
-async fn interrupt(
-    docker: &Docker,
-    arguments: &str,
-    is_time: impl AsyncFn(&Docker, &Child) -> bool,
-    signal: Signal,
-) {
+async fn wait_until_it_runs(docker: &Docker, rowlock: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !runs(docker, rowlock).await {
+        let ended = rowlock.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended by itself: {ended:?}");
+        assert!(Instant::now() < deadline, "not within 60 s: it runs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Starts `arguments` on a container and signals it in the middle of its run.
+async fn interrupt(docker: &Docker, arguments: &str, command: &str, signal: Signal) {
     let sandbox = Sandbox::new();
     let mut rowlock = sandbox.rowlock(&format!("{arguments} --postgres container"));
     let rowlock = rowlock.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut rowlock = rowlock.spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_time(docker, &rowlock).await {
-        let ended = rowlock.try_wait().unwrap();
-        assert!(ended.is_none(), "it ended by itself: {ended:?}");
-        assert!(Instant::now() < deadline, "not within 60 s: {arguments}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait_until_it_runs(docker, &mut rowlock).await;
     kill_process(Pid::from_child(&rowlock), signal).unwrap();
     rowlock.wait().unwrap();
     let left = containers_of(docker, &rowlock).await;
@@ -98,7 +97,6 @@ async fn interrupt(
     let said = stderr(&output);
     assert!(said.starts_with("interrupted\n"), "{arguments}: {said}");
     let again = said.lines().last().unwrap();
-    let command = arguments.split(' ').next().unwrap();
     assert!(again.starts_with(&format!("  rowlock {command}")), "{said}");
     sandbox.wait_until_clean();
 }
@@ -108,7 +106,7 @@ async fn a_signal_during_a_search_leaves_no_container() {
     let Some(docker) = engine().await else { return };
     let arguments = "explore one-item --buyers 4 --strategy random --budget 60m";
     for signal in [Signal::INT, Signal::TERM] {
-        interrupt(&docker, arguments, runs, signal).await;
+        interrupt(&docker, arguments, "explore", signal).await;
     }
 }
 
@@ -121,7 +119,7 @@ async fn a_signal_during_a_replay_leaves_no_container() {
     );
     let arguments = format!("replay {witness} --times 1000000");
     for signal in [Signal::INT, Signal::TERM] {
-        interrupt(&docker, &arguments, runs, signal).await;
+        interrupt(&docker, &arguments, "replay", signal).await;
     }
 }
 
@@ -129,18 +127,6 @@ async fn a_signal_during_a_replay_leaves_no_container() {
 async fn a_signal_during_faults_leaves_no_container() {
     let Some(docker) = engine().await else { return };
     for signal in [Signal::INT, Signal::TERM] {
-        interrupt(&docker, "faults", runs, signal).await;
-    }
-}
-
-#[tokio::test]
-async fn a_signal_while_the_container_is_being_made_leaves_none() {
-    let Some(docker) = engine().await else { return };
-    let is_made = async |docker: &Docker, rowlock: &Child| {
-        let containers = containers_of(docker, rowlock).await;
-        !containers.is_empty()
-    };
-    for signal in [Signal::INT, Signal::TERM] {
-        interrupt(&docker, "explore one-item", is_made, signal).await;
+        interrupt(&docker, "faults", "faults", signal).await;
     }
 }

@@ -21,7 +21,6 @@ use tokio::net::TcpStream;
 
 use super::access::Access;
 use super::engine::{self, Engine};
-use super::making::Making;
 use super::owner::Owner;
 use super::signals::Guard;
 use super::{ServerError, Settings, StartError, StopMode};
@@ -76,18 +75,17 @@ impl Container {
             true => None,
             false => Some(Guard::of(&label).map_err(|error| failed(error.to_string()))?),
         };
-        let making = Making::begin(&label);
         let container = match request(settings, entrypoint, &label).start().await {
             Ok(container) => container,
             Err(error) => {
                 // It may have been created and not started, and nobody else would remove it.
-                let removed = engine.remove(&label).await;
-                making.end();
-                removed.map_err(|error| failed(error.to_string()))?;
+                engine
+                    .remove(&label)
+                    .await
+                    .map_err(|error| failed(error.to_string()))?;
                 return Err(failed(error.to_string()));
             }
         };
-        making.end();
         let address = address(&container)
             .await
             .map_err(|error| failed(error.to_string()))?;

@@ -82,28 +82,25 @@ impl Engine {
 
     /// Removes the containers whose owners have died without doing so.
     pub(super) async fn sweep(&self) -> Result<(), Error> {
-        let is_orphan = |label: &str| Owner::parse(label).is_some_and(|owner| owner.is_dead());
-        self.remove_where(is_orphan).await?;
-        Ok(())
+        self.remove_where(|label| Owner::parse(label).is_some_and(|owner| owner.is_dead()))
+            .await
     }
 
-    /// Removes the container whose owner label is `label`, and says whether there was one.
-    pub(super) async fn remove(&self, label: &str) -> Result<bool, Error> {
+    /// Removes the container whose owner label is `label`.
+    pub(super) async fn remove(&self, label: &str) -> Result<(), Error> {
         self.remove_where(|other| other == label).await
     }
 
-    async fn remove_where(&self, condemned: impl Fn(&str) -> bool) -> Result<bool, Error> {
+    async fn remove_where(&self, condemned: impl Fn(&str) -> bool) -> Result<(), Error> {
         let filters = HashMap::from([("label", vec![OWNER])]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&filters)
             .build();
-        let mut found = false;
         for container in self.docker.list_containers(Some(options)).await? {
             let labels = container.labels.unwrap_or_default();
             let Some(id) = container.id else { continue };
             if labels.get(OWNER).is_some_and(|label| condemned(label)) {
-                found = true;
                 let options = RemoveContainerOptionsBuilder::new()
                     .force(true)
                     .v(true)
@@ -119,7 +116,7 @@ impl Engine {
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
 

@@ -29,7 +29,6 @@ mod shared;
 
 mod container;
 mod engine;
-mod making;
 mod owner;
 mod signals;
 

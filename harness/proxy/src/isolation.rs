@@ -37,8 +37,14 @@ impl Isolation {
             control: control.clone(),
             strictest: Mutex::new(Level::ReadCommitted),
         });
-        control.set_gate(Some(Arc::new(Listener(Arc::clone(&isolation)))));
+        isolation.watch_again();
         isolation
+    }
+
+    /// Listens at the same gate again, in the place of whatever has taken it.
+    pub fn watch_again(self: &Arc<Self>) {
+        let listener = Listener(Arc::clone(self));
+        self.control.set_gate(Some(Arc::new(listener)));
     }
 
     /// The strictest level that some session may have.

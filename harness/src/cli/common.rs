@@ -41,7 +41,10 @@ pub(super) async fn conclude<T>(
     progress.finish();
     let (why, code) = match done {
         Some(Ok(done)) => return Ok(Ok(done)),
-        Some(Err(error)) => (format!("error: {error:#}"), Exit::Environment),
+        Some(Err(error)) => {
+            let exit = Exit::of_error(&error);
+            (format!("error: {error:#}"), exit)
+        }
         None => ("interrupted".into(), Exit::Interrupted),
     };
     output::complain(&format!(

@@ -5,7 +5,10 @@
 
 use std::process::ExitCode;
 
+use rowlock_contract::ContractError;
 use rowlock_core::verdict::Verdict;
+
+use crate::environment::EnvironmentError;
 
 /// Why a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,18 @@ pub(super) enum Exit {
 }
 
 impl Exit {
+    /// A contract that is wrong is a file of the user's; all other errors are the environment's.
+    pub(super) fn of_error(error: &anyhow::Error) -> Exit {
+        let is_contract = error.chain().any(|cause| {
+            let is_read = cause.is::<ContractError>();
+            is_read || matches!(cause.downcast_ref(), Some(EnvironmentError::Contract(_)))
+        });
+        match is_contract {
+            true => Exit::Usage,
+            false => Exit::Environment,
+        }
+    }
+
     fn code(self) -> u8 {
         match self {
             Exit::Held => 0,

@@ -4,22 +4,28 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
-use clap::{Args, ValueEnum};
+use anyhow::{Context, bail};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, ValueEnum};
+use rowlock_core::program::Program;
 use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
-use rowlock_shop::program::{self, PROGRAMS, Program};
+use rowlock_shop::program::{self, PROGRAMS};
 
 use super::common::{conclude, unless_found};
+use super::contract::ContractArgs;
 use super::service::ServiceArgs;
 use super::trace::TraceArgs;
 use super::witness::WitnessArgs;
-use super::{PostgresArgs, exit_code, output, up_to};
+use super::{Cli, PostgresArgs, exit_code, output, up_to};
+use crate::contract::{self, ContractSubject};
 use crate::explorer::search::Budget;
 use crate::explorer::strategies::{Bounded, Dfs, Exhaustive, Overlap, Pct, Random};
 use crate::explorer::{Bounds, Exploration, Run, Schedule, Search, Setup, Strategy, coverage};
 use crate::progress::Progress;
 use crate::shop::Shop;
+use crate::subject::Subject;
+use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
 
 /// More requests at once have more orders than anybody can wait for.
@@ -36,9 +42,11 @@ const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 
 #[derive(Debug, Args)]
 pub(super) struct ExploreArgs {
-    /// The requests to run, as `rowlock list` prints them
-    #[arg(default_value = "one-item", value_parser = program_names())]
-    pub(super) program: String,
+    /// The requests to run: a program of the contract, the first one unless named, or of the shop,
+    /// as `rowlock list` prints them, one-item unless named
+    program: Option<String>,
+    #[command(flatten)]
+    contract: ContractArgs,
     #[command(flatten)]
     postgres: PostgresArgs,
     #[command(flatten)]
@@ -91,10 +99,6 @@ enum StrategyName {
     Overlap,
 }
 
-fn program_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(PROGRAMS.iter().map(|program| program.name))
-}
-
 fn budget(text: &str) -> Result<Budget, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits
@@ -112,19 +116,55 @@ fn budget(text: &str) -> Result<Budget, String> {
     }
 }
 
+/// A program, and where it runs.
+#[derive(Debug)]
+pub(super) struct Prepared<S: Subject> {
+    pub(super) server: Arc<Server>,
+    pub(super) setup: Setup<S>,
+    pub(super) program: S::Program,
+    /// The flags that name the same server and target, ready to paste.
+    pub(super) flags: String,
+}
+
 pub(super) async fn explore(
     args: &ExploreArgs,
     trace: Option<TraceFile>,
 ) -> anyhow::Result<ExitCode> {
-    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
     let progress = Progress::on_terminal();
-    let again = args.repeat(seed);
-    let search = search(args, seed, &again, &progress, trace);
-    let explored = match conclude(search, &progress, &again).await? {
+    let seed = args.seed.unwrap_or_else(Seed::from_entropy);
+    match args.described()? {
+        None => {
+            let program = args.shop_program()?;
+            let again = args.repeat(seed, &program.name, &args.service_flags());
+            let search = async {
+                let prepared = args.prepare_shop(program, &progress, trace).await?;
+                search(args, prepared, seed, &again, &progress).await
+            };
+            conclude_search(search, seed, &again, &progress).await
+        }
+        Some(described) => {
+            let program = args.contract_program(&described)?;
+            let again = args.repeat(seed, &program.name, &args.contract_flags(&described));
+            let search = async {
+                let prepared = args.prepare_contract(described, program, &progress, trace);
+                search(args, prepared.await?, seed, &again, &progress).await
+            };
+            conclude_search(search, seed, &again, &progress).await
+        }
+    }
+}
+
+/// Shows what a search came to.
+async fn conclude_search<P: Program>(
+    search: impl Future<Output = anyhow::Result<(Exploration<P>, Option<String>)>>,
+    seed: Seed,
+    again: &str,
+    progress: &Progress,
+) -> anyhow::Result<ExitCode> {
+    let (explored, evidence) = match conclude(search, progress, again).await? {
         Ok(explored) => explored,
         Err(code) => return Ok(code),
     };
-    let (explored, evidence) = explored;
     let coverage = coverage::render(&explored);
     let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
     output::write(&format!(
@@ -133,27 +173,35 @@ pub(super) async fn explore(
     Ok(exit_code::of(explored.verdict()))
 }
 
-async fn search(
+async fn search<S: Subject>(
     args: &ExploreArgs,
+    prepared: Prepared<S>,
     seed: Seed,
     again: &str,
     progress: &Progress,
-    trace: Option<TraceFile>,
-) -> anyhow::Result<(Exploration, Option<String>)> {
-    let (server, setup, program) = args.set_up(progress, trace).await?;
-    let search = Search {
+) -> anyhow::Result<(Exploration<S::Program>, Option<String>)> {
+    let Prepared {
+        server,
         setup,
         program,
-        workers: args.workers,
+        flags,
+    } = prepared;
+    let mut strategy = args.strategy(seed, program.call_count());
+    let search = Search {
+        workers: match setup.target.may_run_twice() {
+            true => args.workers,
+            false => 1,
+        },
+        setup,
+        program,
         budget: args.budget.unwrap_or(match args.strategy {
             StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
             _ => Budget::Schedules(1_000),
         }),
         keep_going: args.keep_going,
     };
-    let mut strategy = args.strategy(seed);
     let mut runs = 0;
-    let on_run = |run: &Run| {
+    let on_run = |run: &Run<S::Program>| {
         runs += 1;
         tracing::debug!(runs, schedule = %run.execution.schedule, verdict = %run.verdict());
         progress.say(format!("{runs} schedules"));
@@ -162,7 +210,6 @@ async fn search(
     let evidence = match &explored.violation {
         Some(run) => {
             progress.say("shrinking the violation");
-            let flags = args.flags();
             let write = args
                 .witness
                 .write(&search.setup, &search.program, run, &flags, again);
@@ -179,16 +226,50 @@ async fn search(
 }
 
 impl ExploreArgs {
-    /// Starts PostgreSQL, and says what is run where.
-    pub(super) async fn set_up(
-        &self,
-        progress: &Progress,
-        trace: Option<TraceFile>,
-    ) -> anyhow::Result<(Arc<Server>, Setup, Program)> {
-        let target = self.service.in_process()?;
-        let Some(template) = program::find(&self.program) else {
-            bail!("program {:?} is not known", self.program);
+    /// The contract that is meant, if one is.
+    pub(super) fn described(&self) -> anyhow::Result<Option<Described>> {
+        let is_shop = self.service.is_named()
+            || self
+                .program
+                .as_deref()
+                .is_some_and(|name| program::find(name).is_some());
+        self.contract.read(!is_shop)
+    }
+
+    /// The shop's program that is meant.
+    pub(super) fn shop_program(&self) -> anyhow::Result<program::Program> {
+        let name = self.program.as_deref().unwrap_or("one-item");
+        let Some(template) = program::find(name) else {
+            let known = PROGRAMS.iter().map(|program| program.name.to_owned());
+            unknown_program(name, known, "the shop");
         };
+        Ok(template.program(self.buyers))
+    }
+
+    /// The contract's program that is meant.
+    pub(super) fn contract_program(
+        &self,
+        described: &Described,
+    ) -> anyhow::Result<contract::Program> {
+        let programs = contract::programs(&described.contract);
+        let file = described.contract.file.display().to_string();
+        let found = match &self.program {
+            None => programs.first(),
+            Some(name) => match programs.iter().find(|program| program.name == *name) {
+                Some(program) => Some(program),
+                None => {
+                    let known = programs.iter().map(|program| program.name.clone());
+                    unknown_program(name, known, &file)
+                }
+            },
+        };
+        found
+            .cloned()
+            .with_context(|| format!("{file} has no story that could be explored"))
+    }
+
+    /// Starts PostgreSQL, and says what is run where.
+    async fn start(&self, target: &TargetSpec, progress: &Progress) -> anyhow::Result<Arc<Server>> {
         progress.say("starting PostgreSQL");
         let server = Arc::new(Server::start(&self.postgres.exploring()).await?);
         output::write(&format!(
@@ -196,41 +277,95 @@ impl ExploreArgs {
             server.description(),
             target.describe()
         ))?;
-        let setup = Setup {
-            subject: Shop,
-            target_env: Vec::new(),
-            server: Arc::clone(&server),
-            target,
-            bounds: Bounds::default(),
-            trace,
-        };
-        Ok((server, setup, template.program(self.buyers)))
+        Ok(server)
     }
 
-    /// The flags that name the same server and target, ready to paste.
-    pub(super) fn flags(&self) -> String {
+    pub(super) async fn prepare_shop(
+        &self,
+        program: program::Program,
+        progress: &Progress,
+        trace: Option<TraceFile>,
+    ) -> anyhow::Result<Prepared<Shop>> {
+        let target = self.service.in_process()?;
+        let server = self.start(&target, progress).await?;
+        Ok(Prepared {
+            setup: Setup {
+                subject: Shop,
+                target_env: Vec::new(),
+                server: Arc::clone(&server),
+                target,
+                bounds: Bounds::default(),
+                trace,
+            },
+            server,
+            program,
+            flags: self.service_flags(),
+        })
+    }
+
+    pub(super) async fn prepare_contract(
+        &self,
+        described: Described,
+        program: contract::Program,
+        progress: &Progress,
+        trace: Option<TraceFile>,
+    ) -> anyhow::Result<Prepared<ContractSubject>> {
+        let flags = self.contract_flags(&described);
+        let target = TargetSpec::Described(described.clone());
+        let server = self.start(&target, progress).await?;
+        output::write(&format!(
+            "contract: {}\nprogram:  {}\n",
+            described.contract.file.display(),
+            program.name
+        ))?;
+        progress.say("making the database");
+        let subject = ContractSubject::new(described, &server).await?;
+        Ok(Prepared {
+            setup: Setup {
+                subject,
+                target_env: Vec::new(),
+                server: Arc::clone(&server),
+                target,
+                bounds: Bounds::default(),
+                trace,
+            },
+            server,
+            program,
+            flags,
+        })
+    }
+
+    /// The flags that name the same server and service, ready to paste.
+    pub(super) fn service_flags(&self) -> String {
         [self.postgres.repeat(), self.service.repeat()]
             .concat()
             .join(" ")
     }
 
-    fn strategy(&self, seed: Seed) -> Box<dyn Strategy> {
+    /// The flags that name the same server and contract, ready to paste.
+    pub(super) fn contract_flags(&self, described: &Described) -> String {
+        let mut flags = vec![ContractArgs::repeat(described)];
+        flags.extend(self.postgres.repeat());
+        flags.join(" ")
+    }
+
+    fn strategy(&self, seed: Seed, requests: usize) -> Box<dyn Strategy> {
         match self.strategy {
             StrategyName::Dfs if self.no_reduction => Box::new(Exhaustive::default()),
             StrategyName::Dfs => Box::new(Dfs::default()),
             StrategyName::Bounded => Box::new(Bounded::new(self.bound)),
-            StrategyName::Pct => Box::new(Pct::new(seed, self.buyers, self.bound)),
+            StrategyName::Pct => Box::new(Pct::new(seed, requests, self.bound)),
             StrategyName::Random => Box::new(Random::new(seed)),
             StrategyName::Overlap => Box::new(Overlap::default()),
         }
     }
 
     /// The flags that make the same search again, ready to paste.
-    fn repeat(&self, seed: Seed) -> String {
-        let mut flags = vec![
-            format!("explore {}", self.program),
-            format!("--buyers {}", self.buyers),
-        ];
+    fn repeat(&self, seed: Seed, program: &str, target: &str) -> String {
+        let mut flags = vec![format!("explore {}", quoted(program))];
+        if program::find(program).is_some() {
+            flags.push(format!("--buyers {}", self.buyers));
+        }
         let strategy = self.strategy.to_possible_value();
         let strategy = strategy.as_ref().map_or("", |value| value.get_name());
         flags.push(format!("--strategy {strategy}"));
@@ -252,8 +387,24 @@ impl ExploreArgs {
             flags.push("--keep-going".into());
         }
         flags.push(format!("--seed {seed}"));
-        flags.extend(self.postgres.repeat());
-        flags.extend(self.service.repeat());
-        flags.join(" ")
+        flags.push(target.to_owned());
+        flags.join(" ").trim_end().to_owned()
     }
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    match shlex::try_quote(word) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => word.to_owned(),
+    }
+}
+
+/// Ends the process: there is no such program.
+fn unknown_program(name: &str, known: impl Iterator<Item = String>, of: &str) -> ! {
+    let known: Vec<_> = known.map(|known| format!("  {known}\n")).collect();
+    let message = format!("{of} has no program {name:?}; it has\n{}", known.concat());
+    Cli::command()
+        .error(ErrorKind::InvalidValue, message)
+        .exit()
 }

@@ -9,10 +9,11 @@ use clap::error::ErrorKind;
 use rowlock_core::verdict::Verdict;
 
 use super::common::{conclude, unless_found, wants_colour};
-use super::explore::ExploreArgs;
+use super::explore::{ExploreArgs, Prepared, quoted};
 use super::{Cli, exit_code, output};
-use crate::explorer::{self, Schedule, SerialRunner, Witness, timeline};
+use crate::explorer::{self, RequestIndex, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
+use crate::subject::Subject;
 use crate::trace::TraceFile;
 
 /// Exit codes: as of `rowlock replay`.
@@ -21,40 +22,80 @@ pub(super) async fn follow(
     schedule: &Schedule,
     trace: Option<TraceFile>,
 ) -> anyhow::Result<ExitCode> {
-    refuse_unknown_requests(args, schedule);
     let progress = Progress::on_terminal();
-    let again = repeat(args, schedule);
-    let run = run(args, schedule, &again, &progress, trace);
-    match conclude(run, &progress, &again).await? {
+    match args.described()? {
+        None => {
+            refuse_unknown_requests(schedule, args.buyers, |last| {
+                let (buyers, needed) = (args.buyers, last.0 + 1);
+                format!("there are {buyers} buyers; for {last} it takes --buyers {needed}")
+            });
+            let program = args.shop_program()?;
+            let flags = args.service_flags();
+            let flags = format!("--buyers {} {flags}", args.buyers);
+            let again = repeat(&program.name, schedule, &flags);
+            let run = async {
+                let prepared = args.prepare_shop(program, &progress, trace).await?;
+                run(args, prepared, schedule, &again, &progress).await
+            };
+            end(run, &progress, &again).await
+        }
+        Some(described) => {
+            let program = args.contract_program(&described)?;
+            let count = program.actors.len();
+            refuse_unknown_requests(schedule, count, |_| {
+                format!("program {:?} has {count} actors", program.name)
+            });
+            let again = repeat(&program.name, schedule, &args.contract_flags(&described));
+            let run = async {
+                let prepared = args.prepare_contract(described, program, &progress, trace);
+                run(args, prepared.await?, schedule, &again, &progress).await
+            };
+            end(run, &progress, &again).await
+        }
+    }
+}
+
+async fn end(
+    run: impl Future<Output = anyhow::Result<Verdict>>,
+    progress: &Progress,
+    again: &str,
+) -> anyhow::Result<ExitCode> {
+    match conclude(run, progress, again).await? {
         Ok(verdict) => Ok(exit_code::of(verdict)),
         Err(code) => Ok(code),
     }
 }
 
 /// Ends the process where the schedule names a request that the program does not have.
-fn refuse_unknown_requests(args: &ExploreArgs, schedule: &Schedule) {
+fn refuse_unknown_requests(
+    schedule: &Schedule,
+    count: usize,
+    why: impl FnOnce(RequestIndex) -> String,
+) {
     let requests = schedule.0.iter().flat_map(|choice| choice.requests());
-    let Some(last) = requests.max().filter(|last| last.0 >= args.buyers) else {
+    let Some(last) = requests.max().filter(|last| last.0 >= count) else {
         return;
     };
-    let (buyers, needed) = (args.buyers, last.0 + 1);
-    let message = format!(
-        "--schedule {schedule} names request {last}, and there are {buyers} buyers; \
-         for {last} it takes --buyers {needed}"
-    );
+    let why = why(last);
+    let message = format!("--schedule {schedule} names request {last}, and {why}");
     Cli::command()
         .error(ErrorKind::ValueValidation, message)
         .exit()
 }
 
-async fn run(
+async fn run<S: Subject>(
     args: &ExploreArgs,
+    prepared: Prepared<S>,
     schedule: &Schedule,
     again: &str,
     progress: &Progress,
-    trace: Option<TraceFile>,
 ) -> anyhow::Result<Verdict> {
-    let (server, setup, program) = args.set_up(progress, trace).await?;
+    let Prepared {
+        server,
+        setup,
+        program,
+        flags,
+    } = prepared;
     let mut runner = SerialRunner::new(setup.clone());
     progress.say(format!("following {schedule}"));
     let followed = explorer::follow(&mut runner, &program, schedule).await?;
@@ -64,7 +105,7 @@ async fn run(
     let replay_line = match is_violated {
         true => args
             .witness
-            .write_as_is(&setup, &program, &followed.run, &args.flags())?,
+            .write_as_is(&setup, &program, &followed.run, &flags)?,
         false => String::new(),
     };
     output::write(&format!(
@@ -81,15 +122,10 @@ async fn run(
 }
 
 /// The flags that follow the same schedule again, ready to paste.
-fn repeat(args: &ExploreArgs, schedule: &Schedule) -> String {
-    let schedule = schedule.to_string();
+fn repeat(program: &str, schedule: &Schedule, flags: &str) -> String {
+    let program = quoted(program);
     // Parentheses mean something to a shell.
-    let quoted = shlex::try_quote(&schedule).unwrap_or_else(|_| schedule.as_str().into());
-    let flags = format!(
-        "explore {} --buyers {} --schedule {quoted} {}",
-        args.program,
-        args.buyers,
-        args.flags()
-    );
-    flags.trim_end().to_owned()
+    let schedule = quoted(&schedule.to_string());
+    let again = format!("explore {program} --schedule {schedule} {flags}");
+    again.trim_end().to_owned()
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod contract;
 mod exit_code;
 mod explore;
 mod faults;
@@ -206,7 +207,7 @@ impl Cli {
         };
         done.unwrap_or_else(|error| {
             output::complain(&format!("error: {error:#}"));
-            Exit::Environment.into()
+            Exit::of_error(&error).into()
         })
     }
 }

@@ -9,19 +9,23 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
+use rowlock_core::program::Program;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, unless_found, wants_colour};
+use super::contract::ContractArgs;
 use super::service::ServiceArgs;
 use super::trace::TraceArgs;
 use super::{PostgresArgs, exit_code, output, up_to};
+use crate::contract::ContractSubject;
 use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
 };
 use crate::progress::Progress;
 use crate::shop::Shop;
-use crate::target::TargetSpec;
+use crate::subject::Subject;
+use crate::target::{Described, TargetSpec};
 use crate::trace::{Part, TraceFile};
 
 #[derive(Debug, Args)]
@@ -36,6 +40,8 @@ pub(super) struct ReplayArgs {
     postgres: PostgresArgs,
     #[command(flatten)]
     service: ServiceArgs,
+    #[command(flatten)]
+    contract: ContractArgs,
     #[command(flatten)]
     pub(super) trace: TraceArgs,
 }
@@ -58,23 +64,55 @@ async fn measure(
     progress: &Progress,
     trace: Option<TraceFile>,
 ) -> anyhow::Result<Verdict> {
-    let mut plan = Vec::new();
-    for path in witness::files(&args.paths)? {
-        let witness = Witness::read(&path);
-        let recorded = witness.as_ref().map_or("", |witness| &witness.target);
-        let target = args.service.replaying(recorded)?;
-        plan.push((path, witness, target));
-    }
+    let files = witness::files(&args.paths)?;
+    let described = args.described(&files)?;
     progress.say("starting PostgreSQL");
     let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
+    let verdict = match described {
+        None => {
+            let target = |recorded: &str| args.service.replaying(recorded);
+            let flags = args.flags(None);
+            let latest = LatestRunner::new(&server, Shop, trace);
+            replay_files(args, latest, &files, target, &flags, progress).await?
+        }
+        Some(described) => {
+            let flags = args.flags(Some(&described));
+            let subject = ContractSubject::new(described.clone(), &server).await?;
+            let target = |_: &str| Ok(TargetSpec::Described(described.clone()));
+            let latest = LatestRunner::new(&server, subject, trace);
+            replay_files(args, latest, &files, target, &flags, progress).await?
+        }
+    };
+    let found = verdict == Verdict::Violation;
+    let Some(server) = Arc::into_inner(server) else {
+        bail!("a run outlived its replay");
+    };
+    unless_found(found, server.stop().await)?;
+    Ok(verdict)
+}
+
+async fn replay_files<S: Subject>(
+    args: &ReplayArgs,
+    mut latest: LatestRunner<'_, S>,
+    files: &[PathBuf],
+    target_of: impl Fn(&str) -> anyhow::Result<TargetSpec>,
+    flags: &str,
+    progress: &Progress,
+) -> anyhow::Result<Verdict> {
+    let mut plan = Vec::new();
+    for path in files {
+        let witness = Witness::<S::Program>::read(path);
+        let recorded = witness.as_ref().map_or("", |witness| &witness.target);
+        let target = target_of(recorded)?;
+        plan.push((path, witness, target));
+    }
     output::write(&format!(
         "postgres: {}\ntarget:   {}\n\n",
-        server.description(),
+        latest.server.description(),
         describe(plan.iter().map(|(.., target)| target))
     ))?;
     // A whole directory gets a line each; one file is shown.
     let is_shown = args.paths.len() == 1 && args.paths[0].is_file();
-    let mut latest = LatestRunner::new(&server, trace);
     let mut verdicts = Vec::new();
     for (path, witness, target) in plan {
         progress.say(format!("replaying {}", path.display()));
@@ -83,8 +121,9 @@ async fn measure(
         }
         let verdict = match witness {
             Ok(witness) => {
-                let runner = latest.on(target).await?;
-                match args.replay_one(runner, &path, &witness, is_shown).await {
+                let runner = latest.runner_on(target).await?;
+                let replayed = args.replay_one(runner, path, &witness, is_shown, flags);
+                match replayed.await {
                     Ok(verdict) => verdict,
                     Err(error) if is_shown => return Err(error),
                     // What keeps one file from being replayed says nothing of the others.
@@ -103,12 +142,7 @@ async fn measure(
         verdicts.push(verdict);
     }
     let verdict = Verdict::compose(verdicts);
-    let found = verdict == Verdict::Violation;
-    unless_found(found, latest.close().await)?;
-    let Some(server) = Arc::into_inner(server) else {
-        bail!("a run outlived its replay");
-    };
-    unless_found(found, server.stop().await)?;
+    unless_found(verdict == Verdict::Violation, latest.close().await)?;
     Ok(verdict)
 }
 
@@ -121,30 +155,31 @@ fn describe<'a>(mut targets: impl Iterator<Item = &'a TargetSpec>) -> String {
     }
 }
 
-/// What replays witnesses, one after another; those of one target on the same testbed.
-struct LatestRunner<'a> {
+/// Where witnesses are replayed, one after another; those of one target on the same place.
+struct LatestRunner<'a, S: Subject> {
     server: &'a Arc<Server>,
-    /// The target that it runs on, and it.
-    runner: Option<(String, SerialRunner)>,
+    subject: S,
+    runner: Option<(String, SerialRunner<S>)>,
     trace: Option<TraceFile>,
 }
 
-impl<'a> LatestRunner<'a> {
-    fn new(server: &'a Arc<Server>, trace: Option<TraceFile>) -> Self {
+impl<'a, S: Subject> LatestRunner<'a, S> {
+    fn new(server: &'a Arc<Server>, subject: S, trace: Option<TraceFile>) -> Self {
         LatestRunner {
             server,
+            subject,
             runner: None,
             trace,
         }
     }
 
-    async fn on(&mut self, target: TargetSpec) -> anyhow::Result<&mut SerialRunner> {
+    async fn runner_on(&mut self, target: TargetSpec) -> anyhow::Result<&mut SerialRunner<S>> {
         let name = target.describe();
         if self.runner.as_ref().is_none_or(|(known, _)| *known != name) {
             self.close().await?;
         }
         let setup = Setup {
-            subject: Shop,
+            subject: self.subject.clone(),
             target_env: Vec::new(),
             server: Arc::clone(self.server),
             target,
@@ -167,12 +202,13 @@ impl<'a> LatestRunner<'a> {
 
 impl ReplayArgs {
     /// Replays one witness as often as wanted, and prints what became of it.
-    async fn replay_one(
+    async fn replay_one<S: Subject>(
         &self,
-        runner: &mut SerialRunner,
+        runner: &mut SerialRunner<S>,
         path: &Path,
-        witness: &Witness,
+        witness: &Witness<S::Program>,
         is_shown: bool,
+        flags: &str,
     ) -> anyhow::Result<Verdict> {
         let mut verdicts = Vec::new();
         let mut worst: Option<(Replayed, _)> = None;
@@ -206,37 +242,29 @@ impl ReplayArgs {
             ),
         };
         let text = match is_shown {
-            true => self.shown(path, witness, &worst, &run, &counted),
+            true => shown(path, witness, &worst, &run, &counted, flags),
             false => format!("{}: {worst}{counted}\n", path.display()),
         };
         output::write(&text)?;
         Ok(Verdict::compose(verdicts))
     }
 
-    /// What ran, if it was a violation, and what became of it.
-    fn shown(
-        &self,
-        path: &Path,
-        witness: &Witness,
-        replayed: &Replayed,
-        run: &Run,
-        counted: &str,
-    ) -> String {
-        let ran = Witness::new(&witness.target, &witness.program, run);
-        let ran = ran.map(|ran| timeline::render(&ran, wants_colour()) + "\n");
-        let replay_line = match replayed.verdict() {
-            Verdict::Valid => String::new(),
-            _ => timeline::replay_line(path, &self.flags()),
+    /// The contract that is meant, if one is: without one that is named, witnesses of the shop are
+    /// the shop's.
+    fn described(&self, files: &[PathBuf]) -> anyhow::Result<Option<Described>> {
+        let is_of_shop = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let witness: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+            witness.is_none_or(|witness| witness["program"]["actors"].is_null())
         };
-        format!(
-            "{}{replayed:#}{counted}\n{replay_line}",
-            ran.unwrap_or_default()
-        )
+        let may_be_found = !self.service.is_named() && !files.iter().all(is_of_shop);
+        self.contract.read(may_be_found)
     }
 
     /// The flags that name the same server and target, ready to paste.
-    fn flags(&self) -> String {
-        let flags = self.postgres.repeat().into_iter();
+    fn flags(&self, described: Option<&Described>) -> String {
+        let contract = described.map(ContractArgs::repeat).into_iter();
+        let flags = contract.chain(self.postgres.repeat());
         let flags: Vec<_> = flags.chain(self.service.repeat()).collect();
         flags.join(" ")
     }
@@ -249,7 +277,28 @@ impl ReplayArgs {
         });
         let words = ["replay".to_owned()].into_iter().chain(paths);
         let times = (self.times != 1).then(|| format!("--times {}", self.times));
-        let words: Vec<_> = words.chain(times).chain([self.flags()]).collect();
+        let words: Vec<_> = words.chain(times).chain([self.flags(None)]).collect();
         words.join(" ").trim_end().to_owned()
     }
+}
+
+/// What ran, if it was a violation, and what became of it.
+fn shown<P: Program>(
+    path: &Path,
+    witness: &Witness<P>,
+    replayed: &Replayed,
+    run: &Run<P>,
+    counted: &str,
+    flags: &str,
+) -> String {
+    let ran = Witness::new(&witness.target, &witness.program, run);
+    let ran = ran.map(|ran| timeline::render(&ran, wants_colour()) + "\n");
+    let replay_line = match replayed.verdict() {
+        Verdict::Valid => String::new(),
+        _ => timeline::replay_line(path, flags),
+    };
+    format!(
+        "{}{replayed:#}{counted}\n{replay_line}",
+        ran.unwrap_or_default()
+    )
 }

@@ -36,6 +36,11 @@ fn command_line(line: &str) -> Result<String, TargetError> {
 }
 
 impl ServiceArgs {
+    /// Whether the command line says which service is meant.
+    pub(super) fn is_named(&self) -> bool {
+        self.service_cmd.is_some() || self.mutant.is_some() || self.replicas > 1
+    }
+
     /// The service as one or more processes.
     pub(super) fn processes(&self) -> anyhow::Result<TargetSpec> {
         let start_timeout = Duration::from_secs(self.start_timeout_s);

@@ -7,9 +7,10 @@ use clap::Args;
 
 use super::common::wants_colour;
 use crate::explorer::shrink::RUNS;
-use rowlock_shop::program::Program;
+use rowlock_core::program::Program;
 
 use crate::explorer::{Run, SerialRunner, Setup, Shrunk, Witness, replay, shrink, timeline};
+use crate::subject::Subject;
 
 #[derive(Debug, Args)]
 pub(super) struct WitnessArgs {
@@ -25,11 +26,11 @@ impl WitnessArgs {
     /// A violation that was found is shown whatever fails after it: what could not be done with
     /// it is said, and where nothing could be written, the text ends with `again` instead, the
     /// command line that finds it once more.
-    pub(super) async fn write(
+    pub(super) async fn write<S: Subject>(
         &self,
-        setup: &Setup,
-        program: &Program,
-        run: &Run,
+        setup: &Setup<S>,
+        program: &S::Program,
+        run: &Run<S::Program>,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
@@ -44,11 +45,11 @@ impl WitnessArgs {
 
     /// Writes down the violation in `run` as it is, if it is one, and gives the line that replays
     /// it, for which `flags` name the same server and target.
-    pub(super) fn write_as_is(
+    pub(super) fn write_as_is<S: Subject>(
         &self,
-        setup: &Setup,
-        program: &Program,
-        run: &Run,
+        setup: &Setup<S>,
+        program: &S::Program,
+        run: &Run<S::Program>,
         flags: &str,
     ) -> anyhow::Result<String> {
         let target = setup.target.describe();
@@ -61,17 +62,17 @@ impl WitnessArgs {
         }
     }
 
-    async fn write_with(
+    async fn write_with<S: Subject>(
         &self,
-        runner: &mut SerialRunner,
-        setup: &Setup,
-        program: &Program,
-        run: &Run,
+        runner: &mut SerialRunner<S>,
+        setup: &Setup<S>,
+        program: &S::Program,
+        run: &Run<S::Program>,
         flags: &str,
         again: &str,
     ) -> anyhow::Result<String> {
         let first = run.violated().next().context("there is no violation")?;
-        let buyers = program.requests.len();
+        let (count, client) = (program.call_count(), S::Program::CLIENT);
         let shrunk = shrink(runner, program, run, &first.name, RUNS).await;
         let (program, smallest, how) = match shrunk {
             Ok(Shrunk {
@@ -80,7 +81,7 @@ impl WitnessArgs {
                 runs,
             }) => {
                 let schedule = &run.execution.schedule;
-                let how = format!("in {runs} runs from {buyers} buyers and schedule {schedule}");
+                let how = format!("in {runs} runs from {count} {client}s and schedule {schedule}");
                 (program, smallest, how)
             }
             Err(error) => {

@@ -12,20 +12,20 @@ pub use setup::Setup;
 
 use crate::shop::Shop;
 
-/// A run of one of the shop's programs.
-pub type Run = rowlock_explorer::Run<Program>;
+/// A run of a program, one of the shop's unless said otherwise.
+pub type Run<P = Program> = rowlock_explorer::Run<P>;
 
-/// A search of one of the shop's programs.
-pub type Search = rowlock_explorer::Search<Place<Shop>>;
+/// A search of one of a subject's programs.
+pub type Search<S = Shop> = rowlock_explorer::Search<Place<S>>;
 
 /// What such a search came to.
-pub type Exploration = rowlock_explorer::Exploration<Program>;
+pub type Exploration<P = Program> = rowlock_explorer::Exploration<P>;
 
-/// What runs the shop's programs one after another.
-pub type SerialRunner = rowlock_explorer::SerialRunner<Place<Shop>>;
+/// What runs a subject's programs one after another.
+pub type SerialRunner<S = Shop> = rowlock_explorer::SerialRunner<Place<S>>;
 
-/// The evidence of a violation of the shop's invariants.
-pub type Witness = rowlock_explorer::Witness<Program>;
+/// The evidence of a violation.
+pub type Witness<P = Program> = rowlock_explorer::Witness<P>;
 
 /// What shrinking leaves of one.
-pub type Shrunk = rowlock_explorer::Shrunk<Program>;
+pub type Shrunk<P = Program> = rowlock_explorer::Shrunk<P>;

@@ -222,8 +222,11 @@ impl<S: Subject> Testbed for Place<S> {
         setup: &Setup<S>,
     ) -> Result<Place<S>, EnvironmentError> {
         self.enter(Phase::Serial);
+        self.conductor.let_go();
         let expecting = setup.subject.expect(&self.rig, &mut self.rows, program);
-        match expecting.await {
+        let expected = expecting.await;
+        self.conductor.take_hold();
+        match expected {
             Ok(expected) => self.expected = Some(expected),
             Err(error) => {
                 self.close().await?;
@@ -301,9 +304,8 @@ impl<S: Subject> Place<S> {
         let (clients, rig) = (&mut self.clients, &self.rig);
         let begin = |index: RequestIndex, done: UnboundedSender<Signal<Answered<S>>>| {
             let client = clients[index.0].take().expect("each request has a client");
-            let address = rig.target().address(index.0);
             let subject = rig.subject();
-            let asking = subject.ask(rig.known(), program, index.0, client, address);
+            let asking = subject.ask(rig.known(), program, index.0, client);
             tokio::spawn(async move {
                 let answered = asking.await;
                 // A conductor that is gone wants no answer.

@@ -14,7 +14,6 @@ mod inspector;
 mod probe;
 mod tables;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rowlock_core::answer::Unknown;
@@ -96,7 +95,6 @@ impl Subject for Shop {
         program: &Program,
         call: usize,
         mut client: Client,
-        _address: SocketAddr,
     ) -> impl Future<Output = (Operation, Option<Client>)> + Send + 'static {
         let request = program.requests[call].clone();
         async move {

@@ -4,6 +4,7 @@
 //! A target is started against one database, waited for until it answers, and stopped with
 //! everything that it started.
 
+mod described;
 mod in_process;
 mod launch;
 mod process_tree;
@@ -13,6 +14,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use described::Described;
+use described::Written;
 use in_process::InProcess;
 pub use in_process::{BuildPurchaser, OURS};
 use launch::{Launch, Ready};
@@ -54,6 +57,8 @@ pub enum TargetSpec {
         /// What it does where it meets others.
         on_conflict: OnConflict,
     },
+    /// What a contract describes.
+    Described(Described),
 }
 
 impl TargetSpec {
@@ -113,6 +118,15 @@ impl TargetSpec {
         match self {
             TargetSpec::InProcess(build) => build.on_conflict,
             TargetSpec::Command { on_conflict, .. } => *on_conflict,
+            TargetSpec::Described(_) => OnConflict::GivesWay,
+        }
+    }
+
+    /// Whether two of it can run side by side.
+    pub fn may_run_twice(&self) -> bool {
+        match self {
+            TargetSpec::InProcess(_) | TargetSpec::Command { .. } => true,
+            TargetSpec::Described(described) => described.may_run_twice(),
         }
     }
 
@@ -124,6 +138,10 @@ impl TargetSpec {
                 name, replicas: 1, ..
             } => name.clone(),
             TargetSpec::Command { name, replicas, .. } => format!("{name}, {replicas} replicas"),
+            TargetSpec::Described(Described { contract, .. }) => match contract.service.replicas {
+                1 => contract.name.clone(),
+                replicas => format!("{}, {replicas} replicas", contract.name),
+            },
         }
     }
 }
@@ -168,6 +186,32 @@ pub enum TargetError {
         /// The end of its output.
         output: String,
     },
+    /// A variable that the contract uses and nobody has set.
+    #[error("{}", file.display())]
+    Variable {
+        /// The contract.
+        file: PathBuf,
+        /// The variable.
+        source: rowlock_contract::template::MissingVariable,
+    },
+    /// A file that the contract writes could not be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A command of the contract failed.
+    #[error("`{command}` failed ({status}); its last output:\n{output}")]
+    Command {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of its output.
+        output: String,
+    },
     /// Our service could not be started in this process.
     #[error("cannot start the service in-process")]
     InProcess(#[source] purchase_service::service::StartError),
@@ -184,8 +228,12 @@ pub struct Target {
 #[derive(Debug)]
 enum Running {
     InProcess(InProcess),
-    /// Each with the port that is its own until it has ended.
-    Trees(Vec<(ProcessTree, Port)>),
+    Trees {
+        /// Each with the port that is its own until it has ended.
+        trees: Vec<(ProcessTree, Option<Port>)>,
+        /// What was written for them.
+        files: Vec<Written>,
+    },
 }
 
 impl Target {
@@ -233,14 +281,18 @@ impl Target {
                     let address = port.address();
                     let tree = launch(address).start(address, &ready).await?;
                     addresses.push(address);
-                    trees.push((tree, port));
+                    trees.push((tree, Some(port)));
                 }
                 Ok(Target {
                     addresses,
                     on_conflict: *on_conflict,
-                    running: Running::Trees(trees),
+                    running: Running::Trees {
+                        trees,
+                        files: Vec::new(),
+                    },
                 })
             }
+            TargetSpec::Described(described) => described.start(url).await,
         }
     }
 
@@ -259,7 +311,7 @@ impl Target {
     pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let leaders: Vec<_> = match &self.running {
             Running::InProcess(_) => Vec::new(),
-            Running::Trees(trees) => trees.iter().map(|(tree, _)| tree.pid()).collect(),
+            Running::Trees { trees, .. } => trees.iter().map(|(tree, _)| tree.pid()).collect(),
         };
         move || leaders.iter().any(|leader| process_tree::is_busy(*leader))
     }
@@ -268,13 +320,14 @@ impl Target {
     pub async fn stop(self) {
         match self.running {
             Running::InProcess(service) => service.stop().await,
-            Running::Trees(trees) => {
-                let stop = |(tree, port): (ProcessTree, Port)| async move {
+            Running::Trees { trees, files } => {
+                let stop = |(tree, port): (ProcessTree, Option<Port>)| async move {
                     tree.stop().await;
                     // It was the tree's for as long as that could listen.
                     drop(port);
                 };
                 futures::future::join_all(trees.into_iter().map(stop)).await;
+                drop(files);
             }
         }
     }

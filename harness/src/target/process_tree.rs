@@ -95,6 +95,18 @@ impl ProcessTree {
         // Drop kills whatever is left.
     }
 
+    /// Waits until the program has ended by itself: how, and the last of what it printed.
+    pub(super) async fn finish(mut self) -> (Option<ExitStatus>, String) {
+        let status = loop {
+            match self.leader.try_wait() {
+                Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
+                Ok(status) => break status,
+                Err(_) => break None,
+            }
+        };
+        (status, self.output_tail())
+    }
+
     /// Everything that descends from the leader, itself included.
     fn members(&self) -> HashSet<Pid> {
         members_of(self.pid())

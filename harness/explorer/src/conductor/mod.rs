@@ -150,8 +150,7 @@ impl<A: Send + 'static> Conductor<A> {
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let (sender, signals) = unbounded_channel();
-        proxy.set_gate(Some(Arc::new(SignallingGate(sender.clone()))));
-        Conductor {
+        let conductor = Conductor {
             proxy,
             signals,
             sender,
@@ -163,7 +162,20 @@ impl<A: Send + 'static> Conductor<A> {
             is_busy: Activity(Box::new(is_busy)),
             texts: HashSet::new(),
             spent: Spent::default(),
-        }
+        };
+        conductor.take_hold();
+        conductor
+    }
+
+    /// Takes hold of the gate again.
+    pub fn take_hold(&self) {
+        let gate = SignallingGate(self.sender.clone());
+        self.proxy.set_gate(Some(Arc::new(gate)));
+    }
+
+    /// Lets everything pass until it takes hold again; what is said of isolation levels is heard.
+    pub fn let_go(&self) {
+        self.isolation.watch_again();
     }
 
     /// Where its time went so far.

@@ -1,0 +1,199 @@
+//! A run against the serial orders, and against the contract's invariants.
+
+use std::collections::BTreeMap;
+
+use rowlock_contract::expression::{Counts, Facts, Number};
+use rowlock_contract::invariant::{Invariant, Predicate};
+use rowlock_core::answer::Ending;
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::rows::{Rows, Table};
+use rowlock_core::serial::{CallIndex, Concurrent, Explanation, UnexplainedRefusal};
+use rowlock_core::universal;
+use serde::{Deserialize, Serialize};
+
+use super::program::Program;
+use super::serial::{Expected, serial_told};
+use super::story::StoryAnswer;
+use super::subject::ContractSubject;
+use crate::subject::Seen;
+
+/// The name of the check that the serial orders make.
+pub(super) const SERIAL_ORDER: &str = "serial-order";
+
+/// What the invariants' queries say, by the invariants' names: rows that are violations, or one
+/// number.
+pub(super) type Numbers = BTreeMap<String, Vec<String>>;
+
+/// What a run left.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// The tables that are not as they were before.
+    pub changed: Rows,
+    /// All tables.
+    #[serde(skip)]
+    pub(super) rows: Rows,
+    /// What the invariants' queries say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) numbers: Numbers,
+}
+
+impl Left {
+    pub(super) fn new(rows: Rows, initial: &Rows, numbers: Numbers) -> Left {
+        let is_changed = |(name, table): &(&String, &Table)| {
+            initial
+                .0
+                .get(*name)
+                .is_none_or(|before| !has_rows_of(before, table))
+        };
+        let changed = rows.0.iter().filter(is_changed);
+        let changed = changed.map(|(name, table)| (name.clone(), table.clone()));
+        Left {
+            changed: Rows(changed.collect()),
+            rows,
+            numbers,
+        }
+    }
+}
+
+fn has_rows_of(one: &Table, other: &Table) -> bool {
+    let sorted = |table: &Table| {
+        let mut rows = table.rows.clone();
+        rows.sort();
+        rows
+    };
+    one.rows.len() == other.rows.len() && sorted(one) == sorted(other)
+}
+
+/// Every check of a run.
+pub(super) fn judge(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Vec<Finding> {
+    let mut findings = universal::check(seen.history, &seen.aftermath, seen.broken);
+    findings.push(explain(seen));
+    let invariants = &subject.contract().invariants;
+    findings.extend(invariants.iter().map(|it| hold(it, seen)));
+    findings
+}
+
+/// Whether some serial order explains the run.
+fn explain(seen: &Seen<'_, ContractSubject>) -> Finding {
+    let mut finding = Finding::new(
+        SERIAL_ORDER,
+        "answers and rows are those of the same calls one after another, in some order",
+        Vec::new(),
+    );
+    let Expected { oracle, .. } = seen.expected;
+    let oracle = match oracle {
+        Ok(oracle) => oracle,
+        Err(why) => {
+            finding.outcome = Outcome::Unchecked(why.clone());
+            return finding;
+        }
+    };
+    let run = concurrent(seen);
+    let name = |call: CallIndex| seen.program.name_of(call);
+    finding.outcome = match oracle.explain(&run) {
+        Explanation::Explained(_) => Outcome::Holds,
+        Explanation::Unexplained(nearest) => Outcome::Violated(vec![nearest.sentence(&run, name)]),
+        Explanation::UnexplainedRefusal(refusal) => {
+            let rule = rule_for(&refusal, seen);
+            Outcome::Violated(vec![refusal.sentence(name, &rule)])
+        }
+        Explanation::Missing(orders) => {
+            let orders: Vec<_> = orders.iter().map(|order| order.describe(name)).collect();
+            Outcome::Unchecked(format!("serially it cannot be made: {}", orders.join("; ")))
+        }
+    };
+    finding
+}
+
+/// The line of the contract that would call a refusal a conflict.
+fn rule_for(refusal: &UnexplainedRefusal, seen: &Seen<'_, ContractSubject>) -> String {
+    let told = refusal.refused.first().and_then(|(call, _)| {
+        let answer = seen.history.get(call.actor)?;
+        answer.calls.get(call.position)
+    });
+    let status = told.and_then(|told| told.status);
+    let status = status.map_or("…".into(), |status| status.to_string());
+    let name = told.map_or("…", |told| told.call.as_str());
+    format!("`answers = [{{ status = {status}, means = \"conflict\" }}]` of call `{name}`")
+}
+
+fn concurrent(seen: &Seen<'_, ContractSubject>) -> Concurrent {
+    let told = seen.history.iter().enumerate().flat_map(|(actor, answer)| {
+        let calls = answer.calls.iter().enumerate();
+        calls.map(move |(position, told)| (CallIndex { actor, position }, serial_told(told)))
+    });
+    Concurrent {
+        told: told.collect(),
+        rows: seen.rows.rows.clone(),
+    }
+}
+
+/// Whether an invariant of the contract holds.
+fn hold(invariant: &Invariant, seen: &Seen<'_, ContractSubject>) -> Finding {
+    let Invariant {
+        name, predicate, ..
+    } = invariant;
+    let said = seen.rows.numbers.get(name).cloned().unwrap_or_default();
+    match predicate {
+        Predicate::NoRows(query) => {
+            let statement = format!("no row: {}", one_line(&query.to_string()));
+            Finding::new(name, &statement, said)
+        }
+        Predicate::Number { holds, .. } => {
+            let statement = holds.as_str().to_owned();
+            let mut finding = Finding::new(name, &statement, Vec::new());
+            let number = |numbers: Option<&Vec<String>>| -> Option<Number> {
+                numbers?.first()?.parse().ok()
+            };
+            let before = number(seen.expected.before.get(name));
+            let (Some(before), Some(after)) = (before, number(Some(&said))) else {
+                let why = "its query brought no number".to_owned();
+                finding.outcome = Outcome::Unchecked(why);
+                return finding;
+            };
+            let facts = Facts {
+                before,
+                after,
+                counts: counts(seen.history),
+            };
+            finding.outcome = match holds.holds(&facts) {
+                Ok(true) => Outcome::Holds,
+                Ok(false) => Outcome::Violated(vec![format!(
+                    "{statement} does not hold: before {before}, after {after}"
+                )]),
+                Err(error) => Outcome::Unchecked(error.to_string()),
+            };
+            finding
+        }
+    }
+}
+
+/// How many calls of each name were ok, and how many are unknown.
+fn counts(history: &[StoryAnswer]) -> BTreeMap<String, Counts> {
+    let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
+    for told in history.iter().flat_map(|answer| &answer.calls) {
+        let count = counts.entry(told.call.clone()).or_default();
+        match told.completion.ending {
+            Ending::Ok => count.ok += 1,
+            Ending::Unknown(_) => count.unknown += 1,
+            Ending::Refused | Ending::GaveWay => {}
+        }
+    }
+    counts
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Program {
+    /// What a call is called in a sentence: its actor, or the call too where the story has several.
+    pub(super) fn name_of(&self, call: CallIndex) -> String {
+        let actor = &self.actors[call.actor];
+        let letter = rowlock_explorer::RequestIndex(call.actor);
+        match actor.story.as_slice() {
+            [_] => letter.to_string(),
+            story => format!("{letter}'s {}", story[call.position].call),
+        }
+    }
+}

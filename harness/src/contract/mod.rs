@@ -1,0 +1,25 @@
+//! A service that a contract describes, as a subject.
+//!
+//! ```text
+//! subject    what rig and explorer need of it                      (crate::subject)
+//!   ├─ program   rows, and actors whose stories begin at once
+//!   ├─ story     an actor's calls, one after another, over HTTP
+//!   ├─ template  the database with all that is done only once
+//!   ├─ serial    every order of a program's calls, run alone: what is right
+//!   └─ judge     a run against those, and the contract's invariants
+//! ```
+//!
+//! What a contract says, and what its answers mean, is `rowlock_contract`'s; which orders explain a
+//! run is `rowlock_core::serial`'s. Neither does any I/O; here it is done.
+
+mod judge;
+mod program;
+mod serial;
+mod story;
+mod subject;
+mod template;
+
+pub use judge::Left;
+pub use program::{Participant, PlannedCall, Program, programs};
+pub use story::{StoryAnswer, Told};
+pub use subject::{ContractSubject, Known};

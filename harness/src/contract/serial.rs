@@ -1,0 +1,263 @@
+//! Every order of a program's calls, run alone: what is right, and what is noise.
+//!
+//! Each order is run twice, the second time more than a second later and with every sequence moved
+//! on, so that no identifier and no time is taken for the calls' doing.
+
+use std::time::{Duration, Instant};
+
+use rowlock_contract::{Contract, Meaning};
+use rowlock_core::rows::Rows;
+use rowlock_core::serial::{
+    Atomic, CallIndex, Compared, Mask, Oracle, Order, SerialRun, Told as SerialTold,
+};
+
+use super::judge::Numbers;
+use super::program::Program;
+use super::story::{self, Standing, Told};
+use super::subject::{ContractSubject, Known};
+use super::template::{connect, wrong};
+use crate::environment::EnvironmentError;
+use crate::rig::Rig;
+use crate::tables::Tables;
+
+/// Between the two runs of an order: longer than the coarsest time that services write down.
+const APART: Duration = Duration::from_millis(1_100);
+
+/// How far sequences are moved on for the second run.
+const MOVED_ON: i64 = 1_000;
+
+/// How long a call of a serial run may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is to be expected of a program.
+#[derive(Debug)]
+pub struct Expected {
+    /// The serial runs, or why nothing can be said.
+    pub(super) oracle: Result<Oracle, String>,
+    /// What tables there are.
+    pub(super) tables: Tables,
+    /// The rows that every run begins with.
+    pub(super) initial: Rows,
+    /// What the invariants' queries say before a run.
+    pub(super) before: Numbers,
+}
+
+/// The place where orders are run.
+pub(super) struct Serial<'a> {
+    pub(super) subject: &'a ContractSubject,
+    pub(super) rig: &'a Rig<ContractSubject>,
+    pub(super) rows: &'a mut crate::rows::Rows,
+    pub(super) program: &'a Program,
+}
+
+impl Serial<'_> {
+    /// Runs every order, twice.
+    ///
+    /// # Errors
+    /// Failures of the environment; [`EnvironmentError::Contract`] where a story that is to be
+    /// explored is not ok alone, or an actor is not refused who should be.
+    pub(super) async fn expect(mut self) -> Result<Expected, EnvironmentError> {
+        // What the service makes only at its first call is there after this.
+        self.reset(0).await?;
+        self.run(&self.whole_story(0)).await?;
+        self.rows.renew().await?;
+
+        self.reset(0).await?;
+        let tables = self.rows.read(Tables::look_up).await?;
+        let subject = self.subject;
+        let initial = self
+            .rows
+            .read(async |connection: &mut _| subject.read_tables(&tables, connection).await)
+            .await?;
+        let before = self
+            .rows
+            .read(async |connection: &mut _| subject.read_numbers(connection).await)
+            .await?;
+        let oracle = self.oracle(&tables).await?;
+        Ok(Expected {
+            oracle,
+            tables,
+            initial,
+            before,
+        })
+    }
+
+    async fn oracle(
+        &mut self,
+        tables: &Tables,
+    ) -> Result<Result<Oracle, String>, EnvironmentError> {
+        let atomic = match self.program.whole_stories {
+            true => Atomic::Story,
+            false => Atomic::Call,
+        };
+        let stories = self.program.story_lengths();
+        let oracle = Oracle::new(&stories, atomic, Compared::Endings, Mask::default());
+        let mut oracle = match oracle {
+            Ok(oracle) => oracle,
+            Err(too_many) => return Ok(Err(too_many.to_string())),
+        };
+        let began = Instant::now();
+        let orders = oracle.orders().to_vec();
+        let mut made = Vec::new();
+        for order in orders {
+            match self.run_from(0, &order, tables).await? {
+                Some(run) => {
+                    made.push(order);
+                    oracle.add(run);
+                }
+                None => oracle.rule_out(order),
+            }
+        }
+        self.calibrate(&oracle)?;
+        tokio::time::sleep_until((began + APART).into()).await;
+        for order in made {
+            let Some(run) = self.run_from(MOVED_ON, &order, tables).await? else {
+                let name = |call| self.program.name_of(call);
+                let order = order.describe(name);
+                return Ok(Err(format!("{order} could be made once and not again")));
+            };
+            if let Err(unrepeatable) = oracle.repeat(run) {
+                return Ok(Err(format!(
+                    "the service remembers something outside its database: {unrepeatable}"
+                )));
+            }
+        }
+        Ok(Ok(oracle))
+    }
+
+    /// Each story alone must be ok, but for actors who are to be refused.
+    fn calibrate(&self, oracle: &Oracle) -> Result<(), EnvironmentError> {
+        let contract = self.contract();
+        for (index, actor) in self.program.actors.iter().enumerate() {
+            let is_refused = self.program.refused.contains(&actor.actor);
+            let alone = oracle.run(&self.whole_story(index));
+            let Some(alone) = alone else {
+                let why = format!("the story of `{}` cannot be told alone", actor.label());
+                return Err(wrong(contract, 0, &why));
+            };
+            let bad = alone.told.iter().zip(&actor.story);
+            let mut bad = bad.filter(|(told, _)| told.ending != rowlock_core::answer::Ending::Ok);
+            if let (Some((told, planned)), false) = (bad.next(), is_refused) {
+                let line = contract.call(&planned.call).map_or(0, |call| call.line);
+                let why = format!(
+                    "calibration: `{}` alone, from the rows of program `{}`, was not ok: call `{}` was \
+                     told \"{}\"",
+                    actor.label(),
+                    self.program.name,
+                    planned.call,
+                    told.reply
+                );
+                return Err(wrong(contract, line, &why));
+            }
+        }
+        self.must_be_refused(oracle)
+    }
+
+    /// Each actor who is to be refused is, in some order.
+    fn must_be_refused(&self, oracle: &Oracle) -> Result<(), EnvironmentError> {
+        use rowlock_core::answer::Ending;
+        for (index, actor) in self.program.actors.iter().enumerate() {
+            if !self.program.refused.contains(&actor.actor) {
+                continue;
+            }
+            let runs = oracle.orders().iter().filter_map(|order| oracle.run(order));
+            let mut told = runs.flat_map(|run| run.order.0.iter().zip(&run.told));
+            let is_seen =
+                told.any(|(call, told)| call.actor == index && told.ending == Ending::Refused);
+            if !is_seen {
+                let why = format!(
+                    "calibration: program `{}` says that `{}` is refused, and in no order it is",
+                    self.program.name, actor.actor
+                );
+                return Err(wrong(self.contract(), 0, &why));
+            }
+        }
+        Ok(())
+    }
+
+    fn contract(&self) -> &Contract {
+        self.subject.contract()
+    }
+
+    fn whole_story(&self, actor: usize) -> Order {
+        let story = 0..self.program.actors[actor].story.len();
+        Order(
+            story
+                .map(|position| CallIndex { actor, position })
+                .collect(),
+        )
+    }
+
+    /// Puts the program's rows there, with sequences moved on.
+    async fn reset(&mut self, moved_on: i64) -> Result<(), EnvironmentError> {
+        let sql = self
+            .subject
+            .reset_moved_on(self.program, self.rows.baseline(), moved_on);
+        self.rows.execute(sql).await
+    }
+
+    async fn run_from(
+        &mut self,
+        moved_on: i64,
+        order: &Order,
+        tables: &Tables,
+    ) -> Result<Option<SerialRun>, EnvironmentError> {
+        self.reset(moved_on).await?;
+        let Some(told) = self.run(order).await? else {
+            return Ok(None);
+        };
+        let subject = self.subject;
+        let rows = self
+            .rows
+            .read(async |connection: &mut _| subject.read_tables(tables, connection).await)
+            .await?;
+        Ok(Some(SerialRun {
+            order: order.clone(),
+            told: told.iter().map(serial_told).collect(),
+            rows,
+        }))
+    }
+
+    /// Makes the calls of `order`, one after another; nothing where one cannot be made.
+    async fn run(&self, order: &Order) -> Result<Option<Vec<Told>>, EnvironmentError> {
+        let known: &Known = self.rig.known();
+        let mut actors = Vec::new();
+        for (index, participant) in self.program.actors.iter().enumerate() {
+            let standing = known.standing_of(&participant.actor);
+            let with = standing.with(participant.with.clone());
+            let standing: Standing = with.map_err(|why| wrong(self.contract(), 0, &why))?;
+            let address = self.rig.target().address(index);
+            actors.push((standing, connect(address, PATIENCE).await?));
+        }
+        let mut told = Vec::new();
+        for CallIndex { actor, position } in &order.0 {
+            let (standing, client) = &mut actors[*actor];
+            let key = self.program.key_of(*actor);
+            let telling = story::Telling {
+                contract: self.contract(),
+                key: &key,
+            };
+            let planned = &self.program.actors[*actor].story[*position];
+            match story::make(telling, planned, standing, client).await {
+                Ok((answer, _)) => told.push(answer),
+                Err(_) => return Ok(None),
+            }
+        }
+        self.rig.inspector().wait_for_rest().await?;
+        Ok(Some(told))
+    }
+}
+
+/// What decides of an answer: how it ended, and why where the contract names it.
+pub(super) fn serial_told(told: &Told) -> SerialTold {
+    let completion = &told.completion;
+    SerialTold {
+        ending: completion.ending,
+        reason: match completion.means {
+            Meaning::Refused => completion.reason.clone(),
+            _ => None,
+        },
+        body: None,
+        reply: told.reply(),
+    }
+}

@@ -1,0 +1,299 @@
+//! What rig and explorer need of a service that a contract describes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rowlock_contract::invariant::Predicate;
+use rowlock_contract::{Completion, Contract, Meaning};
+use rowlock_core::answer::Unknown;
+use rowlock_core::finding::Finding;
+use rowlock_core::rows::Rows;
+use rowlock_postgres::{Database, Server};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::judge::{self, Left, Numbers};
+use super::program::{PlannedCall, Program};
+use super::serial::{Expected, Serial};
+use super::story::{self, Standing, StoryAnswer, Telling, Told};
+use super::template::{Template, connect, must_be_ok, standing_of, wrong};
+use crate::baseline::{Baseline, OwnRows};
+use crate::client::Client;
+use crate::database::Inspector;
+use crate::environment::EnvironmentError;
+use crate::rig::Rig;
+use crate::subject::{Seen, Subject};
+use crate::tables::Tables;
+use crate::target::{Described, Target};
+
+/// How long a call that prepares may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A service as its contract describes it.
+#[derive(Debug, Clone)]
+pub struct ContractSubject {
+    described: Described,
+    template: Arc<Template>,
+}
+
+/// The actors, ready to begin their stories.
+#[derive(Debug)]
+pub struct Known {
+    contract: Arc<Contract>,
+    standings: BTreeMap<String, Standing>,
+}
+
+impl Known {
+    pub(super) fn standing_of(&self, actor: &str) -> Standing {
+        self.standings.get(actor).cloned().unwrap_or_default()
+    }
+}
+
+impl ContractSubject {
+    /// Does on `server` all that is done only once: migrations, SQL, and calls that fill the
+    /// database.
+    ///
+    /// # Errors
+    /// Failures of the environment, and what the contract says wrongly.
+    pub async fn new(described: Described, server: &Server) -> Result<Self, EnvironmentError> {
+        let template = Template::make(&described, server, PATIENCE).await?;
+        Ok(ContractSubject {
+            described,
+            template: Arc::new(template),
+        })
+    }
+
+    pub(super) fn contract(&self) -> &Contract {
+        &self.described.contract
+    }
+
+    /// As [`Subject::reset_sql`], with every sequence moved on.
+    pub(super) fn reset_moved_on(
+        &self,
+        program: &Program,
+        baseline: &Baseline,
+        moved_on: i64,
+    ) -> String {
+        let rows = program.rows.as_deref().unwrap_or_default();
+        let filled = rowlock_contract::Template::parse(rows)
+            .ok()
+            .and_then(|rows| rows.fill(&self.template.shared).ok());
+        format!(
+            "{} {} {}",
+            baseline.clear_sql(),
+            baseline.sequences_moved_on_sql(moved_on),
+            filled.as_deref().unwrap_or(rows)
+        )
+    }
+
+    /// All tables that are compared.
+    pub(super) async fn read_tables(
+        &self,
+        tables: &Tables,
+        connection: &mut PgConnection,
+    ) -> Result<Rows, sqlx::Error> {
+        let ignored = &self.contract().database.ignore;
+        let is_left_out = |table: &str| ignored.iter().any(|it| it.is_table(table));
+        let mut rows = tables.read(connection, is_left_out).await?;
+        for (name, table) in &mut rows.0 {
+            let is_ignored = |column: &str| ignored.iter().any(|it| it.is_column(name, column));
+            let hidden = table.columns.iter().map(|column| is_ignored(&column.name));
+            let hidden: Vec<bool> = hidden.collect();
+            for row in &mut table.rows {
+                for (cell, hidden) in row.iter_mut().zip(&hidden) {
+                    if *hidden {
+                        *cell = None;
+                    }
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// What the queries of the contract's invariants say now.
+    pub(super) async fn read_numbers(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Numbers, sqlx::Error> {
+        let mut numbers = Numbers::new();
+        for invariant in &self.contract().invariants {
+            let (Predicate::NoRows(query) | Predicate::Number { query, .. }) = &invariant.predicate;
+            let query = query.fill(&self.template.shared);
+            let query = query
+                .unwrap_or_default()
+                .trim()
+                .trim_end_matches(';')
+                .to_owned();
+            let sql = match &invariant.predicate {
+                Predicate::NoRows(_) => {
+                    format!("select found::text from ({query}) as found limit 5")
+                }
+                Predicate::Number { .. } => format!("select ({query})::text"),
+            };
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                .fetch_all(&mut *connection)
+                .await?;
+            let texts = rows.iter().map(|row| row.try_get::<Option<String>, _>(0));
+            let texts: Result<Vec<_>, _> = texts.collect();
+            numbers.insert(
+                invariant.name.clone(),
+                texts?.into_iter().flatten().collect(),
+            );
+        }
+        Ok(numbers)
+    }
+}
+
+impl Subject for ContractSubject {
+    type Program = Program;
+    type Known = Known;
+    type Expected = Expected;
+
+    fn own_rows(&self) -> OwnRows {
+        OwnRows::default()
+    }
+
+    fn template(&self) -> Option<&Database> {
+        Some(&self.template.database)
+    }
+
+    /// All that is laid out is in the template.
+    async fn lay_out(&self, _inspector: &Inspector) -> Result<(), EnvironmentError> {
+        Ok(())
+    }
+
+    /// Makes the calls that prepare each actor.
+    async fn learn(
+        &self,
+        inspector: &mut Inspector,
+        target: &Target,
+        _patience: Duration,
+    ) -> Result<Known, EnvironmentError> {
+        let contract = Arc::clone(&self.described.contract);
+        let mut standings = self.template.standings.clone();
+        for actor in &contract.actors {
+            let mut standing = match standings.remove(&actor.name) {
+                Some(standing) => standing,
+                None => standing_of(&contract, &actor.name, &self.template.shared)?,
+            };
+            if !actor.prepare.is_empty() {
+                let address = target.address(0);
+                let mut client = connect(address, PATIENCE).await?;
+                for planned in &actor.prepare {
+                    let key = format!("rowlock-prepare-{}", actor.name);
+                    let telling = Telling {
+                        contract: &contract,
+                        key: &key,
+                    };
+                    let planned = PlannedCall::of(planned);
+                    must_be_ok(telling, &planned, &mut standing, &mut client).await?;
+                }
+            }
+            standings.insert(actor.name.clone(), standing);
+        }
+        inspector.wait_for_rest().await?;
+        inspector.remember(self.own_rows()).await?;
+        Ok(Known {
+            contract,
+            standings,
+        })
+    }
+
+    fn reset_sql(&self, program: &Program, baseline: &Baseline) -> String {
+        self.reset_moved_on(program, baseline, 0)
+    }
+
+    async fn expect(
+        &self,
+        rig: &Rig<Self>,
+        rows: &mut crate::rows::Rows,
+        program: &Program,
+    ) -> Result<Expected, EnvironmentError> {
+        if let Some(why) = program.unknown_to(self.contract()) {
+            return Err(wrong(self.contract(), 0, &why));
+        }
+        let serial = Serial {
+            subject: self,
+            rig,
+            rows,
+            program,
+        };
+        serial.expect().await
+    }
+
+    async fn read(
+        &self,
+        _known: &Known,
+        expected: &Expected,
+        connection: &mut PgConnection,
+    ) -> Result<Left, sqlx::Error> {
+        let rows = self.read_tables(&expected.tables, connection).await?;
+        let numbers = self.read_numbers(connection).await?;
+        Ok(Left::new(rows, &expected.initial, numbers))
+    }
+
+    fn ask(
+        &self,
+        known: &Known,
+        program: &Program,
+        call: usize,
+        mut client: Client,
+    ) -> impl Future<Output = (StoryAnswer, Option<Client>)> + Send + 'static {
+        let participant = program.actors[call].clone();
+        let standing = known.standing_of(&participant.actor);
+        let contract = Arc::clone(&known.contract);
+        let key = program.key_of(call);
+        async move {
+            let telling = Telling {
+                contract: &contract,
+                key: &key,
+            };
+            let answer = story::tell(telling, &participant, standing, &mut client).await;
+            let client = client.is_open().then_some(client);
+            (answer, client)
+        }
+    }
+
+    /// Of a story without an answer nobody knows how far it got.
+    fn history(
+        &self,
+        program: &Program,
+        answers: Vec<Option<(StoryAnswer, usize)>>,
+        _end: usize,
+    ) -> Vec<StoryAnswer> {
+        let unanswered = |index: usize| {
+            let actor = &program.actors[index];
+            let calls = actor.story.iter().map(|planned| Told {
+                call: planned.call.clone(),
+                status: None,
+                completion: Completion::of(Meaning::Unknown, None, Unknown::TimedOut),
+                said: String::new(),
+            });
+            StoryAnswer {
+                label: actor.label(),
+                calls: calls.collect(),
+                broken_off: None,
+            }
+        };
+        let answers = answers.into_iter().enumerate();
+        let answers = answers.map(|(index, answer)| match answer {
+            Some((answer, _)) => answer,
+            None => unanswered(index),
+        });
+        answers.collect()
+    }
+
+    fn judge(&self, seen: Seen<'_, Self>) -> Vec<Finding> {
+        judge::judge(self, &seen)
+    }
+}
+
+impl Program {
+    /// The idempotency key of an actor's calls.
+    pub(super) fn key_of(&self, actor: usize) -> String {
+        match &self.actors[actor].key {
+            Some(name) => format!("rowlock-{name}"),
+            None => format!("rowlock-{actor}-of-its-own"),
+        }
+    }
+}
