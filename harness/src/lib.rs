@@ -57,6 +57,7 @@ pub mod progress;
 pub mod report;
 
 pub mod explorer;
+pub mod init;
 
 pub mod mutants;
 pub mod mutation;

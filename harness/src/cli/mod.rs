@@ -1,5 +1,6 @@
 //! The `rowlock` command: what it takes, and what it does with it.
 
+mod burst;
 mod check;
 mod common;
 mod contract;
@@ -7,6 +8,7 @@ mod exit_code;
 mod explore;
 mod faults;
 mod follow;
+mod init;
 mod mutants;
 mod output;
 mod replay;
@@ -48,11 +50,11 @@ pub struct Cli {
 enum Command {
     /// Run every scenario and say what held and what was not verified
     Verify(RunArgs),
-    /// Run one scenario
+    /// Run one scenario, or a burst: a contract's actors, many at once
     Run {
         /// Its name, as `rowlock list` prints it
-        #[arg(value_parser = scenario_names())]
-        scenario: ScenarioName,
+        #[arg(value_parser = load_names())]
+        load: Load,
         #[command(flatten)]
         args: RunArgs,
         #[command(flatten)]
@@ -64,6 +66,8 @@ enum Command {
     Explore(explore::ExploreArgs),
     /// Run the schedules of witnesses again: exit code 1 where one is violated again
     Replay(replay::ReplayArgs),
+    /// Write the first contract of a service, with what its files and its OpenAPI document tell
+    Init(init::InitArgs),
     /// Prove the harness: it must catch each broken service of its gallery and accuse no right one
     Mutants(mutants::MutantsArgs),
     /// List the scenarios, the programs to explore and the invariants
@@ -80,10 +84,21 @@ enum Command {
 /// How long a client waits for an answer, unless told otherwise.
 const REQUEST_TIMEOUT_S: u64 = 60;
 
-fn scenario_names() -> impl clap::builder::TypedValueParser<Value = ScenarioName> {
-    use clap::builder::TypedValueParser;
-    let names = ScenarioName::ALL.map(ScenarioName::as_str);
-    clap::builder::PossibleValuesParser::new(names).try_map(|name| name.parse())
+/// What `run` runs.
+#[derive(Debug, Clone, Copy)]
+enum Load {
+    Scenario(ScenarioName),
+    Burst,
+}
+
+fn load_names() -> impl clap::builder::TypedValueParser<Value = Load> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    let names = ScenarioName::ALL.into_iter().map(ScenarioName::as_str);
+    PossibleValuesParser::new(names.chain([burst::NAME])).map(|name| match name.parse() {
+        Ok(scenario) => Load::Scenario(scenario),
+        // The only other name that is possible.
+        Err(_) => Load::Burst,
+    })
 }
 
 /// How a run is written out.
@@ -144,6 +159,14 @@ struct RunArgs {
     /// without it that share is only shown
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     max_conflicts: Option<f64>,
+    #[command(flatten)]
+    contract: contract::ContractArgs,
+    /// The contract's program whose actors `burst` lets go; the first one unless named
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
+    /// How many actors `burst` lets go at once, the program's in turn
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = up_to(1, 1_000_000))]
+    actors: usize,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -176,14 +199,13 @@ impl Cli {
     pub async fn execute(self) -> ExitCode {
         let done = match self.command {
             Command::Verify(args) => run::verify(args).await,
-            Command::Run {
-                scenario,
-                args,
-                trace,
-            } => {
-                let run = async |file| run::run(scenario, args, file).await;
-                trace.with(run).await
-            }
+            Command::Run { load, args, trace } => match load {
+                Load::Burst => burst::run_burst(args).await,
+                Load::Scenario(scenario) => {
+                    let run = async |file| run::run(scenario, args, file).await;
+                    trace.with(run).await
+                }
+            },
             Command::Faults(args) => {
                 let faults = async |file| faults::faults(&args, file).await;
                 args.trace.with(faults).await
@@ -199,6 +221,7 @@ impl Cli {
                 let replay = async |file| replay::replay_all(&args, file).await;
                 args.trace.with(replay).await
             }
+            Command::Init(args) => init::init(args).await,
             Command::Mutants(args) => mutants::mutants(args).await,
             Command::List => list(),
             Command::Check(args) => check::check(&args),

@@ -104,7 +104,7 @@ async fn measure(
 }
 
 /// Each buyer is a file on either side; the limit is per process.
-fn check_file_limit(buyers: usize) -> anyhow::Result<()> {
+pub(super) fn check_file_limit(buyers: usize) -> anyhow::Result<()> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let needed = buyers as u64 + SPARE_FILES;
     if limit.is_some_and(|limit| limit < needed) {

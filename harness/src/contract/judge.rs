@@ -68,9 +68,26 @@ fn has_rows_of(one: &Table, other: &Table) -> bool {
 pub(super) fn judge(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Vec<Finding> {
     let mut findings = universal::check(seen.history, &seen.aftermath, seen.broken);
     findings.push(explain(seen));
-    let invariants = &subject.contract().invariants;
-    findings.extend(invariants.iter().map(|it| hold(it, seen)));
+    findings.extend(invariants(
+        subject,
+        &seen.expected.before,
+        &seen.rows.numbers,
+        seen.history,
+    ));
     findings
+}
+
+/// Every invariant of the contract, between what its queries said `before` and say `after`.
+pub(super) fn invariants(
+    subject: &ContractSubject,
+    before: &Numbers,
+    after: &Numbers,
+    history: &[StoryAnswer],
+) -> Vec<Finding> {
+    let invariants = subject.contract().invariants.iter();
+    invariants
+        .map(|it| hold(it, before, after, history))
+        .collect()
 }
 
 /// Whether some serial order explains the run.
@@ -129,11 +146,16 @@ fn concurrent(seen: &Seen<'_, ContractSubject>) -> Concurrent {
 }
 
 /// Whether an invariant of the contract holds.
-fn hold(invariant: &Invariant, seen: &Seen<'_, ContractSubject>) -> Finding {
+fn hold(
+    invariant: &Invariant,
+    before: &Numbers,
+    after: &Numbers,
+    history: &[StoryAnswer],
+) -> Finding {
     let Invariant {
         name, predicate, ..
     } = invariant;
-    let said = seen.rows.numbers.get(name).cloned().unwrap_or_default();
+    let said = after.get(name).cloned().unwrap_or_default();
     match predicate {
         Predicate::NoRows(query) => {
             let statement = format!("no row: {}", one_line(&query.to_string()));
@@ -145,7 +167,7 @@ fn hold(invariant: &Invariant, seen: &Seen<'_, ContractSubject>) -> Finding {
             let number = |numbers: Option<&Vec<String>>| -> Option<Number> {
                 numbers?.first()?.parse().ok()
             };
-            let before = number(seen.expected.before.get(name));
+            let before = number(before.get(name));
             let (Some(before), Some(after)) = (before, number(Some(&said))) else {
                 let why = "its query brought no number".to_owned();
                 finding.outcome = Outcome::Unchecked(why);
@@ -154,7 +176,7 @@ fn hold(invariant: &Invariant, seen: &Seen<'_, ContractSubject>) -> Finding {
             let facts = Facts {
                 before,
                 after,
-                counts: counts(seen.history),
+                counts: counts(history),
             };
             finding.outcome = match holds.holds(&facts) {
                 Ok(true) => Outcome::Holds,

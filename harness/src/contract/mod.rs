@@ -6,12 +6,14 @@
 //!   ├─ story     an actor's calls, one after another, over HTTP
 //!   ├─ template  the database with all that is done only once
 //!   ├─ serial    every order of a program's calls, run alone: what is right
-//!   └─ judge     a run against those, and the contract's invariants
+//!   ├─ judge     a run against those, and the contract's invariants
+//!   └─ burst     hundreds of actors at once, against the invariants alone
 //! ```
 //!
 //! What a contract says, and what its answers mean, is `rowlock_contract`'s; which orders explain a
 //! run is `rowlock_core::serial`'s. Neither does any I/O; here it is done.
 
+pub mod burst;
 mod judge;
 mod program;
 mod serial;

@@ -67,6 +67,10 @@ impl ContractSubject {
         &self.described.contract
     }
 
+    pub(super) fn shared_contract(&self) -> Arc<Contract> {
+        Arc::clone(&self.described.contract)
+    }
+
     /// As [`Subject::reset_sql`], with every sequence moved on.
     pub(super) fn reset_moved_on(
         &self,

@@ -1,0 +1,123 @@
+//! `rowlock run burst`: many actors of a contract at once.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
+use rowlock_postgres::Server;
+
+use super::common::conclude;
+use super::contract::ContractArgs;
+use super::explore::quoted;
+use super::run::check_file_limit;
+use super::{Format, RunArgs, exit_code, output};
+use crate::contract::burst::{Burst, burst};
+use crate::contract::{ContractSubject, programs};
+use crate::progress::Progress;
+use crate::target::{Described, TargetSpec};
+
+/// What a burst is called on the command line.
+pub(super) const NAME: &str = "burst";
+
+pub(super) async fn run_burst(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let Some(described) = args.contract.read(!args.common.service.is_named())? else {
+        bail!("`run {NAME}` needs a contract: --contract FILE, or a rowlock.toml here or above");
+    };
+    let progress = Progress::on_terminal();
+    let again = args.repeat_burst(&described);
+    let measured = measure(&args, described, &progress);
+    let (burst, postgres) = match conclude(measured, &progress, &again).await? {
+        Ok(measured) => measured,
+        Err(code) => return Ok(code),
+    };
+    output::write(&match args.common.format {
+        Format::Json => serde_json::to_string_pretty(&burst)? + "\n",
+        Format::Human => render(&burst, &postgres, &again),
+    })?;
+    Ok(exit_code::of(burst.verdict))
+}
+
+async fn measure(
+    args: &RunArgs,
+    described: Described,
+    progress: &Progress,
+) -> anyhow::Result<(Burst, String)> {
+    let programs = programs(&described.contract);
+    let program = match &args.program {
+        None => programs.first(),
+        Some(name) => programs.iter().find(|program| program.name == *name),
+    };
+    let file = described.contract.file.display().to_string();
+    let wanted = args.program.as_deref().unwrap_or("story");
+    let program = program.with_context(|| format!("{file} has no {wanted:?} to run"))?;
+    check_file_limit(args.actors)?;
+    progress.say("starting PostgreSQL");
+    let server = Server::start(&args.common.postgres.settings()).await?;
+    let subject = ContractSubject::new(described.clone(), &server).await?;
+    let target = TargetSpec::Described(described);
+    let patience = Duration::from_secs(args.common.request_timeout_s);
+    progress.say(format!("{} actors", args.actors));
+    let burst = burst(&subject, &server, &target, program, args.actors, patience).await?;
+    let description = server.description();
+    server.stop().await?;
+    Ok((burst, description))
+}
+
+fn render(burst: &Burst, postgres: &str, again: &str) -> String {
+    let mut text = format!(
+        "burst of {} actors, program {:?}\n  {:.0} stories ok per second; p50 {:.1} ms, p99 {:.1} ms; \
+         {} calls gave way\n",
+        burst.actors,
+        burst.program,
+        burst.stories_per_second,
+        burst.p50_us as f64 / 1000.0,
+        burst.p99_us as f64 / 1000.0,
+        burst.gave_way
+    );
+    for (answer, count) in &burst.answers {
+        text += &format!("  {count:>7}  {answer}\n");
+    }
+    text += "\nchecked:\n";
+    for finding in &burst.findings {
+        text += &line(finding);
+    }
+    text += &format!("\npostgres: {postgres}\nverdict:  {}\n", burst.verdict);
+    if burst.verdict != Verdict::Valid {
+        text += &format!("again:    rowlock {again}\n");
+    }
+    text
+}
+
+fn line(finding: &Finding) -> String {
+    let said = match &finding.outcome {
+        Outcome::Holds => "holds".to_owned(),
+        Outcome::Violated(places) => format!("VIOLATED\n      {}", places.join("\n      ")),
+        Outcome::NotApplicable(why) => format!("not applicable: {why}"),
+        Outcome::Unchecked(why) => format!("not checked: {why}"),
+    };
+    format!("  {:<24} {}: {said}\n", finding.name, finding.statement)
+}
+
+impl RunArgs {
+    fn repeat_burst(&self, described: &Described) -> String {
+        let mut flags = vec![format!("run {NAME}"), ContractArgs::repeat(described)];
+        flags.extend(
+            self.program
+                .iter()
+                .map(|name| format!("--program {}", quoted(name))),
+        );
+        flags.push(format!("--actors {}", self.actors));
+        // The seed decides nothing here.
+        let common = self.common.repeat(Seed(0));
+        let common = common.split_once("--seed").map_or("", |(_, rest)| rest);
+        let common = common
+            .trim_start()
+            .split_once(' ')
+            .map_or("", |(_, rest)| rest);
+        flags.push(common.to_owned());
+        flags.join(" ").trim_end().to_owned()
+    }
+}
