@@ -85,6 +85,21 @@ unpack_npm() {
   rm -rf "$unpacked"
 }
 
+# install_npm PACKAGE DIRECTORY: put an npm package with all that it needs into
+# DIRECTORY/node_modules, unless it is there: whole or not at all.
+install_npm() {
+  local package=$1 directory=$2 unfinished
+  if [ -d "$directory" ]; then return; fi
+  install_node
+  install -d -m 755 "$(dirname "$directory")"
+  unfinished=$(mktemp -d "$directory.XXXXXX")
+  say "fetching $package"
+  npm install --silent --no-save --no-audit --no-fund --ignore-scripts --fetch-retries=4 \
+    --prefix "$unfinished" "$package" >/dev/null
+  chmod -R a+rX "$unfinished"
+  mv "$unfinished" "$directory"
+}
+
 # The version of the Docker engine that answers; fails where none does.
 engine_version() { timeout 10 "$(docker_client)" version --format '{{.Server.Version}}' 2>/dev/null; }
 

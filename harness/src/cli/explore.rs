@@ -258,7 +258,13 @@ impl ExploreArgs {
             Some(name) => match programs.iter().find(|program| program.name == *name) {
                 Some(program) => Some(program),
                 None => {
-                    let known = programs.iter().map(|program| program.name.clone());
+                    let written = &described.contract.programs;
+                    let known = programs.iter().map(|program| {
+                        match written.iter().find(|spec| spec.name == program.name) {
+                            Some(spec) => format!("{} ({file}:{})", program.name, spec.line),
+                            None => program.name.clone(),
+                        }
+                    });
                     unknown_program(name, known, &file)
                 }
             },

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use rowlock_contract::{Contract, Meaning};
+use rowlock_core::answer::Ending;
 use rowlock_core::rows::Rows;
 use rowlock_core::serial::{
     Atomic, CallIndex, Compared, Mask, Oracle, Order, SerialRun, Told as SerialTold,
@@ -19,6 +20,7 @@ use super::template::{connect, wrong};
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;
 use crate::tables::Tables;
+use crate::target::Target;
 
 /// Between the two runs of an order: longer than the coarsest time that services write down.
 const APART: Duration = Duration::from_millis(1_100);
@@ -108,7 +110,9 @@ impl Serial<'_> {
                 None => oracle.rule_out(order),
             }
         }
-        self.calibrate(&oracle)?;
+        if let Some(why) = self.calibrate(&oracle).await? {
+            return Ok(Err(why));
+        }
         tokio::time::sleep_until((began + APART).into()).await;
         for order in made {
             let Some(run) = self.run_from(MOVED_ON, &order, tables).await? else {
@@ -125,37 +129,63 @@ impl Serial<'_> {
         Ok(Ok(oracle))
     }
 
-    /// Each story alone must be ok, but for actors who are to be refused.
-    fn calibrate(&self, oracle: &Oracle) -> Result<(), EnvironmentError> {
-        let contract = self.contract();
+    /// Each story alone must be ok, but for actors who are to be refused. Says why nothing can be
+    /// known where one is ok only of a service that has just started.
+    async fn calibrate(&mut self, oracle: &Oracle) -> Result<Option<String>, EnvironmentError> {
         for (index, actor) in self.program.actors.iter().enumerate() {
-            let is_refused = self.program.refused.contains(&actor.actor);
-            let alone = oracle.run(&self.whole_story(index));
-            let Some(alone) = alone else {
+            let order = self.whole_story(index);
+            let Some(alone) = oracle.run(&order) else {
                 let why = format!("the story of `{}` cannot be told alone", actor.label());
-                return Err(wrong(contract, 0, &why));
+                return Err(wrong(self.contract(), 0, &why));
             };
+            let is_refused = self.program.refused.contains(&actor.actor);
             let bad = alone.told.iter().zip(&actor.story);
-            let mut bad = bad.filter(|(told, _)| told.ending != rowlock_core::answer::Ending::Ok);
-            if let (Some((told, planned)), false) = (bad.next(), is_refused) {
-                let line = contract.call(&planned.call).map_or(0, |call| call.line);
-                let why = format!(
-                    "calibration: `{}` alone, from the rows of program `{}`, was not ok: call `{}` was \
-                     told \"{}\"",
+            let mut bad = bad.filter(|(told, _)| told.ending != Ending::Ok);
+            let (Some((told, planned)), false) = (bad.next(), is_refused) else {
+                continue;
+            };
+            if self.is_ok_after_a_start(&order).await? {
+                return Ok(Some(format!(
+                    "the service remembers something outside its database: from the same rows, \
+                     `{}` alone is told \"{}\", and ok where the service has just started",
                     actor.label(),
-                    self.program.name,
-                    planned.call,
                     told.reply
-                );
-                return Err(wrong(contract, line, &why));
+                )));
             }
+            let contract = self.contract();
+            let line = contract.call(&planned.call).map_or(0, |call| call.line);
+            let why = format!(
+                "calibration: `{}` alone, from the rows of program `{}`, was not ok: call `{}` was \
+                 told \"{}\"",
+                actor.label(),
+                self.program.name,
+                planned.call,
+                told.reply
+            );
+            return Err(wrong(contract, line, &why));
         }
-        self.must_be_refused(oracle)
+        self.must_be_refused(oracle)?;
+        Ok(None)
+    }
+
+    /// Whether a service that has called nothing yet is ok with every call of `order`. One that
+    /// cannot run twice is not asked.
+    async fn is_ok_after_a_start(&mut self, order: &Order) -> Result<bool, EnvironmentError> {
+        let spec = self.subject.target();
+        if !spec.may_run_twice() {
+            return Ok(false);
+        }
+        let target = Target::start(&spec, &self.rig.database().url(), &[]).await?;
+        self.reset(0).await?;
+        let told = self.run_on(&target, order).await;
+        target.stop().await;
+        let told = told?.unwrap_or_default();
+        let is_whole = told.len() == order.0.len();
+        Ok(is_whole && told.iter().all(|told| told.completion.ending == Ending::Ok))
     }
 
     /// Each actor who is to be refused is, in some order.
     fn must_be_refused(&self, oracle: &Oracle) -> Result<(), EnvironmentError> {
-        use rowlock_core::answer::Ending;
         for (index, actor) in self.program.actors.iter().enumerate() {
             if !self.program.refused.contains(&actor.actor) {
                 continue;
@@ -218,15 +248,23 @@ impl Serial<'_> {
         }))
     }
 
-    /// Makes the calls of `order`, one after another; nothing where one cannot be made.
     async fn run(&self, order: &Order) -> Result<Option<Vec<Told>>, EnvironmentError> {
+        self.run_on(self.rig.target(), order).await
+    }
+
+    /// Makes the calls of `order`, one after another; nothing where one cannot be made.
+    async fn run_on(
+        &self,
+        target: &Target,
+        order: &Order,
+    ) -> Result<Option<Vec<Told>>, EnvironmentError> {
         let known: &Known = self.rig.known();
         let mut actors = Vec::new();
         for (index, participant) in self.program.actors.iter().enumerate() {
             let standing = known.standing_of(&participant.actor);
             let with = standing.with(participant.with.clone());
             let standing: Standing = with.map_err(|why| wrong(self.contract(), 0, &why))?;
-            let address = self.rig.target().address(index);
+            let address = target.address(index);
             actors.push((standing, connect(address, PATIENCE).await?));
         }
         let mut told = Vec::new();

@@ -24,7 +24,7 @@ use crate::environment::EnvironmentError;
 use crate::rig::Rig;
 use crate::subject::{Seen, Subject};
 use crate::tables::Tables;
-use crate::target::{Described, Target};
+use crate::target::{Described, Target, TargetSpec};
 
 /// How long a call that prepares may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,6 +69,11 @@ impl ContractSubject {
 
     pub(super) fn shared_contract(&self) -> Arc<Contract> {
         Arc::clone(&self.described.contract)
+    }
+
+    /// The service, to be started.
+    pub(super) fn target(&self) -> TargetSpec {
+        TargetSpec::Described(self.described.clone())
     }
 
     /// As [`Subject::reset_sql`], with every sequence moved on.

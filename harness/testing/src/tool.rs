@@ -5,7 +5,7 @@
 
 use std::env;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The variable that names the tools which must be there, separated by commas.
@@ -22,10 +22,21 @@ pub enum Tool {
     Chromium,
     /// The source of axe-core, as `ci/setup` unpacks it.
     Axe,
+    /// Node, and the package `pg` with what it needs, as `ci/setup` installs it.
+    Node,
+    /// Django, psycopg 2 and gunicorn, for the same Python.
+    Django,
 }
 
 impl Tool {
-    const ALL: [Tool; 4] = [Tool::Python, Tool::Docker, Tool::Chromium, Tool::Axe];
+    const ALL: [Tool; 6] = [
+        Tool::Python,
+        Tool::Docker,
+        Tool::Chromium,
+        Tool::Axe,
+        Tool::Node,
+        Tool::Django,
+    ];
 
     /// Its name in `ROWLOCK_TEST_REQUIRE`.
     fn name(self) -> &'static str {
@@ -34,6 +45,8 @@ impl Tool {
             Tool::Docker => "docker",
             Tool::Chromium => "chromium",
             Tool::Axe => "axe",
+            Tool::Node => "node",
+            Tool::Django => "django",
         }
     }
 
@@ -77,6 +90,17 @@ pub fn python() -> Option<String> {
 /// The same interpreter, if it has all of `modules`.
 #[track_caller]
 pub fn python_with(modules: &[&str]) -> Option<String> {
+    interpreter(Tool::Python, modules)
+}
+
+/// The same interpreter, if it has Django, psycopg 2 and gunicorn.
+#[track_caller]
+pub fn django() -> Option<String> {
+    interpreter(Tool::Django, &["django", "psycopg2", "gunicorn"])
+}
+
+#[track_caller]
+fn interpreter(tool: Tool, modules: &[&str]) -> Option<String> {
     let python = env::var("ROWLOCK_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
     let modules = modules.join(", ");
     let import = format!("import {modules}");
@@ -84,7 +108,20 @@ pub fn python_with(modules: &[&str]) -> Option<String> {
     if imports.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
-    Tool::Python.is_missing(format!("{python} lacks one of: {modules}"));
+    tool.is_missing(format!("{python} lacks one of: {modules}"));
+    None
+}
+
+/// Where Node finds `pg`: its `NODE_PATH`; `None` where Node or the package is missing.
+#[track_caller]
+pub fn node_modules() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let modules = root.join("target/node-pg/node_modules");
+    match (on_path("node"), modules.canonicalize()) {
+        (None, _) => Tool::Node.is_missing("node is not on PATH"),
+        (_, Err(error)) => Tool::Node.is_missing(format!("ci/setup has not installed pg: {error}")),
+        (Some(_), Ok(modules)) => return Some(modules),
+    }
     None
 }
 
@@ -129,7 +166,8 @@ mod tests {
         let error = Tool::Docker.missing("pyton").unwrap_err();
         assert_eq!(
             error,
-            "ROWLOCK_TEST_REQUIRE names \"pyton\", and the tools are python, docker, chromium, axe"
+            "ROWLOCK_TEST_REQUIRE names \"pyton\", and the tools are python, docker, chromium, axe, \
+             node, django"
         );
     }
 }

@@ -1,0 +1,97 @@
+"""Coupons with a limit, on asyncpg. It makes its own schema when it starts.
+
+VARIANT=right    locks the coupon's row
+VARIANT=wrong    counts the redemptions and locks nothing
+VARIANT=hasty    does not wait for the row: answers STATUS, a body that says to try again
+VARIANT=memory   counts in this process, under a lock of its own
+"""
+
+import asyncio
+import json
+import os
+import signal
+
+import asyncpg
+
+VARIANT = os.environ.get("VARIANT", "right")
+STATUS = int(os.environ.get("STATUS", "409"))
+
+SCHEMA = """
+create table if not exists coupon (code text primary key, redeemable integer not null);
+create table if not exists redemption (
+    id         uuid primary key default gen_random_uuid(),
+    code       text not null references coupon,
+    customer   text not null,
+    created_at timestamptz not null default now()
+);
+insert into coupon values ('SPRING', 1), ('SUMMER', 100) on conflict do nothing;
+"""
+
+LOCKS = {"right": "for update", "hasty": "for update nowait"}
+remembered = {}
+remembering = asyncio.Lock()
+
+
+async def is_exhausted(connection, code, redeemable):
+    if VARIANT == "memory":
+        redeemed = remembered[code] = remembered.get(code, 0) + 1
+        return redeemed > redeemable
+    redeemed = await connection.fetchval("select count(*) from redemption where code = $1", code)
+    return redeemed >= redeemable
+
+
+async def redeem(connection, code, customer):
+    lock = LOCKS.get(VARIANT, "")
+    async with connection.transaction():
+        redeemable = await connection.fetchval(
+            f"select redeemable from coupon where code = $1 {lock}", code)
+        if redeemable is None:
+            return 404, {"error": "no_such_coupon"}
+        if await is_exhausted(connection, code, redeemable):
+            return 410, {"error": "exhausted"}
+        redemption = await connection.fetchrow(
+            "insert into redemption (code, customer) values ($1, $2) returning id, created_at",
+            code, customer)
+    return 200, {"id": str(redemption["id"]), "at": redemption["created_at"].isoformat()}
+
+
+async def answer(pool, method, path, body):
+    if (method, path) != ("POST", "/redeem"):
+        return 404, {"error": "not_found"}
+    try:
+        async with pool.acquire() as connection:
+            return await redeem(connection, body["code"], body["customer"])
+    except asyncpg.LockNotAvailableError:
+        return STATUS, {"error": "try again"}
+
+
+async def serve(pool, reader, writer):
+    while line := await reader.readline():
+        method, path, _ = line.decode().split()
+        length = 0
+        while (header := (await reader.readline()).decode().strip().lower()):
+            if header.startswith("content-length:"):
+                length = int(header.partition(":")[2])
+        body = json.loads(await reader.readexactly(length) or b"null")
+        status, said = await answer(pool, method, path, body)
+        said = json.dumps(said).encode()
+        writer.write(b"HTTP/1.1 %d -\r\ncontent-type: application/json\r\n"
+                     b"content-length: %d\r\n\r\n%b" % (status, len(said), said))
+        await writer.drain()
+    writer.close()
+
+
+async def main():
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=4, max_size=4) as pool:
+        await pool.execute(SCHEMA)
+        server = await asyncio.start_server(
+            lambda reader, writer: serve(pool, reader, writer), "127.0.0.1", int(os.environ["PORT"]))
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        await stopped.wait()
+        server.close()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
