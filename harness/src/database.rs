@@ -280,6 +280,24 @@ impl Inspector {
         .await
     }
 
+    /// Whether a session of the target runs a statement, or is in a transaction.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub(crate) async fn is_at_work(&self) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(
+            "select exists (
+                 select from pg_stat_activity
+                 where datname = current_database()
+                   and backend_type = 'client backend'
+                   and application_name <> 'rowlock'
+                   and state <> 'idle'
+             )",
+        )
+        .fetch_one(&self.pool)
+        .await
+    }
+
     /// Closes the connections.
     pub async fn close(self) {
         self.pool.close().await;

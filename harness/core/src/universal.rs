@@ -34,6 +34,9 @@ enum LooksAt {
     Aftermath(fn(&Aftermath) -> Vec<String>),
 }
 
+/// The check that no answer is a server error.
+pub const NO_SERVER_ERROR: &str = "no-server-error";
+
 /// Every such check, in the order of the reports.
 pub const CHECKS: &[Check] = &[
     Check {
@@ -47,7 +50,7 @@ pub const CHECKS: &[Check] = &[
         }),
     },
     Check {
-        name: "no-server-error",
+        name: NO_SERVER_ERROR,
         statement: "where nothing was broken, no answer is a 5xx other than 503",
         // A 503 is none: it refuses before anything began, and all else still checks that it did.
         looks_at: LooksAt::Answers(|ending| ending == Ending::Unknown(Unknown::ServerError)),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use rowlock_contract::expression::{Counts, Facts, Number};
 use rowlock_contract::invariant::{Invariant, Predicate};
-use rowlock_core::answer::Ending;
+use rowlock_core::answer::{Ending, Unknown};
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::rows::{Rows, Table};
 use rowlock_core::serial::{CallIndex, Concurrent, Explanation, UnexplainedRefusal};
-use rowlock_core::universal;
+use rowlock_core::universal::{self, NO_SERVER_ERROR};
 use serde::{Deserialize, Serialize};
 
 use super::program::Program;
@@ -67,6 +67,7 @@ fn has_rows_of(one: &Table, other: &Table) -> bool {
 /// Every check of a run.
 pub(super) fn judge(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Vec<Finding> {
     let mut findings = universal::check(seen.history, &seen.aftermath, seen.broken);
+    excuse_serial_errors(&mut findings, seen);
     findings.push(explain(seen));
     findings.extend(invariants(
         subject,
@@ -75,6 +76,40 @@ pub(super) fn judge(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>)
         seen.history,
     ));
     findings
+}
+
+/// A server error that a call meets in a serial order, too, is no doing of the calls' meeting: the
+/// check does not apply, and says so.
+fn excuse_serial_errors(findings: &mut [Finding], seen: &Seen<'_, ContractSubject>) {
+    let Ok(oracle) = &seen.expected.oracle else {
+        return;
+    };
+    let is_error = |ending: Ending| ending == Ending::Unknown(Unknown::ServerError);
+    let is_serial = |call: CallIndex| {
+        let runs = oracle.orders().iter().filter_map(|order| oracle.run(order));
+        let mut told = runs.flat_map(|run| run.order.0.iter().zip(&run.told));
+        told.any(|(other, told)| *other == call && is_error(told.ending))
+    };
+    let errors = seen.history.iter().enumerate().flat_map(|(actor, answer)| {
+        let calls = answer.calls.iter().enumerate();
+        let calls = calls.filter(|(_, told)| is_error(told.completion.ending));
+        calls.map(move |(position, told)| (CallIndex { actor, position }, told))
+    });
+    let errors: Vec<_> = errors.collect();
+    let Some((_, first)) = errors.first() else {
+        return;
+    };
+    if !errors.iter().all(|(call, _)| is_serial(*call)) {
+        return;
+    }
+    let no_server_error = findings.iter_mut().find(|it| it.name == NO_SERVER_ERROR);
+    if let Some(finding) = no_server_error.filter(|it| matches!(it.outcome, Outcome::Violated(_))) {
+        finding.outcome = Outcome::NotApplicable(format!(
+            "call `{}` is answered {} also when the calls come one after another",
+            first.call,
+            first.reply()
+        ));
+    }
 }
 
 /// Every invariant of the contract, between what its queries said `before` and say `after`.

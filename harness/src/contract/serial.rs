@@ -3,6 +3,7 @@
 //! Each order is run twice, the second time more than a second later and with every sequence moved
 //! on, so that no identifier and no time is taken for the calls' doing.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rowlock_contract::{Contract, Meaning};
@@ -191,13 +192,19 @@ impl Serial<'_> {
                 continue;
             }
             let runs = oracle.orders().iter().filter_map(|order| oracle.run(order));
-            let mut told = runs.flat_map(|run| run.order.0.iter().zip(&run.told));
-            let is_seen =
-                told.any(|(call, told)| call.actor == index && told.ending == Ending::Refused);
-            if !is_seen {
+            let told = runs.flat_map(|run| run.order.0.iter().zip(&run.told));
+            let told: Vec<_> = told
+                .filter(|(call, _)| call.actor == index)
+                .map(|(_, told)| told)
+                .collect();
+            if !told.iter().any(|told| told.ending == Ending::Refused) {
+                let replies: BTreeSet<_> = told.iter().map(|told| told.reply.as_str()).collect();
                 let why = format!(
-                    "calibration: program `{}` says that `{}` is refused, and in no order it is",
-                    self.program.name, actor.actor
+                    "calibration: program `{}` says that `{}` is refused, and in no order it is: it \
+                     was told {:?}",
+                    self.program.name,
+                    actor.actor,
+                    Vec::from_iter(replies)
                 );
                 return Err(wrong(self.contract(), 0, &why));
             }

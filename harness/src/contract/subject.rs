@@ -16,7 +16,7 @@ use super::judge::{self, Left, Numbers};
 use super::program::{PlannedCall, Program};
 use super::serial::{Expected, Serial};
 use super::story::{self, Standing, StoryAnswer, Telling, Told};
-use super::template::{Template, connect, must_be_ok, standing_of, wrong};
+use super::template::{Template, connect, must_be_ok, settle, standing_of, wrong};
 use crate::baseline::{Baseline, OwnRows};
 use crate::client::Client;
 use crate::database::Inspector;
@@ -178,6 +178,7 @@ impl Subject for ContractSubject {
         target: &Target,
         _patience: Duration,
     ) -> Result<Known, EnvironmentError> {
+        settle(target, inspector).await?;
         let contract = Arc::clone(&self.described.contract);
         let mut standings = self.template.standings.clone();
         for actor in &contract.actors {

@@ -3,7 +3,7 @@
 //! Every worker and every trial gets a copy of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rowlock_contract::database::Seed;
 use rowlock_contract::{Contract, Meaning, Variables};
@@ -42,23 +42,43 @@ impl Template {
         }
         let inspector = Inspector::open(database.options()).await?;
         let variables = described.variables(&url);
-        if let Some(seed) = &contract.database.sql {
-            inspector
-                .execute(seed_sql(contract, seed, &variables)?)
-                .await?;
-        }
         let shared = contract.shared_variables(&variables);
         let mut template = Template {
             database,
             shared: shared.map_err(|error| wrong(contract, 0, &error.to_string()))?,
             standings: BTreeMap::new(),
         };
-        if !contract.database.calls.is_empty() {
+        let start = async || {
             let target = TargetSpec::Described(described.clone());
             let target = Target::start(&target, &url, &[]).await?;
-            let called = template.call(contract, &target, patience).await;
+            settle(&target, &inspector).await?;
+            Ok::<_, EnvironmentError>(target)
+        };
+        let mut target = None;
+        if let Some(seed) = &contract.database.sql {
+            let sql = seed_sql(contract, seed, &variables)?;
+            let mut filled = inspector.execute(sql.clone()).await;
+            // The service may make its schema itself, as it starts.
+            if filled.as_ref().is_err_and(is_undefined_table) {
+                target = Some(start().await?);
+                filled = inspector.execute(sql).await;
+            }
+            filled.map_err(|error| match error {
+                EnvironmentError::Sql(error) => {
+                    wrong(contract, 0, &format!("database.sql: {error}"))
+                }
+                error => error,
+            })?;
+        }
+        if !contract.database.calls.is_empty() {
+            let target = match target.as_ref() {
+                Some(target) => target,
+                None => target.insert(start().await?),
+            };
+            template.call(contract, target, patience).await?;
+        }
+        if let Some(target) = target {
             target.stop().await;
-            called?;
         }
         // Nobody may be connected to a database that is copied.
         inspector.wait_for_no_sessions().await?;
@@ -99,6 +119,39 @@ impl Template {
         }
         Ok(())
     }
+}
+
+/// How long a target must have had nothing to do to be taken for settled.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// How long it may take to that.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked at meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Waits until a target that has started has nothing more to do: it may answer before it has made
+/// its tables. One that never rests is taken as it is after a while.
+pub(super) async fn settle(target: &Target, inspector: &Inspector) -> Result<(), EnvironmentError> {
+    let is_busy = target.activity();
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    let mut quiet_since = Instant::now();
+    while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
+        if is_busy() || inspector.is_at_work().await? {
+            quiet_since = Instant::now();
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok(())
+}
+
+fn is_undefined_table(error: &EnvironmentError) -> bool {
+    const UNDEFINED_TABLE: &str = "42P01";
+    let EnvironmentError::Sql(error) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some(UNDEFINED_TABLE)
 }
 
 fn seed_sql(

@@ -193,6 +193,9 @@ fn signal(signal: Signal) -> process::Signal {
     }
 }
 
+/// What stands for the password of a server that asks for none: services refuse an empty one.
+const NO_PASSWORD: &str = "none";
+
 /// A database's URL and its parts, as templates name them.
 fn database_variables(url: &str) -> Vec<(String, String)> {
     let mut variables = vec![("database.url".to_owned(), url.to_owned())];
@@ -208,7 +211,10 @@ fn database_variables(url: &str) -> Vec<(String, String)> {
         ("host", parsed.host_str().unwrap_or_default().to_owned()),
         ("port", parsed.port().unwrap_or(5432).to_string()),
         ("user", decoded(parsed.username())),
-        ("password", decoded(parsed.password().unwrap_or_default())),
+        (
+            "password",
+            decoded(parsed.password().unwrap_or(NO_PASSWORD)),
+        ),
         ("name", decoded(parsed.path().trim_start_matches('/'))),
     ];
     let parts = parts.map(|(part, value)| (format!("database.{part}"), value));
