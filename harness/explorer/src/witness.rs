@@ -147,8 +147,9 @@ impl<P: Program> Witness<P> {
     /// The shortest name that no other witness in `directory` has.
     fn path_in(&self, directory: &Path) -> PathBuf {
         let hash = format!("{:016x}", self.identity());
+        let stem = file_stem(self.program.name());
         let path = |digits: usize| {
-            let name = format!("{}-{}.json", self.program.name(), &hash[..digits]);
+            let name = format!("{stem}-{}.json", &hash[..digits]);
             directory.join(name)
         };
         let is_free = |path: &PathBuf| match Witness::<P>::read(path) {
@@ -175,6 +176,16 @@ impl<P: Program> Witness<P> {
         let identity = (&self.program, &self.schedule, names, steps);
         let json = serde_json::to_vec(&identity).expect("a witness has string keys only");
         fnv1a(&json)
+    }
+}
+
+/// A program's name without anything that a file's name, or a shell, would take amiss.
+fn file_stem(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    match words.is_empty() {
+        true => "program".into(),
+        false => words.join("-"),
     }
 }
 

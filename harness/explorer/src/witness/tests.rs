@@ -118,3 +118,10 @@ fn a_directory_stands_for_its_json_files_in_the_order_of_their_names() {
     let found = files(&[path("notes.txt"), directory.path().to_owned()]).unwrap();
     assert_eq!(found, [path("notes.txt"), path("a.json"), path("b.json")]);
 }
+
+#[test]
+fn a_file_s_name_has_nothing_of_a_path_in_it() {
+    assert_eq!(super::file_stem("one-item"), "one-item");
+    assert_eq!(super::file_stem("ada buy + ../bob"), "ada-buy-bob");
+    assert_eq!(super::file_stem("/"), "program");
+}
