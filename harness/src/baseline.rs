@@ -41,6 +41,8 @@ struct KeptTable {
     name: String,
     /// The columns that can be written, as SQL lists them.
     columns: String,
+    /// Whether no two rows are the same.
+    has_key: bool,
 }
 
 /// A sequence and where it stood.
@@ -67,6 +69,13 @@ impl Baseline {
         if !baseline.tables.is_empty() {
             let copy = baseline.copy_sql();
             sqlx::raw_sql(AssertSqlSafe(copy))
+                .execute(&mut *connection)
+                .await?;
+            let digests: Vec<String> = sqlx::query_scalar(AssertSqlSafe(baseline.digests_sql()))
+                .fetch_one(&mut *connection)
+                .await?;
+            let put_back = baseline.put_back_sql(&digests);
+            sqlx::raw_sql(AssertSqlSafe(put_back))
                 .execute(connection)
                 .await?;
         }
@@ -139,50 +148,82 @@ impl Baseline {
         }
     }
 
-    /// Makes the copies, and the function that compares with them and puts back.
+    /// Makes the copies.
     fn copy_sql(&self) -> String {
-        let mut copies = String::new();
+        let copies = self.numbered().map(|(table, copy)| {
+            let KeptTable { name, columns, .. } = table;
+            format!("create table {copy} as select {columns} from only {name};")
+        });
+        let copies: String = copies.collect();
+        format!("drop schema if exists rowlock cascade; create schema rowlock; {copies}")
+    }
+
+    /// What each copy holds, in a few characters.
+    fn digests_sql(&self) -> String {
+        let digests = self.numbered().map(|(table, copy)| table.digest_sql(&copy));
+        format!(
+            "select array[{}]::text[]",
+            digests.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    /// Makes the function that compares with the copies' `digests` and puts back.
+    ///
+    /// Of a table with a primary key only the rows that differ are touched, so that all others stay
+    /// where they lie.
+    fn put_back_sql(&self, digests: &[String]) -> String {
         let (mut compare, mut delete, mut insert) = (String::new(), String::new(), String::new());
-        for (at, KeptTable { name, columns, .. }) in (1..).zip(&self.tables) {
-            // A name that no table of the target has, lest its statements be misunderstood.
-            let copy = format!("rowlock.rowlock_{at}");
-            let digest = |table: &str| {
-                format!(
-                    "(select format('%s %s', count(*), sum(hashtextextended(row({columns})::text, 0)))
-                        from only {table})"
-                )
+        for (at, ((table, copy), then)) in (1..).zip(self.numbered().zip(digests)) {
+            let KeptTable { name, columns, .. } = table;
+            let now = table.digest_sql(name);
+            let (gone, missing) = match table.has_key {
+                true => (table.not_in(&copy), table.not_in(name)),
+                false => (String::new(), String::new()),
             };
-            let (now, then) = (digest(name), digest(&copy));
-            write!(
-                copies,
-                "create table {copy} as select {columns} from only {name};"
-            )
-            .expect("a string takes everything");
-            write!(compare, "changed[{at}] := {now} <> {then};")
+            write!(compare, "changed[{at}] := {now} <> '{then}';")
                 .expect("a string takes everything");
             delete.insert_str(
                 0,
-                &format!("if changed[{at}] then delete from only {name}; end if;"),
+                &format!("if changed[{at}] then delete from only {name} {gone}; end if;"),
             );
             write!(
                 insert,
                 "if changed[{at}] then
                      insert into {name} ({columns}) overriding system value
-                     select {columns} from {copy};
+                     select {columns} from {copy} {missing};
                  end if;"
             )
             .expect("a string takes everything");
         }
         let body = format!("declare changed boolean[]; begin {compare} {delete} {insert} end");
         let body = body.replace('\'', "''");
-        format!(
-            "drop schema if exists rowlock cascade; create schema rowlock; {copies}
-             create function rowlock.put_back() returns void language plpgsql as '{body}'"
-        )
+        format!("create function rowlock.put_back() returns void language plpgsql as '{body}'")
+    }
+
+    /// Each table with the name of its copy, which no table of the target has, lest its statements
+    /// be misunderstood.
+    fn numbered(&self) -> impl Iterator<Item = (&KeptTable, String)> {
+        let numbered = (1..).zip(&self.tables);
+        numbered.map(|(at, table)| (table, format!("rowlock.rowlock_{at}")))
     }
 }
 
 impl KeptTable {
+    /// What `table`, it or its copy, holds: how many rows, and a sum of their hashes.
+    fn digest_sql(&self, table: &str) -> String {
+        let columns = &self.columns;
+        format!(
+            "(select format('%s %s', count(*), sum(hashtextextended(row({columns})::text, 0)))
+                from only {table})"
+        )
+    }
+
+    /// The condition that a row is not in `table`, it or its copy.
+    fn not_in(&self, table: &str) -> String {
+        let columns = &self.columns;
+        format!("where row({columns})::text not in (select row({columns})::text from only {table})")
+    }
+
     /// Every table but the subject's own and the harness's.
     async fn all(
         connection: &mut PgConnection,
@@ -190,7 +231,9 @@ impl KeptTable {
     ) -> Result<Vec<KeptTable>, sqlx::Error> {
         sqlx::query_as(
             "select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name,
-                    string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns
+                    string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
+                    exists (select from pg_constraint
+                             where conrelid = c.oid and contype = 'p') as has_key
                from pg_class c
                join pg_namespace n on n.oid = c.relnamespace
                join pg_attribute a on a.attrelid = c.oid and a.attnum > 0

@@ -16,11 +16,11 @@ use rowlock_core::serial::{
 use super::judge::Numbers;
 use super::program::Program;
 use super::story::{self, Standing, Told};
-use super::subject::{ContractSubject, Known};
+use super::subject::ContractSubject;
 use super::template::{connect, wrong};
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;
-use crate::tables::Tables;
+use crate::tables::{Known, Tables};
 use crate::target::Target;
 
 /// Between the two runs of an order: longer than the coarsest time that services write down.
@@ -39,7 +39,9 @@ pub struct Expected {
     pub(super) oracle: Result<Oracle, String>,
     /// What tables there are.
     pub(super) tables: Tables,
-    /// The rows that every run begins with.
+    /// The rows that every run begins with, as they are read.
+    pub(super) known: Known,
+    /// The same, as they are compared.
     pub(super) initial: Rows,
     /// What the invariants' queries say before a run.
     pub(super) before: Numbers,
@@ -68,18 +70,23 @@ impl Serial<'_> {
         self.reset(0).await?;
         let tables = self.rows.read(Tables::look_up).await?;
         let subject = self.subject;
+        let known = self
+            .rows
+            .read(async |connection: &mut _| subject.learn_tables(&tables, connection).await)
+            .await?;
         let initial = self
             .rows
-            .read(async |connection: &mut _| subject.read_tables(&tables, connection).await)
+            .read(async |connection: &mut _| subject.read_tables(&tables, &known, connection).await)
             .await?;
         let before = self
             .rows
             .read(async |connection: &mut _| subject.read_numbers(connection).await)
             .await?;
-        let oracle = self.oracle(&tables).await?;
+        let oracle = self.oracle(&tables, &known).await?;
         Ok(Expected {
             oracle,
             tables,
+            known,
             initial,
             before,
         })
@@ -88,6 +95,7 @@ impl Serial<'_> {
     async fn oracle(
         &mut self,
         tables: &Tables,
+        known: &Known,
     ) -> Result<Result<Oracle, String>, EnvironmentError> {
         let atomic = match self.program.whole_stories {
             true => Atomic::Story,
@@ -103,7 +111,7 @@ impl Serial<'_> {
         let orders = oracle.orders().to_vec();
         let mut made = Vec::new();
         for order in orders {
-            match self.run_from(0, &order, tables).await? {
+            match self.run_from(0, &order, tables, known).await? {
                 Some(run) => {
                     made.push(order);
                     oracle.add(run);
@@ -116,7 +124,7 @@ impl Serial<'_> {
         }
         tokio::time::sleep_until((began + APART).into()).await;
         for order in made {
-            let Some(run) = self.run_from(MOVED_ON, &order, tables).await? else {
+            let Some(run) = self.run_from(MOVED_ON, &order, tables, known).await? else {
                 let name = |call| self.program.name_of(call);
                 let order = order.describe(name);
                 return Ok(Err(format!("{order} could be made once and not again")));
@@ -238,6 +246,7 @@ impl Serial<'_> {
         moved_on: i64,
         order: &Order,
         tables: &Tables,
+        known: &Known,
     ) -> Result<Option<SerialRun>, EnvironmentError> {
         self.reset(moved_on).await?;
         let Some(told) = self.run(order).await? else {
@@ -246,7 +255,7 @@ impl Serial<'_> {
         let subject = self.subject;
         let rows = self
             .rows
-            .read(async |connection: &mut _| subject.read_tables(tables, connection).await)
+            .read(async |connection: &mut _| subject.read_tables(tables, known, connection).await)
             .await?;
         Ok(Some(SerialRun {
             order: order.clone(),
@@ -265,10 +274,10 @@ impl Serial<'_> {
         target: &Target,
         order: &Order,
     ) -> Result<Option<Vec<Told>>, EnvironmentError> {
-        let known: &Known = self.rig.known();
+        let actors_known = self.rig.known();
         let mut actors = Vec::new();
         for (index, participant) in self.program.actors.iter().enumerate() {
-            let standing = known.standing_of(&participant.actor);
+            let standing = actors_known.standing_of(&participant.actor);
             let with = standing.with(participant.with.clone());
             let standing: Standing = with.map_err(|why| wrong(self.contract(), 0, &why))?;
             let address = target.address(index);

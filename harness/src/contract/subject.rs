@@ -23,7 +23,7 @@ use crate::database::Inspector;
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;
 use crate::subject::{Seen, Subject};
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 use crate::target::{Described, Target, TargetSpec};
 
 /// How long a call that prepares may take.
@@ -95,15 +95,31 @@ impl ContractSubject {
         )
     }
 
-    /// All tables that are compared.
-    pub(super) async fn read_tables(
+    /// What the tables that are compared hold now.
+    pub(super) async fn learn_tables(
         &self,
         tables: &Tables,
         connection: &mut PgConnection,
-    ) -> Result<Rows, sqlx::Error> {
+    ) -> Result<tables::Known, sqlx::Error> {
+        let is_left_out = |table: &str| self.is_ignored(table);
+        tables.learn(connection, is_left_out).await
+    }
+
+    fn is_ignored(&self, table: &str) -> bool {
         let ignored = &self.contract().database.ignore;
-        let is_left_out = |table: &str| ignored.iter().any(|it| it.is_table(table));
-        let mut rows = tables.read(connection, is_left_out).await?;
+        ignored.iter().any(|it| it.is_table(table))
+    }
+
+    /// All tables that are compared; what is as in `known` need not be read again.
+    pub(super) async fn read_tables(
+        &self,
+        tables: &Tables,
+        known: &tables::Known,
+        connection: &mut PgConnection,
+    ) -> Result<Rows, sqlx::Error> {
+        let is_left_out = |table: &str| self.is_ignored(table);
+        let mut rows = tables.read(connection, is_left_out, Some(known)).await?;
+        let ignored = &self.contract().database.ignore;
         for (name, table) in &mut rows.0 {
             let is_ignored = |column: &str| ignored.iter().any(|it| it.is_column(name, column));
             let hidden = table.columns.iter().map(|column| is_ignored(&column.name));
@@ -237,7 +253,9 @@ impl Subject for ContractSubject {
         expected: &Expected,
         connection: &mut PgConnection,
     ) -> Result<Left, sqlx::Error> {
-        let rows = self.read_tables(&expected.tables, connection).await?;
+        let rows = self
+            .read_tables(&expected.tables, &expected.known, connection)
+            .await?;
         let numbers = self.read_numbers(connection).await?;
         Ok(Left::new(rows, &expected.initial, numbers))
     }
