@@ -4,6 +4,7 @@
 //!  cli ──▶ mutation  every mutant and every right service under the three below
 //!      ├─▶ scenario  load: initial rows, a crowd, what must hold ──▶ trial ──▶ report
 //!      ├─▶ fault     every step of a request broken in every way   (recovery: is it back?)
+//!      ├─▶ hunt      which calls of a contract can conflict, and what comes of it
 //!      └─▶ explorer  every order in which statements can reach the server
 //!             │
 //!             ▼
@@ -57,6 +58,7 @@ pub mod progress;
 pub mod report;
 
 pub mod explorer;
+pub mod hunt;
 pub mod init;
 
 pub mod mutants;

@@ -6,6 +6,10 @@
 //! nobody, so it depends on the end of another's transaction, not on that transaction's writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// No value of SQL looks like this: a column that holds NULL.
+pub(crate) const NULL: &str = "\0null";
 
 /// What a step can touch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,13 +87,37 @@ impl Footprint {
 }
 
 impl Access {
-    fn depends_on(&self, other: &Access) -> bool {
+    /// Whether the order of this and `other` can make a difference.
+    pub fn depends_on(&self, other: &Access) -> bool {
+        self.mode.depends_on(other.mode) && self.overlaps(other)
+    }
+
+    /// Whether some row may be in both, whatever is done to it.
+    pub fn overlaps(&self, other: &Access) -> bool {
         self.table == other.table
-            && self.mode.depends_on(other.mode)
             && self.rows.iter().all(|(column, value)| {
                 // Rows that differ in a column are different rows.
                 other.rows.get(column).is_none_or(|other| other == value)
             })
+    }
+}
+
+impl fmt::Display for Access {
+    /// `item`, or `item (id = 1)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table)?;
+        let mut between = " (";
+        for (column, value) in &self.rows {
+            match value.as_str() {
+                NULL => write!(f, "{between}{column} is null")?,
+                value => write!(f, "{between}{column} = {value}")?,
+            }
+            between = ", ";
+        }
+        match self.rows.is_empty() {
+            true => Ok(()),
+            false => f.write_str(")"),
+        }
     }
 }
 

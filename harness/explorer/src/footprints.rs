@@ -15,14 +15,11 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::catalog::{Catalog, Kind, Table};
-use super::footprint::{Access, Footprint, Mode};
+use super::footprint::{Access, Footprint, Mode, NULL};
 use super::signal::is_of_its_session_alone;
 use super::syntax::{
     assigned, column_of, is_plain, name_of, only_waits_for_rows, relations, table_of,
 };
-
-/// No value of SQL looks like this: a column that holds NULL.
-const NULL: &str = "\0null";
 
 /// Reads footprints off steps, and remembers them.
 #[derive(Debug, Default)]

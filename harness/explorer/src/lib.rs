@@ -116,7 +116,7 @@ pub use search::{Exploration, Search};
 pub use serial_runner::SerialRunner;
 pub use shrink::{Shrunk, shrink};
 pub use signal::Signal;
-pub use sql::shape;
+pub use sql::{clipped as sql_clipped, shape};
 pub use strategy::{Chooser, Follow, Next, Point, Strategy};
 pub use testbed::{Testbed, TestbedSpent};
 pub use transcript::{Event, Transcript};

@@ -104,7 +104,7 @@ pub(super) fn gist(statement: &Statement) -> Option<Gist> {
 }
 
 /// Cuts `text` to `longest` characters, the last an ellipsis.
-pub(super) fn clipped(text: &str, longest: usize) -> String {
+pub fn clipped(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         None => text.to_owned(),
         Some(_) => {

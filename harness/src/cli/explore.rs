@@ -13,7 +13,7 @@ use rowlock_postgres::Server;
 use rowlock_shop::program::{self, PROGRAMS};
 
 use super::common::{conclude, unless_found};
-use super::contract::ContractArgs;
+use super::contract::{ContractArgs, set_up};
 use super::service::ServiceArgs;
 use super::trace::TraceArgs;
 use super::witness::WitnessArgs;
@@ -32,7 +32,7 @@ use crate::trace::TraceFile;
 const MOST_BUYERS: u32 = 64;
 
 /// Each has a database, a proxy and a target of its own.
-const MOST_WORKERS: u32 = 64;
+pub(super) const MOST_WORKERS: u32 = 64;
 
 /// A run has no more choices than this, and so no more preemptions and changes of priority.
 const MOST_BOUND: u32 = 1_000;
@@ -72,7 +72,7 @@ pub(super) struct ExploreArgs {
     #[arg(long)]
     no_reduction: bool,
     /// When to give up: a number of schedules, or a time such as 30s or 5m
-    #[arg(long, value_name = "SCHEDULES|TIME", value_parser = budget)]
+    #[arg(long, value_name = "SCHEDULES|TIME", value_parser = read_budget)]
     budget: Option<Budget>,
     /// How many schedules run at a time, each in a database of its own
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(1, MOST_WORKERS))]
@@ -99,7 +99,8 @@ enum StrategyName {
     Overlap,
 }
 
-fn budget(text: &str) -> Result<Budget, String> {
+/// Reads a number of schedules, or a time.
+pub(super) fn read_budget(text: &str) -> Result<Budget, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits
         .parse()
@@ -113,6 +114,15 @@ fn budget(text: &str) -> Result<Budget, String> {
     match seconds {
         0..=MOST_SECONDS => Ok(Budget::Time(Duration::from_secs(seconds))),
         _ => Err(format!("{text} is longer than a year, {MOST_SECONDS}s")),
+    }
+}
+
+/// The flag that gives the same budget again, if there is one.
+pub(super) fn repeat_budget(budget: Budget) -> Option<String> {
+    match budget {
+        Budget::Schedules(most) => Some(format!("--budget {most}")),
+        Budget::Time(most) => Some(format!("--budget {}s", most.as_secs())),
+        Budget::Unlimited => None,
     }
 }
 
@@ -213,7 +223,7 @@ async fn search<S: Subject>(
             let write = args
                 .witness
                 .write(&search.setup, &search.program, run, &flags, again);
-            Some(write.await?)
+            Some(write.await?.text)
         }
         None => None,
     };
@@ -325,16 +335,8 @@ impl ExploreArgs {
             program.name
         ))?;
         progress.say("making the database");
-        let subject = ContractSubject::new(described, &server).await?;
         Ok(Prepared {
-            setup: Setup {
-                subject,
-                target_env: Vec::new(),
-                server: Arc::clone(&server),
-                target,
-                bounds: Bounds::default(),
-                trace,
-            },
+            setup: set_up(described, &server, trace).await?,
             server,
             program,
             flags,
@@ -381,11 +383,7 @@ impl ExploreArgs {
         if self.no_reduction {
             flags.push("--no-reduction".into());
         }
-        match self.budget {
-            Some(Budget::Schedules(most)) => flags.push(format!("--budget {most}")),
-            Some(Budget::Time(most)) => flags.push(format!("--budget {}s", most.as_secs())),
-            Some(Budget::Unlimited) | None => {}
-        }
+        flags.extend(self.budget.and_then(repeat_budget));
         if self.workers != 2 {
             flags.push(format!("--workers {}", self.workers));
         }

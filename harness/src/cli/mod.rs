@@ -8,6 +8,7 @@ mod exit_code;
 mod explore;
 mod faults;
 mod follow;
+mod hunt;
 mod init;
 mod mutants;
 mod output;
@@ -64,6 +65,8 @@ enum Command {
     Faults(faults::FaultsArgs),
     /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
     Explore(explore::ExploreArgs),
+    /// Find out which stories of a contract can conflict, and explore those
+    Hunt(hunt::HuntArgs),
     /// Run the schedules of witnesses again: exit code 1 where one is violated again
     Replay(replay::ReplayArgs),
     /// Write the first contract of a service, with what its files and its OpenAPI document tell
@@ -216,6 +219,10 @@ impl Cli {
                     None => explore::explore(&args, file).await,
                 };
                 args.trace.with(explore).await
+            }
+            Command::Hunt(args) => {
+                let hunt = async |file| hunt::hunt(&args, file).await;
+                args.trace.with(hunt).await
             }
             Command::Replay(args) => {
                 let replay = async |file| replay::replay_all(&args, file).await;

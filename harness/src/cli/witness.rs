@@ -12,11 +12,24 @@ use rowlock_core::program::Program;
 use crate::explorer::{Run, SerialRunner, Setup, Shrunk, Witness, replay, shrink, timeline};
 use crate::subject::Subject;
 
+/// How many choices shrinking may make in all: so that long stories, whose runs take as much longer,
+/// are not shrunk for minutes.
+const SHRINKING_CHOICES: usize = 20_000;
+
 #[derive(Debug, Args)]
 pub(super) struct WitnessArgs {
     /// Where violations are written, one file each, for `rowlock replay`
     #[arg(long, value_name = "DIR", default_value = "witnesses")]
     witness_dir: PathBuf,
+}
+
+/// What shows a violation.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    /// For people.
+    pub(super) text: String,
+    /// The file, where one was written.
+    pub(super) path: Option<PathBuf>,
 }
 
 impl WitnessArgs {
@@ -33,14 +46,15 @@ impl WitnessArgs {
         run: &Run<S::Program>,
         flags: &str,
         again: &str,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<Evidence> {
         let mut runner = SerialRunner::new(setup.clone());
-        let text = self.write_with(&mut runner, setup, program, run, flags, again);
-        let mut text = text.await?;
+        let evidence = self.write_with(&mut runner, setup, program, run, flags, again);
+        let mut evidence = evidence.await?;
         if let Err(error) = runner.close().await {
-            text.insert_str(0, &format!("left behind: {}\n", error.in_full()));
+            let left = format!("left behind: {}\n", error.in_full());
+            evidence.text.insert_str(0, &left);
         }
-        Ok(text)
+        Ok(evidence)
     }
 
     /// Writes down the violation in `run` as it is, if it is one, and gives the line that replays
@@ -70,10 +84,12 @@ impl WitnessArgs {
         run: &Run<S::Program>,
         flags: &str,
         again: &str,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<Evidence> {
         let first = run.violated().next().context("there is no violation")?;
         let (count, client) = (program.call_count(), S::Program::CLIENT);
-        let shrunk = shrink(runner, program, run, &first.name, RUNS).await;
+        let choices = run.execution.schedule.0.len().max(1);
+        let runs = RUNS.min(SHRINKING_CHOICES / choices);
+        let shrunk = shrink(runner, program, run, &first.name, runs).await;
         let (program, smallest, how) = match shrunk {
             Ok(Shrunk {
                 program,
@@ -100,13 +116,28 @@ impl WitnessArgs {
             Ok((replayed, _)) => format!("replayed: once, {replayed}\n"),
             Err(error) => format!("replayed: not: {}\n", error.in_full()),
         };
-        text += &match witness.write(&self.witness_dir) {
-            Ok(path) => timeline::replay_line(&path, flags),
+        let written = witness.write(&self.witness_dir);
+        text += &match &written {
+            Ok(path) => timeline::replay_line(path, flags),
             Err(error) => format!(
-                "witness:  not written: {:#}\nagain:    rowlock {again}\n",
-                anyhow::Error::new(error)
+                "witness:  not written: {}\nagain:    rowlock {again}\n",
+                in_full(error)
             ),
         };
-        Ok(text)
+        Ok(Evidence {
+            text,
+            path: written.ok(),
+        })
     }
+}
+
+/// An error and all that it comes from, on one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }

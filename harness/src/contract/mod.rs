@@ -22,6 +22,7 @@ mod subject;
 mod template;
 
 pub use judge::Left;
+pub(crate) use program::seat;
 pub use program::{Participant, PlannedCall, Program, programs};
 pub use story::{StoryAnswer, Told};
 pub use subject::{ContractSubject, Known};

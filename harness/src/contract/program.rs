@@ -101,7 +101,8 @@ pub(crate) fn pairs(contract: &Contract) -> Vec<Program> {
     programs
 }
 
-fn seat(actor: &str, story: &Story) -> Participant {
+/// An actor and a story of its own.
+pub(crate) fn seat(actor: &str, story: &Story) -> Participant {
     Participant {
         actor: actor.to_owned(),
         story: planned(story),

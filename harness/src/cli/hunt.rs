@@ -1,0 +1,273 @@
+//! `rowlock hunt`: which stories of a contract can conflict, and what comes of it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use rowlock_core::verdict::Verdict;
+use rowlock_postgres::Server;
+
+use super::common::{conclude, unless_found};
+use super::contract::{self, ContractArgs, set_up};
+use super::explore::{MOST_WORKERS, read_budget, repeat_budget};
+use super::trace::TraceArgs;
+use super::witness::WitnessArgs;
+use super::{Cli, Format, PostgresArgs, exit_code, output, up_to};
+use crate::contract::Program;
+use crate::explorer::Run;
+use crate::explorer::search::Budget;
+use crate::hunt::{Ended, Group, HuntReport, Hunter, Planned, Relation, Suspicions};
+use crate::progress::Progress;
+use crate::target::{Described, TargetSpec};
+use crate::trace::TraceFile;
+
+/// How long each pair is explored unless told otherwise.
+const BUDGET: Budget = Budget::Time(Duration::from_secs(60));
+
+/// More stories at once have more serial orders than anybody can wait for.
+const MOST_CALLS: u32 = 4;
+
+#[derive(Debug, Args)]
+pub(super) struct HuntArgs {
+    /// The contract; without it, the nearest rowlock.toml in the working directory or above it
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// The most stories at once: 2 for pairs, 3 for triples, too
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = up_to(2, MOST_CALLS))]
+    calls: usize,
+    /// Explore also what cannot conflict
+    #[arg(long)]
+    all: bool,
+    /// When to give up each pair: a number of schedules, or a time such as 30s or 5m; 1m unless
+    /// told otherwise
+    #[arg(long, value_name = "SCHEDULES|TIME", value_parser = read_budget)]
+    budget: Option<Budget>,
+    /// How many schedules run at a time, each in a database of its own
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(1, MOST_WORKERS))]
+    workers: usize,
+    /// How to write the report on standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    #[command(flatten)]
+    postgres: PostgresArgs,
+    #[command(flatten)]
+    witness: WitnessArgs,
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
+}
+
+/// Exit codes: as of `rowlock explore`, of all pairs together.
+pub(super) async fn hunt(args: &HuntArgs, trace: Option<TraceFile>) -> anyhow::Result<ExitCode> {
+    let Some(described) = contract::read(args.contract.as_deref())? else {
+        let message = "there is no rowlock.toml here or above; name one with --contract";
+        Cli::command()
+            .error(ErrorKind::MissingRequiredArgument, message)
+            .exit()
+    };
+    let progress = Progress::on_terminal();
+    let again = args.repeat(&described);
+    let hunting = args.run(described, &progress, &again, trace);
+    let report = match conclude(hunting, &progress, &again).await? {
+        Ok(report) => report,
+        Err(code) => return Ok(code),
+    };
+    match args.format {
+        Format::Human => {
+            output::write(&format!("\n{}again: rowlock {again}\n", report.summary()))?;
+        }
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report)?;
+            output::write(&format!("{json}\n"))?;
+        }
+    }
+    Ok(exit_code::of(report.verdict))
+}
+
+impl HuntArgs {
+    async fn run(
+        &self,
+        described: Described,
+        progress: &Progress,
+        again: &str,
+        trace: Option<TraceFile>,
+    ) -> anyhow::Result<HuntReport> {
+        progress.say("starting PostgreSQL");
+        let server = Arc::new(Server::start(&self.postgres.exploring()).await?);
+        let file = described.contract.file.display().to_string();
+        self.say(&format!(
+            "postgres: {}\ntarget:   {}\ncontract: {file}\n",
+            server.description(),
+            TargetSpec::Described(described.clone()).describe()
+        ))?;
+        progress.say("making the database");
+        let mut hunter = Hunter::new(set_up(described.clone(), &server, trace).await?);
+        let hunted = self.groups(&mut hunter, &described, progress, again).await;
+        let found = matches!(&hunted, Ok(groups) if is_violated(groups));
+        let closed = hunter.close().await;
+        let groups = hunted?;
+        unless_found(found, closed)?;
+        let Some(server): Option<Server> = Arc::into_inner(server) else {
+            bail!("a worker outlived the hunt");
+        };
+        unless_found(found, server.stop().await)?;
+        Ok(HuntReport::new(file, groups))
+    }
+
+    async fn groups(
+        &self,
+        hunter: &mut Hunter,
+        described: &Described,
+        progress: &Progress,
+        again: &str,
+    ) -> anyhow::Result<Vec<Group>> {
+        let contract = Arc::clone(&described.contract);
+        let on_story = |label: &str| progress.say(format!("tracing {label} alone"));
+        let plan = hunter.plan(&contract, self.calls, on_story).await?;
+        if plan.planned.is_empty() {
+            return Err(anyhow!("the contract has no story that could be hunted"));
+        }
+        let flags = self.flags(described);
+        let evidence = EvidenceFlags { flags, again };
+        let mut groups = Vec::new();
+        for (program, run) in &plan.wrong_alone {
+            let mut group = Group::wrong_alone(program, run);
+            self.show(hunter, &mut group, program, Some(run), &evidence)
+                .await?;
+            groups.push(group);
+        }
+        let count = plan.planned.len();
+        for (place, planned) in plan.planned.iter().enumerate() {
+            let name = format!("{}/{count} {}", place + 1, planned.program.name);
+            let mut group = Group::of(planned);
+            let ended = self.explore(hunter, planned, &mut group, &name, progress);
+            let violation = match ended.await {
+                Ok(violation) => violation,
+                Err(error) if !is_violated(&groups) => return Err(error),
+                // What was found stands.
+                Err(error) => {
+                    group.ended = Ended::NotProven;
+                    group.not_proven.push(format!("{error:#}"));
+                    None
+                }
+            };
+            progress.say(format!("{name}: shrinking the violation"));
+            let program = &planned.program;
+            self.show(hunter, &mut group, program, violation.as_deref(), &evidence)
+                .await?;
+            groups.push(group);
+        }
+        Ok(groups)
+    }
+
+    /// Explores a pair, if that is to be done; gives the run that violates something.
+    async fn explore(
+        &self,
+        hunter: &mut Hunter,
+        planned: &Planned,
+        group: &mut Group,
+        name: &str,
+        progress: &Progress,
+    ) -> anyhow::Result<Option<Box<Run<Program>>>> {
+        let nothing = Suspicions::default();
+        let suspicions = match &planned.relation {
+            Relation::MayConflict(suspicions) => suspicions,
+            Relation::CannotConflict(_) if self.all => &nothing,
+            Relation::CannotConflict(_) => return Ok(None),
+        };
+        let mut runs = 0;
+        let mut deadlock = None;
+        let on_run = |run: &Run<Program>| {
+            runs += 1;
+            progress.say(format!("{name}: {runs} schedules"));
+            if run.execution.deadlock().is_some() {
+                deadlock.get_or_insert_with(|| run.execution.schedule.to_string());
+            }
+        };
+        let budget = self.budget.unwrap_or(BUDGET);
+        let program = &planned.program;
+        let explored = hunter.explore(program, suspicions, budget, self.workers, on_run);
+        let explored = explored.await?;
+        group.take(&explored);
+        // A run in which two locks deadlock is evidence of an order; which one, its guide tells.
+        let is_open = group.ended != Ended::Valid;
+        for (named, order) in group.lock_orders.iter_mut().zip(&suspicions.lock_orders) {
+            if is_open {
+                let run = hunter.confirm(program, order).await?;
+                named.deadlocks = run.map(|run| run.execution.schedule.to_string());
+            }
+        }
+        if let (Some(schedule), [only]) = (deadlock, group.lock_orders.as_mut_slice()) {
+            only.deadlocks.get_or_insert(schedule);
+        }
+        Ok(explored.violation)
+    }
+
+    /// Writes the witness of a violation, and shows what became of a pair.
+    async fn show(
+        &self,
+        hunter: &Hunter,
+        group: &mut Group,
+        program: &Program,
+        violation: Option<&Run<Program>>,
+        evidence: &EvidenceFlags<'_>,
+    ) -> anyhow::Result<()> {
+        let mut text = format!("\n{}", group.render());
+        if let Some(run) = violation {
+            let EvidenceFlags { flags, again } = evidence;
+            let written = self
+                .witness
+                .write(hunter.setup(), program, run, flags, again);
+            let written = written.await?;
+            group.witness = written.path;
+            text += &format!("\n{}", written.text);
+        }
+        self.say(&text)
+    }
+
+    /// Writes what is for people, if people are to read it.
+    fn say(&self, text: &str) -> anyhow::Result<()> {
+        match self.format {
+            Format::Human => output::write(text),
+            Format::Json => Ok(()),
+        }
+    }
+
+    /// The flags that name the same server and contract, ready to paste.
+    fn flags(&self, described: &Described) -> String {
+        let mut flags = vec![ContractArgs::repeat(described)];
+        flags.extend(self.postgres.repeat());
+        flags.join(" ")
+    }
+
+    /// The flags that hunt again, ready to paste.
+    fn repeat(&self, described: &Described) -> String {
+        let mut flags = vec!["hunt".to_owned(), self.flags(described)];
+        if self.calls != 2 {
+            flags.push(format!("--calls {}", self.calls));
+        }
+        if self.all {
+            flags.push("--all".into());
+        }
+        flags.extend(self.budget.and_then(repeat_budget));
+        if self.workers != 2 {
+            flags.push(format!("--workers {}", self.workers));
+        }
+        flags.join(" ")
+    }
+}
+
+/// What a witness's text ends with.
+struct EvidenceFlags<'a> {
+    flags: String,
+    again: &'a str,
+}
+
+fn is_violated(groups: &[Group]) -> bool {
+    let mut verdicts = groups.iter().map(|group| group.ended.verdict());
+    verdicts.any(|verdict| verdict == Verdict::Violation)
+}

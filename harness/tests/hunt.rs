@@ -1,0 +1,158 @@
+//! Hunting without a program: which stories can meet, which of them race, and which cannot.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Sandbox, assert_exit, stdout};
+use rowlock_testing::tool::python;
+use serde_json::Value;
+
+/// A contract of the club, whose calls are those that `calls` name, by two actors.
+fn contract(python: &str, kind: &str, calls: &[&str]) -> String {
+    let club = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/targets/hunt_club.py");
+    let calls = calls.iter().map(|call| match *call {
+        "redeem" => {
+            "[calls.redeem]\npath = \"/redeem\"\njson = { code = \"TEN\", who = \"${actor}\" }\n\
+             answers = [{ status = 409, means = \"refused\", reason = \"used_up\" }]\n"
+        }
+        "move" => "[calls.move]\npath = \"/move\"\njson = { from = \"${from}\", to = \"${to}\" }\n",
+        _ => "[calls.note]\npath = \"/note\"\njson = { body = \"${actor}\" }\n",
+    });
+    format!(
+        "[service]\ncommand = \"{python} {}\"\n\
+         env = {{ PORT = \"${{port}}\", DATABASE_URL = \"${{database.url}}\", {kind} }}\n{}\
+         [actors.alice]\nfrom = 1\nto = 2\n[actors.bob]\nfrom = 2\nto = 1\n",
+        club.display(),
+        calls.collect::<String>()
+    )
+}
+
+/// Hunts, and gives the report.
+fn hunt(kind: &str, calls: &[&str], arguments: &str, code: i32) -> Option<Value> {
+    let python = python()?;
+    let sandbox = Sandbox::new();
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("rowlock.toml");
+    fs::write(&file, contract(&python, kind, calls)).unwrap();
+    let mut rowlock = sandbox.rowlock(&format!("hunt --postgres local --format json {arguments}"));
+    rowlock.arg("--contract").arg(&file);
+    rowlock
+        .arg("--witness-dir")
+        .arg(own.path().join("witnesses"));
+    let output = rowlock.output().unwrap();
+    assert_exit(&output, code);
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    for group in report["groups"].as_array().unwrap() {
+        if let Some(witness) = group["witness"].as_str() {
+            let mut replay = sandbox.rowlock("replay --postgres local --times 5");
+            replay.arg("--contract").arg(&file).arg(witness);
+            assert_exit(&replay.output().unwrap(), 1);
+        }
+    }
+    sandbox.wait_until_clean();
+    Some(report)
+}
+
+/// What became of each group, by name.
+fn ended(report: &Value) -> Vec<(&str, &str)> {
+    let groups = report["groups"].as_array().unwrap().iter();
+    let ended = groups.map(|group| {
+        let text = |key: &str| group[key].as_str().unwrap();
+        (text("program"), text("ended"))
+    });
+    ended.collect()
+}
+
+#[test]
+fn a_race_is_hunted_down_and_what_touches_other_tables_is_not_run() {
+    let Some(report) = hunt("KIND = \"unlocked\"", &["redeem", "note"], "", 1) else {
+        return;
+    };
+    assert_eq!(
+        ended(&report),
+        [
+            ("alice redeem + bob redeem", "violated"),
+            ("alice redeem + bob note", "cannot-conflict"),
+            ("alice note + bob redeem", "cannot-conflict"),
+            ("alice note + bob note", "cannot-conflict"),
+        ]
+    );
+    let race = &report["groups"][0];
+    assert_eq!(race["suspicions"][0]["kind"], "read-then-write");
+    assert_eq!(race["violated"][0]["check"], "serial-order");
+    assert!(race["schedules"].as_u64().unwrap() <= 20, "{race}");
+    assert_eq!(
+        report["groups"][1]["apart"][0],
+        "A and B touch different tables: coupon, redemption and note"
+    );
+}
+
+#[test]
+fn a_right_service_is_valid_with_all_that_cannot_conflict() {
+    let Some(report) = hunt("KIND = \"locked\"", &["redeem", "note"], "--all", 0) else {
+        return;
+    };
+    assert_eq!(report["verdict"], "valid");
+    let is_run = |group: &Value| group["ended"] == "valid" && group["schedules"].as_u64() > Some(0);
+    assert!(
+        report["groups"].as_array().unwrap().iter().all(is_run),
+        "{report}"
+    );
+    assert_eq!(ended(&report).len(), 4);
+}
+
+#[test]
+fn locks_in_opposite_orders_are_named_and_confirmed_by_a_deadlock() {
+    let Some(report) = hunt("ORDER = \"asked\"", &["move"], "", 1) else {
+        return;
+    };
+    let group = &report["groups"][0];
+    assert_eq!(group["violated"][0]["check"], "no-deadlock");
+    let order = &group["lock_orders"][0];
+    assert_eq!(
+        order["says"],
+        "A locks account (id = 1) and then account (id = 2); \
+         B locks account (id = 2) and then account (id = 1)"
+    );
+    assert!(order["deadlocks"].is_string(), "{group}");
+}
+
+#[test]
+fn a_long_story_is_hunted_at_its_suspicious_places_and_a_right_one_ends_within_its_budget() {
+    let long = |kind| format!("KIND = \"{kind}\", READS = \"60\"");
+    let Some(report) = hunt(&long("unlocked"), &["redeem"], "--budget 20", 1) else {
+        return;
+    };
+    assert_eq!(ended(&report), [("alice redeem + bob redeem", "violated")]);
+    let report = hunt(&long("locked"), &["redeem"], "--budget 20", 4).unwrap();
+    assert_eq!(
+        ended(&report),
+        [("alice redeem + bob redeem", "not-proven")]
+    );
+    assert_eq!(
+        report["groups"][0]["not_proven"][0],
+        "the budget ended before the search did"
+    );
+}
+
+#[test]
+fn triples_are_hunted_with_three_calls() {
+    let Some(report) = hunt("KIND = \"locked\"", &["redeem"], "--calls 3", 0) else {
+        return;
+    };
+    let names: Vec<_> = ended(&report).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "alice redeem + bob redeem",
+            "alice redeem + alice redeem + bob redeem"
+        ]
+    );
+}
