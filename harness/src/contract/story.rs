@@ -159,7 +159,8 @@ pub(super) async fn make(
         return Err(format!("the contract has no call `{}`", planned.call));
     };
     let of_call = standing.with(planned.with.clone())?;
-    let filled = spec.fill(&of_call.variables, Some(telling.key));
+    let variables = of_call.variables.with(standing.jar.variables());
+    let filled = spec.fill(&variables, Some(telling.key));
     let mut call = filled.map_err(|error| error.to_string())?;
     if let Some(cookie) = standing.jar.header(&call.path) {
         call.headers.push(("cookie".into(), cookie));
@@ -168,7 +169,13 @@ pub(super) async fn make(
         let connected = client.connect_again().await;
         *client = connected.map_err(|error| format!("no connection: {error}"))?;
     }
-    let reply = client.ask(&call).await.reply;
+    let mut reply = client.ask(&call).await.reply;
+    // A connection that the service had closed meanwhile: nothing has left this side.
+    if reply == Err(NoReply::NotSent) {
+        let connected = client.connect_again().await;
+        *client = connected.map_err(|error| format!("no connection: {error}"))?;
+        reply = client.ask(&call).await.reply;
+    }
     if let Ok(reply) = &reply {
         standing.jar.take(&call.path, reply, SystemTime::now());
     }

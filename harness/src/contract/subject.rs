@@ -197,13 +197,22 @@ impl Subject for ContractSubject {
         settle(target, inspector).await?;
         let contract = Arc::clone(&self.described.contract);
         let mut standings = self.template.standings.clone();
+        let address = target.address(0);
+        let place = [
+            ("port", address.port().to_string()),
+            ("host", address.ip().to_string()),
+            ("url", format!("http://{address}")),
+        ];
+        let shared = self.template.shared.with(place.clone());
         for actor in &contract.actors {
             let mut standing = match standings.remove(&actor.name) {
-                Some(standing) => standing,
-                None => standing_of(&contract, &actor.name, &self.template.shared)?,
+                Some(mut standing) => {
+                    standing.variables = standing.variables.with(place.clone());
+                    standing
+                }
+                None => standing_of(&contract, &actor.name, &shared)?,
             };
             if !actor.prepare.is_empty() {
-                let address = target.address(0);
                 let mut client = connect(address, PATIENCE).await?;
                 for planned in &actor.prepare {
                     let key = format!("rowlock-prepare-{}", actor.name);

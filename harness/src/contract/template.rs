@@ -197,7 +197,12 @@ pub(super) async fn must_be_ok(
     let made = story::make(telling, planned, standing, client).await;
     let (told, reply) = made.map_err(|why| wrong(contract, line, &why))?;
     if told.completion.means == Meaning::Ok {
-        return Ok(());
+        let captured = contract.call(&planned.call).zip(reply.as_ref().ok());
+        let captured = captured.map(|(call, reply)| call.capture(reply));
+        return match captured {
+            Some(Err(error)) => Err(wrong(contract, line, &error.to_string())),
+            _ => Ok(()),
+        };
     }
     let why = format!(
         "call `{}` prepares something and was not ok: {}",

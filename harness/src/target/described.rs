@@ -110,6 +110,7 @@ impl Described {
             let variables = common.with([
                 ("port", address.port().to_string()),
                 ("host", address.ip().to_string()),
+                ("url", format!("http://{address}")),
                 ("replica", replica.to_string()),
             ]);
             if replica == 0 {
