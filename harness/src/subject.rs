@@ -59,7 +59,30 @@ pub trait Subject: Clone + Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Known, EnvironmentError>>;
 
     /// Puts the rows of `program` in the place of all that runs have left.
-    fn reset_sql(&self, program: &Self::Program, baseline: &Baseline) -> String;
+    fn reset_sql(
+        &self,
+        known: &Self::Known,
+        program: &Self::Program,
+        baseline: &Baseline,
+    ) -> String;
+
+    /// Puts back what is not in the rows; nothing unless it says what.
+    ///
+    /// # Errors
+    /// Failures of the environment.
+    fn restore(&self, _rig: &Rig<Self>) -> impl Future<Output = Result<(), EnvironmentError>> {
+        std::future::ready(Ok(()))
+    }
+
+    /// Whether a statement belongs to no call, whenever it comes.
+    fn is_background(&self, _sql: &str) -> bool {
+        false
+    }
+
+    /// What a report says beside the verdict, each a line.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Finds out what is to be expected of `program`, if that is to be found out.
     ///

@@ -164,18 +164,33 @@ pub(super) async fn explore(
     }
 }
 
+/// What a search came to.
+struct Searched<P: Program> {
+    explored: Exploration<P>,
+    /// What the subject has to say beside it.
+    remarks: Vec<String>,
+    /// The violation for people, if there is one.
+    evidence: Option<String>,
+}
+
 /// Shows what a search came to.
 async fn conclude_search<P: Program>(
-    search: impl Future<Output = anyhow::Result<(Exploration<P>, Option<String>)>>,
+    search: impl Future<Output = anyhow::Result<Searched<P>>>,
     seed: Seed,
     again: &str,
     progress: &Progress,
 ) -> anyhow::Result<ExitCode> {
-    let (explored, evidence) = match conclude(search, progress, again).await? {
-        Ok(explored) => explored,
+    let searched = match conclude(search, progress, again).await? {
+        Ok(searched) => searched,
         Err(code) => return Ok(code),
     };
-    let coverage = coverage::render(&explored);
+    let Searched {
+        explored,
+        remarks,
+        evidence,
+    } = searched;
+    let remarks: Vec<_> = remarks.iter().map(|line| format!("  {line}\n")).collect();
+    let coverage = coverage::render(&explored) + &remarks.concat();
     let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
     output::write(&format!(
         "{coverage}seed {seed}; again: rowlock {again}\n{evidence}"
@@ -189,7 +204,7 @@ async fn search<S: Subject>(
     seed: Seed,
     again: &str,
     progress: &Progress,
-) -> anyhow::Result<(Exploration<S::Program>, Option<String>)> {
+) -> anyhow::Result<Searched<S::Program>> {
     let Prepared {
         server,
         setup,
@@ -217,6 +232,7 @@ async fn search<S: Subject>(
         progress.say(format!("{runs} schedules"));
     };
     let explored = search.run(strategy.as_mut(), on_run).await?;
+    let remarks = search.setup.subject.remarks();
     let evidence = match &explored.violation {
         Some(run) => {
             progress.say("shrinking the violation");
@@ -232,7 +248,11 @@ async fn search<S: Subject>(
         bail!("a worker outlived the search");
     };
     unless_found(evidence.is_some(), server.stop().await)?;
-    Ok((explored, evidence))
+    Ok(Searched {
+        explored,
+        remarks,
+        evidence,
+    })
 }
 
 impl ExploreArgs {

@@ -114,7 +114,8 @@ async fn begin(
     program: &Program,
 ) -> Result<Numbers, EnvironmentError> {
     let inspector = rig.inspector();
-    let sql = subject.reset_sql(program, inspector.baseline());
+    subject.restore(rig).await?;
+    let sql = subject.reset_sql(rig.known(), program, inspector.baseline());
     inspector.execute(sql).await?;
     numbers(subject, rig).await
 }
@@ -124,7 +125,7 @@ async fn numbers(
     rig: &Rig<ContractSubject>,
 ) -> Result<Numbers, EnvironmentError> {
     let mut connection = rig.inspector().pool().acquire().await?;
-    Ok(subject.read_numbers(&mut connection).await?)
+    Ok(subject.read_numbers(rig.known(), &mut connection).await?)
 }
 
 async fn connect(

@@ -68,7 +68,7 @@ fn has_rows_of(one: &Table, other: &Table) -> bool {
 pub(super) fn judge(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Vec<Finding> {
     let mut findings = universal::check(seen.history, &seen.aftermath, seen.broken);
     excuse_serial_errors(&mut findings, seen);
-    findings.push(explain(seen));
+    findings.push(explain(subject, seen));
     findings.extend(invariants(
         subject,
         &seen.expected.before,
@@ -126,7 +126,7 @@ pub(super) fn invariants(
 }
 
 /// Whether some serial order explains the run.
-fn explain(seen: &Seen<'_, ContractSubject>) -> Finding {
+fn explain(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Finding {
     let mut finding = Finding::new(
         SERIAL_ORDER,
         "answers and rows are those of the same calls one after another, in some order",
@@ -143,7 +143,10 @@ fn explain(seen: &Seen<'_, ContractSubject>) -> Finding {
     let run = concurrent(seen);
     let name = |call: CallIndex| seen.program.name_of(call);
     finding.outcome = match oracle.explain(&run) {
-        Explanation::Explained(_) => Outcome::Holds,
+        Explanation::Explained(explained) => {
+            subject.remember_run(explained.needlessly_gave_way);
+            Outcome::Holds
+        }
         Explanation::Unexplained(nearest) => Outcome::Violated(vec![nearest.sentence(&run, name)]),
         Explanation::UnexplainedRefusal(refusal) => {
             let rule = rule_for(&refusal, seen);

@@ -7,6 +7,7 @@
 //!   ├─ template  the database with all that is done only once
 //!   ├─ serial    every order of a program's calls, run alone: what is right
 //!   ├─ judge     a run against those, and the contract's invariants
+//!   ├─ remarks   what was not compared, and what was taken for granted
 //!   └─ burst     hundreds of actors at once, against the invariants alone
 //! ```
 //!
@@ -16,6 +17,7 @@
 pub mod burst;
 mod judge;
 mod program;
+mod remarks;
 mod serial;
 mod story;
 mod subject;

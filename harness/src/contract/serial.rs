@@ -20,6 +20,7 @@ use super::subject::ContractSubject;
 use super::template::{connect, wrong};
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;
+use crate::subject::Subject;
 use crate::tables::{Known, Tables};
 use crate::target::Target;
 
@@ -78,9 +79,10 @@ impl Serial<'_> {
             .rows
             .read(async |connection: &mut _| subject.read_tables(&tables, &known, connection).await)
             .await?;
+        let actors = self.rig.known();
         let before = self
             .rows
-            .read(async |connection: &mut _| subject.read_numbers(connection).await)
+            .read(async |connection: &mut _| subject.read_numbers(actors, connection).await)
             .await?;
         let oracle = self.oracle(&tables, &known).await?;
         Ok(Expected {
@@ -102,7 +104,13 @@ impl Serial<'_> {
             false => Atomic::Call,
         };
         let stories = self.program.story_lengths();
-        let oracle = Oracle::new(&stories, atomic, Compared::Endings, Mask::default());
+        let planned = self.program.actors.iter().flat_map(|actor| &actor.story);
+        let mut calls = planned.filter_map(|planned| self.contract().call(&planned.call));
+        let compared = match calls.any(|call| !call.compare.is_empty()) {
+            true => Compared::Bodies,
+            false => Compared::Endings,
+        };
+        let oracle = Oracle::new(&stories, atomic, compared, Mask::default());
         let mut oracle = match oracle {
             Ok(oracle) => oracle,
             Err(too_many) => return Ok(Err(too_many.to_string())),
@@ -135,6 +143,7 @@ impl Serial<'_> {
                 )));
             }
         }
+        self.subject.remember_mask(oracle.mask());
         Ok(Ok(oracle))
     }
 
@@ -145,7 +154,7 @@ impl Serial<'_> {
             let order = self.whole_story(index);
             let Some(alone) = oracle.run(&order) else {
                 let why = format!("the story of `{}` cannot be told alone", actor.label());
-                return Err(wrong(self.contract(), 0, &why));
+                return Err(wrong(self.contract(), self.line(), &why));
             };
             let is_refused = self.program.refused.contains(&actor.actor);
             let bad = alone.told.iter().zip(&actor.story);
@@ -214,7 +223,7 @@ impl Serial<'_> {
                     actor.actor,
                     Vec::from_iter(replies)
                 );
-                return Err(wrong(self.contract(), 0, &why));
+                return Err(wrong(self.contract(), self.line(), &why));
             }
         }
         Ok(())
@@ -222,6 +231,13 @@ impl Serial<'_> {
 
     fn contract(&self) -> &Contract {
         self.subject.contract()
+    }
+
+    /// Where the contract writes the program; 0 where it is made.
+    fn line(&self) -> usize {
+        let mut written = self.contract().programs.iter();
+        let written = written.find(|spec| spec.name == self.program.name);
+        written.map_or(0, |spec| spec.line)
     }
 
     fn whole_story(&self, actor: usize) -> Order {
@@ -235,9 +251,13 @@ impl Serial<'_> {
 
     /// Puts the program's rows there, with sequences moved on.
     async fn reset(&mut self, moved_on: i64) -> Result<(), EnvironmentError> {
-        let sql = self
-            .subject
-            .reset_moved_on(self.program, self.rows.baseline(), moved_on);
+        self.subject.restore(self.rig).await?;
+        let sql = self.subject.reset_moved_on(
+            self.rig.known(),
+            self.program,
+            self.rows.baseline(),
+            moved_on,
+        );
         self.rows.execute(sql).await
     }
 
@@ -311,7 +331,10 @@ pub(super) fn serial_told(told: &Told) -> SerialTold {
             Meaning::Refused => completion.reason.clone(),
             _ => None,
         },
-        body: None,
+        body: match told.compared.is_empty() {
+            true => None,
+            false => Some(told.compared.join("\n")),
+        },
         reply: told.reply(),
     }
 }

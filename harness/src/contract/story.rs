@@ -44,6 +44,9 @@ pub struct Told {
     /// The beginning of the body of an answer that is not ok.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub said: String,
+    /// What of the answer must fit a serial order, where the contract says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compared: Vec<String>,
 }
 
 impl Told {
@@ -58,8 +61,13 @@ impl Told {
             (Meaning::Ok, _) | (_, Err(_)) => String::new(),
             (_, Ok(reply)) => excerpt(&reply.body),
         };
+        let compared = match (&completion.means, reply) {
+            (Meaning::Ok, Ok(reply)) => call.compared(reply),
+            _ => Vec::new(),
+        };
         Told {
             call: call.name.clone(),
+            compared,
             status: reply.as_ref().ok().map(|reply| reply.status),
             completion,
             said,

@@ -1,19 +1,21 @@
 //! What rig and explorer need of a service that a contract describes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rowlock_contract::invariant::Predicate;
-use rowlock_contract::{Completion, Contract, Meaning};
+use rowlock_contract::{Completion, Contract, Meaning, Variables};
 use rowlock_core::answer::Unknown;
 use rowlock_core::finding::Finding;
 use rowlock_core::rows::Rows;
+use rowlock_core::serial::Mask;
 use rowlock_postgres::{Database, Server};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::judge::{self, Left, Numbers};
 use super::program::{PlannedCall, Program};
+use super::remarks::Remarks;
 use super::serial::{Expected, Serial};
 use super::story::{self, Standing, StoryAnswer, Telling, Told};
 use super::template::{Template, connect, must_be_ok, settle, standing_of, wrong};
@@ -34,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct ContractSubject {
     described: Described,
     template: Arc<Template>,
+    remarks: Arc<Mutex<Remarks>>,
 }
 
 /// The actors, ready to begin their stories.
@@ -41,6 +44,8 @@ pub struct ContractSubject {
 pub struct Known {
     contract: Arc<Contract>,
     standings: BTreeMap<String, Standing>,
+    /// What everybody knows: what all have in common, and what each actor has, as `alice.token`.
+    shared: Variables,
 }
 
 impl Known {
@@ -60,6 +65,7 @@ impl ContractSubject {
         Ok(ContractSubject {
             described,
             template: Arc::new(template),
+            remarks: Arc::default(),
         })
     }
 
@@ -76,9 +82,25 @@ impl ContractSubject {
         TargetSpec::Described(self.described.clone())
     }
 
+    /// Takes note of what is hidden.
+    pub(super) fn remember_mask(&self, mask: &Mask) {
+        self.lock_remarks().take_mask(mask);
+    }
+
+    /// Takes note of a run, and of how many of its calls gave way where an order serves them.
+    pub(super) fn remember_run(&self, needlessly_gave_way: usize) {
+        self.lock_remarks().take_run(needlessly_gave_way);
+    }
+
+    fn lock_remarks(&self) -> MutexGuard<'_, Remarks> {
+        // A panic elsewhere leaves counts, which are as good as before.
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// As [`Subject::reset_sql`], with every sequence moved on.
     pub(super) fn reset_moved_on(
         &self,
+        known: &Known,
         program: &Program,
         baseline: &Baseline,
         moved_on: i64,
@@ -86,7 +108,7 @@ impl ContractSubject {
         let rows = program.rows.as_deref().unwrap_or_default();
         let filled = rowlock_contract::Template::parse(rows)
             .ok()
-            .and_then(|rows| rows.fill(&self.template.shared).ok());
+            .and_then(|rows| rows.fill(&known.shared).ok());
         format!(
             "{} {} {}",
             baseline.clear_sql(),
@@ -138,12 +160,13 @@ impl ContractSubject {
     /// What the queries of the contract's invariants say now.
     pub(super) async fn read_numbers(
         &self,
+        known: &Known,
         connection: &mut PgConnection,
     ) -> Result<Numbers, sqlx::Error> {
         let mut numbers = Numbers::new();
         for invariant in &self.contract().invariants {
             let (Predicate::NoRows(query) | Predicate::Number { query, .. }) = &invariant.predicate;
-            let query = query.fill(&self.template.shared);
+            let query = query.fill(&known.shared);
             let query = query
                 .unwrap_or_default()
                 .trim()
@@ -228,14 +251,37 @@ impl Subject for ContractSubject {
         }
         inspector.wait_for_rest().await?;
         inspector.remember(self.own_rows()).await?;
+        let each = standings.iter();
+        let each = each.flat_map(|(name, standing)| standing.variables.of_actor(name));
+        let each: Vec<_> = each.collect();
+        for standing in standings.values_mut() {
+            standing.variables = standing.variables.with(each.clone());
+        }
         Ok(Known {
             contract,
             standings,
+            shared: shared.with(each),
         })
     }
 
-    fn reset_sql(&self, program: &Program, baseline: &Baseline) -> String {
-        self.reset_moved_on(program, baseline, 0)
+    fn reset_sql(&self, known: &Known, program: &Program, baseline: &Baseline) -> String {
+        self.reset_moved_on(known, program, baseline, 0)
+    }
+
+    async fn restore(&self, rig: &Rig<Self>) -> Result<(), EnvironmentError> {
+        for command in &self.contract().database.restore {
+            self.described.run(command, &rig.database().url()).await?;
+        }
+        Ok(())
+    }
+
+    fn is_background(&self, sql: &str) -> bool {
+        let background = &self.contract().database.background;
+        background.iter().any(|background| background.is(sql, ""))
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.lock_remarks().lines(self.contract())
     }
 
     async fn expect(
@@ -258,14 +304,14 @@ impl Subject for ContractSubject {
 
     async fn read(
         &self,
-        _known: &Known,
+        known: &Known,
         expected: &Expected,
         connection: &mut PgConnection,
     ) -> Result<Left, sqlx::Error> {
         let rows = self
             .read_tables(&expected.tables, &expected.known, connection)
             .await?;
-        let numbers = self.read_numbers(connection).await?;
+        let numbers = self.read_numbers(known, connection).await?;
         Ok(Left::new(rows, &expected.initial, numbers))
     }
 
@@ -305,6 +351,7 @@ impl Subject for ContractSubject {
                 status: None,
                 completion: Completion::of(Meaning::Unknown, None, Unknown::TimedOut),
                 said: String::new(),
+                compared: Vec::new(),
             });
             StoryAnswer {
                 label: actor.label(),

@@ -198,6 +198,8 @@ impl<S: Subject> Testbed for Place<S> {
             setup.bounds,
             rig.activity(),
         );
+        let subject = setup.subject.clone();
+        conductor.leave_alone(move |sql| subject.is_background(sql));
         conductor.listen(LISTEN).await;
         Ok(Place {
             server: Arc::clone(&setup.server),
@@ -291,8 +293,9 @@ impl<S: Subject> Place<S> {
         if self.spent.runs.is_multiple_of(VACUUM_EVERY) {
             self.rows.vacuum().await?;
         }
-        let reset = self.rig.subject();
-        let reset = reset.reset_sql(program, self.rows.baseline());
+        let subject = self.rig.subject();
+        subject.restore(&self.rig).await?;
+        let reset = subject.reset_sql(self.rig.known(), program, self.rows.baseline());
         self.rows.execute(reset).await?;
         let count = program.call_count();
         self.connect(count).await?;

@@ -62,7 +62,7 @@ impl Subject for Shop {
         probe::probe(inspector, target, Clock::start(), patience).await
     }
 
-    fn reset_sql(&self, program: &Program, baseline: &Baseline) -> String {
+    fn reset_sql(&self, _known: &Self::Known, program: &Program, baseline: &Baseline) -> String {
         tables::reset_sql(&program.initial, baseline)
     }
 

@@ -57,8 +57,8 @@ use super::monitor::Monitor;
 use super::schedule::RequestIndex;
 use super::signal::{Signal, SignallingGate};
 use super::strategy::Chooser;
-use rowlock_proxy::StepId;
 use rowlock_proxy::isolation::Isolation;
+use rowlock_proxy::{Step, StepId};
 
 /// How long the conductor waits.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +133,7 @@ pub struct Conductor<A> {
     /// What is known of the target's connections.
     sessions: Sessions,
     is_busy: Activity,
+    is_nobodys: Nobodys,
     /// Every text that a request's step had.
     texts: HashSet<String>,
     spent: Spent,
@@ -160,11 +161,23 @@ impl<A: Send + 'static> Conductor<A> {
             bounds,
             sessions: Sessions::default(),
             is_busy: Activity(Box::new(is_busy)),
+            is_nobodys: Nobodys(Box::new(|_| false)),
             texts: HashSet::new(),
             spent: Spent::default(),
         };
         conductor.take_hold();
         conductor
+    }
+
+    /// Lets each statement pass at once that `is_nobodys` tells by its text: no request's.
+    pub fn leave_alone(&mut self, is_nobodys: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.is_nobodys = Nobodys(Box::new(is_nobodys));
+    }
+
+    /// Whether no statement of a step is a request's.
+    fn is_left_alone(&self, step: &Step) -> bool {
+        let mut statements = step.statements.iter();
+        !step.statements.is_empty() && statements.all(|it| (self.is_nobodys.0)(&it.sql))
     }
 
     /// Takes hold of the gate again.
@@ -246,6 +259,15 @@ struct Activity(Box<dyn Fn() -> bool + Send + Sync>);
 impl fmt::Debug for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Activity")
+    }
+}
+
+/// Says of a statement's text whether it is nobody's.
+struct Nobodys(Box<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl fmt::Debug for Nobodys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nobodys")
     }
 }
 

@@ -30,6 +30,12 @@ impl<A: Send + 'static> Drive<'_, A> {
             self.conductor.heed_isolation();
         }
         match signal {
+            Signal::Held(step) if self.conductor.is_left_alone(&step) => {
+                self.pass_of_nobody(&step);
+                let deliver = RequestAction::Deliver;
+                self.conductor.proxy.release_request(step.id, deliver);
+                Ok(())
+            }
             Signal::Held(step) => self.take_held(step),
             Signal::Passed(step) => {
                 self.take_passed(&step);

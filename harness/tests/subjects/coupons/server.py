@@ -3,7 +3,10 @@
 VARIANT=right    locks the coupon's row
 VARIANT=wrong    counts the redemptions and locks nothing
 VARIANT=hasty    does not wait for the row: answers STATUS, a body that says to try again
-VARIANT=memory   counts in this process, under a lock of its own
+VARIANT=stale    locks, and says how many are left as it was before
+VARIANT=memory   counts in this process
+
+BACKGROUND=1 has it look at its coupons all the time, for nobody.
 """
 
 import asyncio
@@ -27,32 +30,33 @@ create table if not exists redemption (
 insert into coupon values ('SPRING', 1), ('SUMMER', 100) on conflict do nothing;
 """
 
-LOCKS = {"right": "for update", "hasty": "for update nowait"}
+LOCKS = {"right": "for update", "stale": "for update", "hasty": "for update nowait"}
 remembered = {}
-remembering = asyncio.Lock()
 
 
-async def is_exhausted(connection, code, redeemable):
+async def count(connection, code):
     if VARIANT == "memory":
-        redeemed = remembered[code] = remembered.get(code, 0) + 1
-        return redeemed > redeemable
-    redeemed = await connection.fetchval("select count(*) from redemption where code = $1", code)
-    return redeemed >= redeemable
+        return remembered.get(code, 0)
+    return await connection.fetchval("select count(*) from redemption where code = $1", code)
 
 
 async def redeem(connection, code, customer):
     lock = LOCKS.get(VARIANT, "")
+    before = await count(connection, code) if VARIANT == "stale" else None
     async with connection.transaction():
         redeemable = await connection.fetchval(
             f"select redeemable from coupon where code = $1 {lock}", code)
         if redeemable is None:
             return 404, {"error": "no_such_coupon"}
-        if await is_exhausted(connection, code, redeemable):
+        redeemed = await count(connection, code)
+        if redeemed >= redeemable:
             return 410, {"error": "exhausted"}
         redemption = await connection.fetchrow(
             "insert into redemption (code, customer) values ($1, $2) returning id, created_at",
             code, customer)
-    return 200, {"id": str(redemption["id"]), "at": redemption["created_at"].isoformat()}
+    remembered[code] = remembered.get(code, 0) + 1
+    left = redeemable - 1 - (redeemed if before is None else before)
+    return 200, {"id": str(redemption["id"]), "left": left}
 
 
 async def answer(pool, method, path, body):
@@ -81,11 +85,20 @@ async def serve(pool, reader, writer):
     writer.close()
 
 
+async def look(url):
+    connection = await asyncpg.connect(url)
+    while True:
+        await connection.execute("select count(*) from coupon as looked_at")
+        await asyncio.sleep(0.002)
+
+
 async def main():
     async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=4, max_size=4) as pool:
         await pool.execute(SCHEMA)
         server = await asyncio.start_server(
             lambda reader, writer: serve(pool, reader, writer), "127.0.0.1", int(os.environ["PORT"]))
+        if os.environ.get("BACKGROUND"):
+            looking = asyncio.create_task(look(os.environ["DATABASE_URL"]))
         stopped = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         await stopped.wait()

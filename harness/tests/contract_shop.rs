@@ -1,0 +1,87 @@
+//! The shop by a contract, without its model and its invariants: the verdicts are the shop's.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by a panic, as a test does"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Sandbox, assert_exit, stdout};
+
+const PROGRAMS: [&str; 7] = [
+    "one-item",
+    "one-wallet-two-items",
+    "crosswise",
+    "repeated-key",
+    "double-click",
+    "double-click-half-keyed",
+    "double-click-refused",
+];
+
+/// Explores a program on ours, or on a mutant or lawful service of that name.
+fn explore(variant: Option<&str>, program: &str, replicas: usize, code: i32) -> String {
+    let sandbox = Sandbox::new();
+    let directory = tempfile::tempdir().unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/contracts");
+    let text = fs::read_to_string(examples.join("shop.toml")).unwrap();
+    assert!(text.contains("\nreplicas = 1\n"), "it says how many");
+    let text = text.replace("\nreplicas = 1\n", &format!("\nreplicas = {replicas}\n"));
+    let contract = directory.path().join("shop.toml");
+    fs::write(&contract, text).unwrap();
+    let mutant = variant.map_or(String::new(), |name| format!(" --mutant {name}"));
+    let mut rowlock = sandbox.rowlock("explore --postgres local");
+    rowlock
+        .arg(program)
+        .arg("--contract")
+        .arg(&contract)
+        .arg("--witness-dir")
+        .arg(directory.path())
+        .env(
+            "SHOP",
+            format!("{} target{mutant}", env!("CARGO_BIN_EXE_rowlock")),
+        );
+    let output = rowlock.output().unwrap();
+    assert_exit(&output, code);
+    sandbox.wait_until_clean();
+    stdout(&output)
+}
+
+#[test]
+fn our_service_is_valid_in_every_program() {
+    for program in PROGRAMS {
+        let report = explore(None, program, 1, 0);
+        assert!(report.contains("\nvalid\n"), "{program}: {report}");
+    }
+}
+
+#[test]
+fn mutants_fall_to_the_serial_oracle() {
+    for (mutant, program, replicas) in [
+        ("unlocked-absolute-write", "one-item", 1),
+        ("lock-in-autocommit", "one-item", 1),
+        ("stale-after-lock", "one-item", 1),
+        ("unlocked-wallet", "one-wallet-two-items", 1),
+        ("key-checked-apart", "repeated-key", 1),
+        ("process-mutex", "one-item", 2),
+    ] {
+        let report = explore(Some(mutant), program, replicas, 1);
+        assert!(report.contains("    serial-order: "), "{mutant}: {report}");
+    }
+}
+
+#[test]
+fn no_lawful_service_is_accused() {
+    for lawful in [
+        "conditional-update",
+        "advisory-lock",
+        "optimistic-version",
+        "function-call",
+    ] {
+        let report = explore(Some(lawful), "one-item", 1, 0);
+        assert!(report.contains("\nvalid\n"), "{lawful}: {report}");
+    }
+}
