@@ -19,6 +19,7 @@ mod service;
 mod stop;
 mod target;
 mod trace;
+mod verify;
 mod witness;
 
 use std::path::PathBuf;
@@ -49,7 +50,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run every scenario and say what held and what was not verified
+    /// Run every scenario and say what held and what was not verified; with a contract, explore each
+    /// of its programs, let its actors go at once, and break its steps
     Verify(RunArgs),
     /// Run one scenario, or a burst: a contract's actors, many at once
     Run {
@@ -201,7 +203,7 @@ impl Cli {
     /// Does what the command line says, and gives the process's exit code.
     pub async fn execute(self) -> ExitCode {
         let done = match self.command {
-            Command::Verify(args) => run::verify(args).await,
+            Command::Verify(args) => verify::verify(args).await,
             Command::Run { load, args, trace } => match load {
                 Load::Burst => burst::run_burst(args).await,
                 Load::Scenario(scenario) => {
