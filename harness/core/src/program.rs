@@ -33,6 +33,12 @@ pub trait Program:
     #[must_use]
     fn without(&self, call: usize) -> Self;
 
+    /// The same calls on rows, or with values, that are one step simpler. Whoever takes one after
+    /// another comes to an end.
+    fn simpler(&self) -> Vec<Self> {
+        Vec::new()
+    }
+
     /// What keeps it from being run, with the field that it is in, if something does: one that was
     /// read from a file may be anything.
     fn contradiction(&self) -> Option<String>;

@@ -53,6 +53,7 @@ pub async fn shrink<R: Runner>(
     };
     shrinking.regain_control().await?;
     shrinking.drop_requests().await?;
+    shrinking.simplify().await?;
     shrinking.drop_switches().await?;
     Ok(shrinking.best)
 }
@@ -90,6 +91,19 @@ impl<R: Runner> Shrinking<'_, R> {
                     if self.try_run(&program, schedule, |_| true).await? {
                         continue 'smaller;
                     }
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    /// Takes simpler rows and values, as long as the same schedule is as bad with them.
+    async fn simplify(&mut self) -> Result<(), R::Error> {
+        'simpler: loop {
+            for program in self.best.program.simpler() {
+                let schedule = self.best.run.execution.schedule.clone();
+                if self.try_run(&program, schedule, |_| true).await? {
+                    continue 'simpler;
                 }
             }
             return Ok(());

@@ -19,6 +19,7 @@
 //! All of it is pure: no I/O, no clock, no randomness. It does not know where a history comes
 //! from, and never sees a statement.
 
+pub mod generated;
 pub mod history;
 pub mod invariant;
 pub mod judgement;

@@ -40,6 +40,9 @@ const MOST_BOUND: u32 = 1_000;
 /// The longest budget, in seconds: a year.
 const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 
+/// What each generated program is given unless told otherwise: many small ones show more than all of one.
+const GENERATED_BUDGET: Budget = Budget::Time(Duration::from_secs(20));
+
 #[derive(Debug, Args)]
 pub(super) struct ExploreArgs {
     /// The requests to run: a program of the contract, the first one unless named, or of the shop,
@@ -77,12 +80,17 @@ pub(super) struct ExploreArgs {
     /// How many schedules run at a time, each in a database of its own
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = up_to(1, MOST_WORKERS))]
     workers: usize,
+    /// Draw programs from the seed, so many [20], in the place of one that is named
+    #[arg(long, value_name = "PROGRAMS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "20", value_parser = up_to(1, 1_000_000),
+          conflicts_with_all = ["program", "schedule", "buyers"])]
+    pub(super) generate: Option<usize>,
     /// Go on after the first violation
     #[arg(long)]
-    keep_going: bool,
+    pub(super) keep_going: bool,
     /// Where every random choice comes from; printed with the report
     #[arg(long, value_name = "SEED")]
-    seed: Option<Seed>,
+    pub(super) seed: Option<Seed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -211,15 +219,39 @@ async fn search<S: Subject>(
         program,
         flags,
     } = prepared;
+    let (explored, evidence) =
+        search_one(args, (&setup, program, &flags), seed, again, progress).await?;
+    let remarks = setup.subject.remarks();
+    drop(setup);
+    let Some(server) = Arc::into_inner(server) else {
+        bail!("a worker outlived the search");
+    };
+    unless_found(evidence.is_some(), server.stop().await)?;
+    Ok(Searched {
+        explored,
+        remarks,
+        evidence,
+    })
+}
+
+/// Searches a program on a place, with the flags that name that, and shows what is violated.
+pub(super) async fn search_one<S: Subject>(
+    args: &ExploreArgs,
+    (setup, program, flags): (&Setup<S>, S::Program, &str),
+    seed: Seed,
+    again: &str,
+    progress: &Progress,
+) -> anyhow::Result<(Exploration<S::Program>, Option<String>)> {
     let mut strategy = args.strategy(seed, program.call_count());
     let search = Search {
         workers: match setup.target.may_run_twice() {
             true => args.workers,
             false => 1,
         },
-        setup,
+        setup: setup.clone(),
         program,
         budget: args.budget.unwrap_or(match args.strategy {
+            _ if args.generate.is_some() => GENERATED_BUDGET,
             StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
             _ => Budget::Schedules(1_000),
         }),
@@ -232,27 +264,17 @@ async fn search<S: Subject>(
         progress.say(format!("{runs} schedules"));
     };
     let explored = search.run(strategy.as_mut(), on_run).await?;
-    let remarks = search.setup.subject.remarks();
     let evidence = match &explored.violation {
         Some(run) => {
             progress.say("shrinking the violation");
             let write = args
                 .witness
-                .write(&search.setup, &search.program, run, &flags, again);
+                .write(&search.setup, &search.program, run, flags, again);
             Some(write.await?.text)
         }
         None => None,
     };
-    drop(search);
-    let Some(server) = Arc::into_inner(server) else {
-        bail!("a worker outlived the search");
-    };
-    unless_found(evidence.is_some(), server.stop().await)?;
-    Ok(Searched {
-        explored,
-        remarks,
-        evidence,
-    })
+    Ok((explored, evidence))
 }
 
 impl ExploreArgs {
@@ -388,12 +410,8 @@ impl ExploreArgs {
         }
     }
 
-    /// The flags that make the same search again, ready to paste.
-    fn repeat(&self, seed: Seed, program: &str, target: &str) -> String {
-        let mut flags = vec![format!("explore {}", quoted(program))];
-        if program::find(program).is_some() {
-            flags.push(format!("--buyers {}", self.buyers));
-        }
+    /// Adds the flags that say what is run, and how much of it.
+    pub(super) fn push_effort(&self, flags: &mut Vec<String>) {
         let strategy = self.strategy.to_possible_value();
         let strategy = strategy.as_ref().map_or("", |value| value.get_name());
         flags.push(format!("--strategy {strategy}"));
@@ -407,6 +425,15 @@ impl ExploreArgs {
         if self.workers != 2 {
             flags.push(format!("--workers {}", self.workers));
         }
+    }
+
+    /// The flags that make the same search again, ready to paste.
+    fn repeat(&self, seed: Seed, program: &str, target: &str) -> String {
+        let mut flags = vec![format!("explore {}", quoted(program))];
+        if program::find(program).is_some() {
+            flags.push(format!("--buyers {}", self.buyers));
+        }
+        self.push_effort(&mut flags);
         if self.keep_going {
             flags.push("--keep-going".into());
         }

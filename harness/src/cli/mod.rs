@@ -8,6 +8,7 @@ mod exit_code;
 mod explore;
 mod faults;
 mod follow;
+mod generate;
 mod hunt;
 mod init;
 mod mutants;
@@ -216,9 +217,10 @@ impl Cli {
                 args.trace.with(faults).await
             }
             Command::Explore(args) => {
-                let explore = async |file| match &args.schedule {
-                    Some(schedule) => follow::follow(&args, schedule, file).await,
-                    None => explore::explore(&args, file).await,
+                let explore = async |file| match (&args.schedule, args.generate) {
+                    (Some(schedule), _) => follow::follow(&args, schedule, file).await,
+                    (None, Some(count)) => generate::generate(&args, count, file).await,
+                    (None, None) => explore::explore(&args, file).await,
                 };
                 args.trace.with(explore).await
             }

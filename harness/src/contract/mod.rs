@@ -15,6 +15,7 @@
 //! run is `rowlock_core::serial`'s. Neither does any I/O; here it is done.
 
 pub mod burst;
+pub mod generated;
 mod judge;
 mod program;
 mod remarks;

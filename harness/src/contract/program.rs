@@ -116,12 +116,17 @@ fn planned(story: &Story) -> Vec<PlannedCall> {
 }
 
 fn values(with: &[(String, ValueTemplate)]) -> BTreeMap<String, Value> {
-    let value = |value: &ValueTemplate| match value {
+    let with = with.iter();
+    with.map(|(name, it)| (name.clone(), value_of(it)))
+        .collect()
+}
+
+/// A value as a program has it: a text is a template.
+pub(super) fn value_of(value: &ValueTemplate) -> Value {
+    match value {
         ValueTemplate::Text(template) => Value::Text(template.to_string()),
         ValueTemplate::Fixed(value) => value.clone(),
-    };
-    let with = with.iter();
-    with.map(|(name, it)| (name.clone(), value(it))).collect()
+    }
 }
 
 impl Program {
@@ -216,6 +221,22 @@ impl rowlock_core::program::Program for Program {
         let left: BTreeSet<_> = program.actors.iter().map(|it| it.actor.as_str()).collect();
         program.refused.retain(|name| left.contains(name.as_str()));
         program
+    }
+
+    /// The values that hold where nobody says otherwise; of a program that somebody wrote nothing.
+    fn simpler(&self) -> Vec<Program> {
+        let mut simpler = Vec::new();
+        if self.name != super::generated::NAME {
+            return simpler;
+        }
+        for (at, actor) in self.actors.iter().enumerate() {
+            for name in actor.with.keys() {
+                let mut program = self.clone();
+                program.actors[at].with.remove(name);
+                simpler.push(program);
+            }
+        }
+        simpler
     }
 
     fn contradiction(&self) -> Option<String> {
