@@ -57,7 +57,7 @@ enum Command {
     /// Run one scenario, or a burst: a contract's actors, many at once
     Run {
         /// Its name, as `rowlock list` prints it
-        #[arg(value_parser = load_names())]
+        #[arg(value_name = "SCENARIO", value_parser = load_names())]
         load: Load,
         #[command(flatten)]
         args: RunArgs,
