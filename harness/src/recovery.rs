@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use rowlock_core::answer::Answer;
 use rowlock_core::finding::Finding;
 use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 
@@ -29,35 +31,47 @@ pub async fn sell_again(
     request: Request,
     deadline: Instant,
 ) -> (Finding, Vec<Operation>) {
-    let operations = until(world, request, deadline, Operation::is_ok).await;
-    let violations = match operations.last() {
-        Some(last) if last.is_ok() => Vec::new(),
+    let ask = |patience| {
+        let purchase = world.purchase(0, request.clone(), patience);
+        purchase.map(|operation| {
+            let was_sent = operation.completion != Completion::Fail(Refusal::NotSent);
+            was_sent.then_some(operation)
+        })
+    };
+    let operations = until(ask, deadline, Operation::is_ok, || false).await;
+    let statement = "within 5 s after the last fault the target sells again";
+    let finding = serves_again(statement, operations.last(), Operation::is_ok);
+    (finding, operations)
+}
+
+/// Whether the `last` attempt of somebody who came after the fault was served.
+pub(crate) fn serves_again<O: Answer>(
+    statement: &str,
+    last: Option<&O>,
+    is_served: impl Fn(&O) -> bool,
+) -> Finding {
+    let violations = match last {
+        Some(last) if is_served(last) => Vec::new(),
         Some(last) => vec![format!("the last attempt was answered {}", last.describe())],
         None => vec!["no connection was accepted in that time".into()],
     };
-    let statement = "within 5 s after the last fault the target sells again";
-    (
-        Finding::new("serves-again", statement, violations),
-        operations,
-    )
+    Finding::new("serves-again", statement, violations)
 }
 
-/// Sends `request`, once at least and up to `deadline`, until its operation `is_final`: every
-/// attempt that reached the target.
-pub async fn until(
-    world: &World<'_>,
-    request: Request,
+/// Asks, once at least and up to `deadline`, until an operation `is_final` or all `is_over`: every
+/// attempt that reached the target. What is asked is told how long it may take.
+pub(crate) async fn until<O, F: Future<Output = Option<O>>>(
+    ask: impl Fn(Duration) -> F,
     deadline: Instant,
-    is_final: impl Fn(&Operation) -> bool,
-) -> Vec<Operation> {
-    let mut operations: Vec<Operation> = Vec::new();
+    is_final: impl Fn(&O) -> bool,
+    is_over: impl Fn() -> bool,
+) -> Vec<O> {
+    let mut operations: Vec<O> = Vec::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let operation = world.purchase(0, request.clone(), left).await;
-        if operation.completion != Completion::Fail(Refusal::NotSent) {
-            operations.push(operation);
-        }
-        if operations.last().is_some_and(&is_final) || Instant::now() >= deadline {
+        operations.extend(ask(left).await);
+        let is_known = operations.last().is_some_and(&is_final);
+        if is_known || Instant::now() >= deadline || is_over() {
             return operations;
         }
         tokio::time::sleep(POLL_INTERVAL).await;

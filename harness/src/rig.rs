@@ -116,6 +116,11 @@ impl<S: Subject> Rig<S> {
         &self.inspector
     }
 
+    /// The same, to remember anew what is put back.
+    pub(crate) fn inspector_mut(&mut self) -> &mut Inspector {
+        &mut self.inspector
+    }
+
     /// The handle of the proxy, where there is one.
     pub fn proxy(&self) -> Option<&Control> {
         self.proxy.as_ref().map(Proxy::control)

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rowlock_core::finding::Finding;
 use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
-use rowlock_proxy::Control;
 use rowlock_shop::history::{Operation, Request};
 use rowlock_shop::invariant::{Capabilities, Evidence};
 use rowlock_shop::judgement::judge;
@@ -22,7 +21,6 @@ use crate::rig::{Parts, Rig};
 use crate::target::{OnConflict, TargetSpec};
 use crate::trace::{Phase, TraceFile};
 use crate::trial::Trial;
-use rowlock_proxy::isolation::Level;
 
 /// Everything that a scenario is run with.
 #[derive(Debug, Clone)]
@@ -65,32 +63,13 @@ impl<'a> World<'a> {
     /// # Errors
     /// As [`Rig::open`].
     pub async fn open(setting: &Setting<'a>, initial: Shop) -> Result<Self, EnvironmentError> {
-        Self::open_on(setting, initial, false).await
-    }
-
-    /// The same, with a proxy between the target and the database.
-    ///
-    /// # Errors
-    /// As [`Rig::open`].
-    pub async fn open_proxied(
-        setting: &Setting<'a>,
-        initial: Shop,
-    ) -> Result<Self, EnvironmentError> {
-        Self::open_on(setting, initial, true).await
-    }
-
-    async fn open_on(
-        setting: &Setting<'a>,
-        initial: Shop,
-        is_proxied: bool,
-    ) -> Result<Self, EnvironmentError> {
         let clock = Clock::start();
         let parts = Parts {
             subject: &crate::shop::Shop,
             server: setting.server,
             target: setting.target,
             target_env: &setting.target_env,
-            is_proxied,
+            is_proxied: false,
             patience: setting.patience,
             trace: setting.trace.as_ref(),
         };
@@ -107,38 +86,11 @@ impl<'a> World<'a> {
         Ok(world)
     }
 
-    /// Puts other initial rows in the place of all that is there.
-    ///
-    /// # Errors
-    /// The harness's own statements.
-    pub async fn reset(&mut self, initial: Shop) -> Result<(), EnvironmentError> {
-        self.rig.inspector().reset(&initial).await?;
-        self.initial = initial;
-        Ok(())
-    }
-
-    /// The handle of the proxy, where there is one.
-    pub fn proxy(&self) -> Option<&Control> {
-        self.rig.proxy()
-    }
-
     /// Says what the harness does from here on, where what the target sends is written.
     pub(crate) fn enter(&self, phase: impl FnOnce() -> Phase) {
         if let Some(trace) = self.rig.trace() {
             trace.enter(phase());
         }
-    }
-
-    /// The strictest isolation level that the target has spoken of since its start and before
-    /// the first gate was set; none without a proxy.
-    pub(crate) fn isolation_level(&self) -> Option<Level> {
-        let isolation = self.rig.isolation();
-        isolation.map(|isolation| isolation.strictest())
-    }
-
-    /// The PostgreSQL that the world is on.
-    pub fn server(&self) -> &'a Server {
-        self.server
     }
 
     /// The harness's own way into the database.
@@ -159,11 +111,6 @@ impl<'a> World<'a> {
     /// Where replica `index` of the target listens, counted round and round.
     pub fn address(&self, index: usize) -> std::net::SocketAddr {
         self.rig.target().address(index)
-    }
-
-    /// Tells, at any time, whether the target has something to do ([`Rig::activity`]).
-    pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
-        self.rig.activity()
     }
 
     /// The trial's clock.

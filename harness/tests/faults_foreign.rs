@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::fault::{Case, Fault, SQL_STATES, SqlState, Story, crashes, gentle_faults, matrix};
+use rowlock::fault::{Case, Fault, SQL_STATES, SqlState, crashes, gentle_faults, matrix};
 use rowlock::progress::Progress;
+use rowlock::shop::Story;
 use rowlock::target::TargetSpec;
 use rowlock::world::Setting;
 use rowlock_core::seed::Seed;

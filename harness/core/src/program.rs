@@ -18,7 +18,7 @@ pub trait Program:
     const CLIENT: &'static str;
 
     /// One call with its answer.
-    type Operation: Answer + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send;
+    type Operation: Answer + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync;
 
     /// The rows that are looked at after a run.
     type Rows: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rowlock_proxy::{Control, Record, Recording, ReplyEnd, StepId, TransactionState};
+use rowlock_proxy::{Control, Record, Recording, ReplyEnd, SessionId, StepId, TransactionState};
 
 use super::Fault;
 
@@ -45,6 +45,12 @@ impl<'a> Evidence<'a> {
             .iter()
             .filter(|record| record.replaced_by.is_none() && sqlstate(record) == Some("40P01"));
         deadlocks.count() as i64
+    }
+
+    /// The connection of the step that ended last.
+    pub(super) fn last_session(&mut self) -> Option<SessionId> {
+        self.records.extend(self.recording.take());
+        self.records.last().map(|record| record.step.id.session)
     }
 
     /// What became of `step`; waits until it has ended, for [`BOUND`] at most.
@@ -153,7 +159,7 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<Missed> {
         Fault::TerminateRunning => is_ended_by("57P01"),
         // The server may have said so between two steps, to nobody in particular.
         Fault::TerminateIdle | Fault::CrashBefore(_) => is_lost || is_ended_by("57P"),
-        Fault::Stall => true,
+        Fault::Stall | Fault::TerminateConnection => true,
     };
     (!took_place).then(|| Missed::EndedOtherwise {
         sqlstate: sqlstate(record).map(str::to_owned),
@@ -163,7 +169,7 @@ pub(super) fn missed(fault: Fault, record: &Record) -> Option<Missed> {
 
 #[cfg(test)]
 mod tests {
-    use rowlock_proxy::{ErrorResponse, Reply, SessionId, Step, StepKind};
+    use rowlock_proxy::{ErrorResponse, Reply, Step, StepKind};
 
     use super::super::{Crash, SQL_STATES};
     use super::*;

@@ -10,6 +10,7 @@ use rowlock_core::verdict::Verdict;
 
 use super::campaign::Campaign;
 use super::play::Played;
+use super::stories::Stories;
 use rowlock_proxy::isolation::Level;
 
 /// How much of a step's SQL a row shows, in characters.
@@ -20,25 +21,27 @@ const SHOWN: usize = 12;
 
 /// The matrix, a legend, and what is not valid. `again` is the rest of the command line that
 /// the run was given.
-pub fn render(campaign: &Campaign, again: &str) -> String {
+pub fn render<S: Stories>(campaign: &Campaign<S>, again: &str) -> String {
     let mut text = String::new();
-    let mut stories: Vec<_> = campaign
-        .played
-        .iter()
+    let (at_steps, idle): (Vec<_>, Vec<_>) =
+        (campaign.played.iter()).partition(|played| played.case.step > 0);
+    let stories = at_steps.iter();
+    let mut stories: Vec<_> = stories
         .map(|played| (played.case.story, played.case.rival))
         .collect();
     stories.dedup();
     for (story, rival) in stories {
-        let of_story = |played: &&Played| (played.case.story, played.case.rival) == (story, rival);
-        let played: Vec<_> = campaign.played.iter().filter(of_story).collect();
-        let company = if rival {
-            ", a second buyer waiting on the same item"
-        } else {
-            ", alone"
-        };
-        let _ = writeln!(text, "{story}{company}");
+        let of_story =
+            |played: &&&Played<S>| (played.case.story, played.case.rival) == (story, rival);
+        let played: Vec<_> = at_steps.iter().filter(of_story).copied().collect();
+        match campaign.titles.get(&(story, rival)) {
+            Some(title) => writeln!(text, "{title}"),
+            None => writeln!(text, "{story}"),
+        }
+        .expect("a string takes everything");
         render_story(&mut text, &played);
     }
+    render_idle(&mut text, &idle);
     let _ = writeln!(
         text,
         "ok  all invariants hold, the answer agrees with the effect, a retry ends it, the target\n    \
@@ -50,8 +53,16 @@ pub fn render(campaign: &Campaign, again: &str) -> String {
     text
 }
 
+/// What was broken while nothing was under way.
+fn render_idle<S: Stories>(text: &mut String, idle: &[&Played<S>]) {
+    for played in idle {
+        let (fault, cell) = (played.case.fault, cell(&[played.verdict]));
+        let _ = writeln!(text, "nothing under way\n  {fault}  {cell}\n");
+    }
+}
+
 /// What `ok` does not say here: the checks that did not apply, and what was left out altogether.
-fn render_unchecked(text: &mut String, campaign: &Campaign) {
+fn render_unchecked<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
     let mut cases: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for finding in campaign.played.iter().flat_map(|played| &played.findings) {
         if let Outcome::NotApplicable(why) = &finding.outcome
@@ -71,7 +82,7 @@ fn render_unchecked(text: &mut String, campaign: &Campaign) {
 }
 
 /// Which errors were not injected, since no server raises them there.
-fn render_impossible(text: &mut String, campaign: &Campaign) {
+fn render_impossible<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
     let level = match campaign.level {
         Level::ReadCommitted => "READ COMMITTED",
         Level::RepeatableRead => "REPEATABLE READ",
@@ -121,7 +132,7 @@ fn ranges(numbers: &[usize]) -> String {
     text.collect::<Vec<_>>().join(",")
 }
 
-fn render_story(text: &mut String, played: &[&Played]) {
+fn render_story<S: Stories>(text: &mut String, played: &[&Played<S>]) {
     let mut columns: Vec<&str> = Vec::new();
     let mut cells: BTreeMap<(usize, &str), Vec<Verdict>> = BTreeMap::new();
     let mut sql: BTreeMap<usize, &str> = BTreeMap::new();
@@ -181,7 +192,7 @@ fn shorten(sql: &str) -> String {
     }
 }
 
-fn render_faulty(text: &mut String, campaign: &Campaign, again: &str) {
+fn render_faulty<S: Stories>(text: &mut String, campaign: &Campaign<S>, again: &str) {
     let faulty = || {
         campaign
             .played
@@ -223,7 +234,7 @@ fn render_faulty(text: &mut String, campaign: &Campaign, again: &str) {
 ///
 /// # Errors
 /// A text that XML cannot hold.
-pub fn junit(campaign: &Campaign) -> Result<String, quick_junit::SerializeError> {
+pub fn junit<S: Stories>(campaign: &Campaign<S>) -> Result<String, quick_junit::SerializeError> {
     let mut report = quick_junit::Report::new("rowlock faults");
     let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
     for played in &campaign.played {
@@ -255,7 +266,7 @@ fn failed(kind: NonSuccessKind, complaints: &[String]) -> TestCaseStatus {
 }
 
 /// What a case is reproached with: the check and the place.
-pub fn complaints(played: &Played) -> Vec<(&str, &str)> {
+pub fn complaints<S: Stories>(played: &Played<S>) -> Vec<(&str, &str)> {
     let mut complaints = Vec::new();
     for finding in &played.findings {
         match &finding.outcome {

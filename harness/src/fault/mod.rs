@@ -1,41 +1,43 @@
 //! Every step of a request, broken in every way, one at a time.
 //!
 //! The steps come from a trace of the target itself, so nothing here knows its SQL. A
-//! [`Case`] names one fault at one step of one [`Story`]; [`campaign`] runs them all and
+//! [`Case`] names one fault at one step of one story; [`campaign`] runs them all and
 //! [`matrix`] shows what came of it.
 //!
 //! ```text
 //! campaign    which cases there are, and who runs them
-//!   shop      the rows and calls of each story: all that is the shop's
+//!   case      one fault at one step of one story, by name
+//!   stories   what a campaign needs of whoever is judged
+//!   place     a target, and a proxy before its database, for one case after another
 //!   baseline  what the target does when nothing is broken
 //!     pool      how many connections it has, and whether it has them still
 //!   raisable  which error PostgreSQL can raise at which step
 //!     statement what a step's statements are for
 //!   play      one case, from its rows to its verdict, stage by stage
 //!     picker    which step of the target is the chosen one
-//!     buyer     an HTTP client that can hang up at a chosen moment
+//!     line      a client's connection that is cut at a chosen moment
 //!     evidence  what the trace says of it
 //! matrix      step by fault, for people
 //! ```
 
 mod baseline;
-mod buyer;
 pub mod campaign;
+mod case;
 mod evidence;
+mod line;
 pub mod matrix;
 mod picker;
+mod place;
 pub mod play;
 mod pool;
 mod raisable;
-mod shop;
 mod statement;
 mod steps;
+pub mod stories;
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
-
+pub use case::{Case, StoryName};
 use rowlock_postgres::StopMode;
 
 /// One way to break a step.
@@ -59,6 +61,8 @@ pub enum Fault {
     CrashBefore(Crash),
     /// The server is killed after it has executed the step, and started again.
     CrashAfter(Crash),
+    /// The administrator terminates a connection that lies idle in the target's pool.
+    TerminateConnection,
 }
 
 /// An SQLSTATE that a real server fails statements with (PostgreSQL, appendix A).
@@ -124,7 +128,7 @@ pub const SQL_STATES: [SqlState; 7] = [
     SqlState::InternalError,
 ];
 
-/// Every fault that leaves the server alive.
+/// Every fault at a step that leaves the server alive.
 pub fn gentle_faults() -> Vec<Fault> {
     use Fault::{ClientAbort, DropAfter, DropBefore, Stall, TerminateIdle, TerminateRunning};
     let mut faults: Vec<_> = SQL_STATES.into_iter().map(Fault::Error).collect();
@@ -160,6 +164,7 @@ impl Fault {
             Fault::ClientAbort => "client-abort",
             Fault::CrashBefore(_) => "crash-before",
             Fault::CrashAfter(_) => "crash-after",
+            Fault::TerminateConnection => "terminate-connection",
         }
     }
 
@@ -180,113 +185,5 @@ impl fmt::Display for Fault {
             },
             _ => Ok(()),
         }
-    }
-}
-
-/// What the chosen request does when nothing is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Story {
-    /// It buys.
-    Purchase,
-    /// It is refused, since the item is sold out.
-    Refusal,
-    /// It repeats the Idempotency-Key of a purchase that was acknowledged.
-    Repeat,
-}
-
-impl fmt::Display for Story {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Story::Purchase => "purchase",
-            Story::Refusal => "refusal",
-            Story::Repeat => "repeat",
-        })
-    }
-}
-
-/// One fault at one step of one story.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Case {
-    /// What the request does.
-    pub story: Story,
-    /// Whether a second buyer of the same item comes while the step is under way.
-    pub rival: bool,
-    /// Which of the request's steps breaks, from 1.
-    pub step: usize,
-    /// How.
-    pub fault: Fault,
-}
-
-impl fmt::Display for Case {
-    /// As `--case` takes it: `purchase+rival.3.drop-after`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rival = if self.rival { "+rival" } else { "" };
-        write!(f, "{}{rival}.{}.{}", self.story, self.step, self.fault)
-    }
-}
-
-impl Serialize for Case {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl FromStr for Case {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = |what: &str| {
-            format!("case {text:?}: {what}; expected for example purchase+rival.3.drop-after")
-        };
-        let [story, step, fault] = text.splitn(3, '.').collect::<Vec<_>>()[..] else {
-            return Err(wrong("not of the form STORY.STEP.FAULT"));
-        };
-        let (story, rival) = match story.strip_suffix("+rival") {
-            Some(story) => (story, true),
-            None => (story, false),
-        };
-        let stories = [Story::Purchase, Story::Refusal, Story::Repeat];
-        let story = stories.into_iter().find(|known| known.to_string() == story);
-        let mut faults = gentle_faults().into_iter().chain(crashes());
-        let step = step.parse().ok().filter(|step| *step > 0);
-        Ok(Case {
-            story: story.ok_or_else(|| wrong("the story is not purchase, refusal or repeat"))?,
-            rival,
-            step: step.ok_or_else(|| wrong("the step is no number from 1"))?,
-            fault: faults
-                .find(|known| known.to_string() == fault)
-                .ok_or_else(|| wrong("there is no such fault"))?,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_case_reads_back_from_its_name() {
-        for fault in gentle_faults().into_iter().chain(crashes()) {
-            for story in [Story::Purchase, Story::Refusal, Story::Repeat] {
-                for rival in [false, true] {
-                    let case = Case {
-                        story,
-                        rival,
-                        step: 3,
-                        fault,
-                    };
-                    assert_eq!(case.to_string().parse(), Ok(case));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_case_that_does_not_exist_is_named() {
-        let error = "purchase.2.drop-sideways".parse::<Case>().unwrap_err();
-        assert!(error.contains("purchase.2.drop-sideways"), "{error}");
-        assert!(error.contains("no such fault"), "{error}");
-        let error = "purchase.0.stall".parse::<Case>().unwrap_err();
-        assert!(error.contains("no number from 1"), "{error}");
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::shop;
-use crate::crowd;
+use super::place::Place;
+use super::stories::Stories;
 use crate::environment::EnvironmentError;
-use crate::world::World;
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_proxy::gate::{Event, channel};
 use rowlock_proxy::{Control, SessionId};
@@ -31,15 +31,14 @@ pub(super) fn open_sessions(control: &Control) -> BTreeSet<SessionId> {
 
 /// Counts the connections that requests can hold at once, with nothing broken; none where that
 /// is not always the same.
-pub(super) async fn measure(
-    world: &World<'_>,
-    control: &Control,
+pub(super) async fn measure<S: Stories>(
+    place: &Place<'_, S>,
 ) -> Result<Option<usize>, EnvironmentError> {
     /// A size that was found so often is the pool's, and no accident of which worker accepted.
     const LOOKS: usize = 4;
     let mut sizes = BTreeSet::new();
     for _ in 0..LOOKS {
-        sizes.insert(hold_connections(world, control, LARGEST).await?.len());
+        sizes.insert(hold_connections(place, LARGEST).await?.len());
     }
     let steady = sizes.len() == 1;
     let size = sizes.into_iter().find(|size| (1..LARGEST).contains(size));
@@ -50,17 +49,18 @@ pub(super) async fn measure(
 /// the connections that hold a step, once they are `enough`, or none has come for a while from a
 /// target that has nothing to do. Many requests, since replicas and workers do not share them
 /// evenly.
-async fn hold_connections(
-    world: &World<'_>,
-    control: &Control,
+async fn hold_connections<S: Stories>(
+    place: &Place<'_, S>,
     enough: usize,
 ) -> Result<BTreeSet<SessionId>, EnvironmentError> {
-    let clients = world.connect_all(LARGEST).await?;
+    let control = place.control();
+    let clients = place.connect_all(LARGEST).await?;
     let (gate, mut events) = channel(|step| step.kind.runs());
     control.set_gate(Some(Arc::new(gate)));
-    let requests = vec![shop::harmless(); LARGEST];
-    let answers = tokio::spawn(crowd::release(clients, requests, world.clock()));
-    let is_busy = world.activity();
+    let requests = clients.into_iter();
+    let requests = requests.map(|client| place.send(place.stories().one_of_many(), client));
+    let answers = join_all(requests.collect::<Vec<_>>());
+    let is_busy = place.rig().activity();
     let deadline = Instant::now() + HELD_BOUND;
     let mut sessions = BTreeSet::new();
     while sessions.len() < enough {
@@ -74,14 +74,13 @@ async fn hold_connections(
     drop(events);
     control.set_gate(None);
     // Their answers say nothing here; they are waited for so that nothing is under way after.
-    let _ = answers.await;
+    answers.await;
     Ok(sessions)
 }
 
 /// Whether `size` requests hold a connection at once before `deadline`.
-pub(super) async fn judge(
-    world: &World<'_>,
-    control: &Control,
+pub(super) async fn judge<S: Stories>(
+    place: &Place<'_, S>,
     size: Option<usize>,
     deadline: Instant,
 ) -> Finding {
@@ -100,9 +99,9 @@ pub(super) async fn judge(
     while found.len() < size && Instant::now() < deadline {
         // What several looks find counts together, since workers do not accept evenly; but not
         // what is gone again.
-        let open = open_sessions(control);
+        let open = open_sessions(place.control());
         found.retain(|session| open.contains(session));
-        match hold_connections(world, control, size).await {
+        match hold_connections(place, size).await {
             Ok(held) => found.extend(held),
             Err(error) => refusal = Some(error),
         }

@@ -23,8 +23,8 @@ use rowlock_proxy::{Step, TransactionState};
 
 use super::SqlState;
 use super::statement::{Kind, kinds};
+use crate::database::Inspector;
 use crate::environment::EnvironmentError;
-use crate::world::World;
 use rowlock_proxy::isolation::{Level, level_of};
 
 /// What decides beside the statement itself.
@@ -52,7 +52,7 @@ impl Surroundings {
     /// # Errors
     /// The harness's own statements.
     pub(super) async fn look_up(
-        world: &World<'_>,
+        inspector: &Inspector,
         said: Level,
     ) -> Result<Surroundings, EnvironmentError> {
         // A target may come as somebody else.
@@ -64,7 +64,7 @@ impl Surroundings {
                                            where datname = current_database()))
                 and setting like 'default\\_transaction\\_isolation=%'",
         )
-        .fetch_all(world.inspector().pool())
+        .fetch_all(inspector.pool())
         .await?;
         // An internal trigger is a constraint's.
         let (defers, has_hidden_work) = sqlx::query_as(
@@ -76,7 +76,7 @@ impl Surroundings {
                                 where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
                                   and c.relkind in ('v', 'f', 'p'))",
         )
-        .fetch_one(world.inspector().pool())
+        .fetch_one(inspector.pool())
         .await?;
         Ok(Surroundings {
             level: level_of(&levels).max(said),

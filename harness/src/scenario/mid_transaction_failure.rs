@@ -7,8 +7,9 @@ use rowlock_core::finding::{Finding, Outcome};
 
 use super::Trials;
 use crate::fault::campaign::{self, Campaign, Plan};
+use crate::fault::gentle_faults;
 use crate::fault::play::Played;
-use crate::fault::{Story, gentle_faults};
+use crate::shop::Story;
 use crate::trial::Trial;
 use crate::world::Setting;
 

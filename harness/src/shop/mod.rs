@@ -5,6 +5,7 @@
 //! tables     how its rows are put there and read
 //! inspector  the same for a trial's database
 //! buyer      a client that buys
+//! stories    what is broken of it, step by step
 //! ```
 //!
 //! What its rows, answers and rules are stands in `rowlock_shop`, which does no I/O.
@@ -12,6 +13,7 @@
 mod buyer;
 mod inspector;
 mod probe;
+mod stories;
 mod tables;
 
 use std::time::Duration;
@@ -33,6 +35,8 @@ use crate::rig::Rig;
 use crate::rows::Rows;
 use crate::subject::{Seen, Subject};
 use crate::target::Target;
+
+pub use stories::Story;
 
 /// The shop, whoever serves it.
 #[derive(Debug, Clone, Copy, Default)]

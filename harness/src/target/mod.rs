@@ -316,6 +316,15 @@ impl Target {
         move || leaders.iter().any(|leader| process_tree::is_busy(*leader))
     }
 
+    /// How a process that was started for the target ended, with the last of what it printed, if one
+    /// did by itself; of a target in this process that is not known.
+    pub fn exited(&self) -> Option<String> {
+        match &self.running {
+            Running::InProcess(_) => None,
+            Running::Trees { trees, .. } => trees.iter().find_map(|(tree, _)| tree.ended()),
+        }
+    }
+
     /// Stops the target with everything that it started.
     pub async fn stop(self) {
         match self.running {

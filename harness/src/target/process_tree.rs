@@ -13,7 +13,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::launch::STOP_WITHIN;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid,
+};
 
 use rowlock_postgres::Janitor;
 
@@ -68,6 +70,22 @@ impl ProcessTree {
     /// How the program ended, if it did.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.leader.try_wait().ok().flatten()
+    }
+
+    /// How the program ended and the last of what it printed, in words, if it has ended.
+    pub(super) fn ended(&self) -> Option<String> {
+        // It stays to be waited for by whoever stops it.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.pid()), options).ok().flatten()?;
+        let how = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("exit status {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "nobody knows how".to_owned(),
+        };
+        Some(match self.output_tail() {
+            output if output.is_empty() => how,
+            output => format!("{how}; its last output:\n{output}"),
+        })
     }
 
     /// The last of what the program printed.
@@ -255,6 +273,10 @@ mod tests {
         while tree.exit_status().is_none() && Instant::now() < deadline {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
+        let ended = tree.ended();
         assert_eq!(tree.exit_status().and_then(|status| status.code()), Some(7));
+        // Whoever has waited for it knows.
+        let words = "exit status 7; its last output:\nno such database";
+        assert!(ended.is_none_or(|ended| ended == words));
     }
 }

@@ -1,40 +1,51 @@
 //! The chosen request comes again, as the client of a service that keeps its word may do.
 
 use super::{Course, Scene};
-use crate::fault::shop;
-use crate::recovery::{deadline, until};
+use crate::fault::stories::{Asked, Operation, Stories};
+use crate::recovery::deadline;
+use rowlock_core::answer::Answer;
 use rowlock_core::finding::{Finding, Outcome};
-use rowlock_shop::history::Operation;
 
 /// Sends the chosen request again until its outcome is known, where that is safe.
-pub(super) async fn retry(scene: &Scene<'_, '_>, mut course: Course) -> Course {
-    let retries = match shop::is_repeatable(scene.case.story, &scene.chosen) {
-        true => {
+pub(super) async fn retry<S: Stories>(
+    scene: &Scene<'_, '_, S>,
+    mut course: Course<S>,
+) -> Course<S> {
+    let (place, case) = (scene.place, scene.case);
+    let finding = match place.stories().not_repeatable(place.known(), case.story) {
+        Some(why) => finding(Outcome::NotApplicable(why)),
+        None => {
             let deadline = deadline(course.blow.over);
-            let on_conflict = scene.world.on_conflict();
-            let is_final = |it: &Operation| shop::is_final(scene.case.story, on_conflict, it);
-            Some(until(scene.world, scene.chosen.clone(), deadline, is_final).await)
+            let on_conflict = place.on_conflict();
+            let is_final = |it: &Operation<S>| place.stories().is_final(case, on_conflict, it);
+            let retries = place.until(scene.chosen.clone(), deadline, is_final);
+            let retries = retries.await;
+            let judged = judge(scene, &retries);
+            course.history.extend(retries);
+            judged
         }
-        false => None,
     };
-    course.findings.push(judge(scene, retries.as_deref()));
-    course.history.extend(retries.into_iter().flatten());
+    course.findings.push(finding);
     course
 }
 
-fn judge(scene: &Scene<'_, '_>, retries: Option<&[Operation]>) -> Finding {
-    let name = "retry-ends-it";
+fn finding(outcome: Outcome) -> Finding {
     let statement = "a retry under the same key is answered as if nothing had been broken";
-    let Some(retries) = retries else {
-        let mut finding = Finding::new(name, statement, Vec::new());
-        finding.outcome = Outcome::NotApplicable(shop::NO_KEYS.into());
-        return finding;
+    Finding {
+        outcome,
+        ..Finding::new("retry-ends-it", statement, Vec::new())
+    }
+}
+
+fn judge<S: Stories>(scene: &Scene<'_, '_, S>, retries: &[Asked<S>]) -> Finding {
+    let on_conflict = scene.place.on_conflict();
+    let is_answer = |asked: &Asked<S>| {
+        let stories = scene.place.stories();
+        stories.is_answer(scene.case, on_conflict, &asked.operation)
     };
-    let on_conflict = scene.world.on_conflict();
-    let violations = match retries.last() {
-        Some(last) if shop::is_answer_of(scene.case.story, on_conflict, last) => Vec::new(),
-        Some(last) => vec![last.describe()],
-        None => vec!["no connection was accepted".into()],
-    };
-    Finding::new(name, statement, violations)
+    finding(match retries.last() {
+        Some(last) if is_answer(last) => Outcome::Holds,
+        Some(last) => Outcome::Violated(vec![last.operation.describe()]),
+        None => Outcome::Violated(vec!["no connection was accepted".into()]),
+    })
 }

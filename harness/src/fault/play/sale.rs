@@ -1,15 +1,26 @@
-//! A purchase that has nothing to do with the case, to see whether anybody is served.
+//! Somebody else, to see whether anybody is served.
 
 use std::time::Instant;
 
 use super::Scene;
-use crate::fault::shop;
-use crate::recovery::{deadline, sell_again};
+use crate::fault::stories::{Asked, Operation, Stories};
+use crate::recovery::{deadline, serves_again};
 use rowlock_core::finding::Finding;
-use rowlock_shop::history::Operation;
 
-/// Asks for something that the case has nothing to do with, until it is served: whether it was,
-/// and what was asked to find out.
-pub(super) async fn sell(scene: &Scene<'_, '_>, over: Instant) -> (Finding, Vec<Operation>) {
-    sell_again(scene.world, shop::latecomer(), deadline(over)).await
+/// Asks until it is served: whether it was, and what was asked to find out.
+pub(super) async fn sell<S: Stories>(
+    scene: &Scene<'_, '_, S>,
+    over: Instant,
+) -> (Finding, Vec<Asked<S>>) {
+    let stories = scene.place.stories();
+    let story = scene.case.story;
+    let is_served = |it: &Operation<S>| stories.is_served(story, it);
+    let latecomer = stories.latecomer(story);
+    let asked = scene
+        .place
+        .until(latecomer, deadline(over), is_served)
+        .await;
+    let last = asked.last().map(|asked| &asked.operation);
+    let statement = "within 5 s after the last fault the target serves again";
+    (serves_again(statement, last, is_served), asked)
 }

@@ -13,45 +13,46 @@ use super::strike::Struck;
 use super::{Course, Scene};
 use crate::environment::EnvironmentError;
 use crate::fault::evidence::Evidence;
-use crate::fault::shop;
+use crate::fault::stories::{Asked, Recovery, Stage, Stories};
 use rowlock_core::finding::Finding;
-use rowlock_shop::history::Operation;
 
 /// How long the requests of a case may keep others waiting until it is looked whether the target
 /// serves anybody at all; the bound on that is [`recovery`](crate::recovery)'s.
 const ANSWER_BOUND: Duration = Duration::from_millis(2_500);
 
 /// Everybody of the case has been answered.
-pub(super) struct Settled {
-    pub(super) course: Course,
+pub(super) struct Settled<S: Stories> {
+    pub(super) course: Course<S>,
     /// Whether it sells again, where that has been asked already.
     pub(super) sells_again: Option<Finding>,
 }
 
 /// Waits for the answers to what was `struck`, after what had come `earlier`.
-pub(super) async fn settle(
-    scene: &Scene<'_, '_>,
+pub(super) async fn settle<S: Stories>(
+    scene: &Scene<'_, '_, S>,
     evidence: &mut Evidence<'_>,
-    earlier: Vec<Operation>,
-    struck: Struck,
-) -> Result<Settled, EnvironmentError> {
+    earlier: Vec<Asked<S>>,
+    struck: Struck<S>,
+) -> Result<Settled<S>, EnvironmentError> {
     let Struck { requests, blow } = struck;
     let answers = join_all(requests).shared();
     let mut history = earlier;
     let sells_again = match timeout(ANSWER_BOUND, answers.clone()).await {
-        Ok(_) => None,
-        Err(_) => {
+        Err(_) if S::RECOVERY == Recovery::Beside => {
             // What was sold meanwhile is in the rows that are looked at.
-            let (finding, operations) = sell(scene, blow.over).await;
-            history.extend(operations);
+            let (finding, asked) = sell(scene, blow.over).await;
+            history.extend(asked);
             Some(finding)
         }
+        _ => None,
     };
     let mut answers = answers.await;
-    let chosen = answers.iter_mut().filter(|it| it.request == scene.chosen);
-    chosen.for_each(|operation| shop::forgive(scene.case.fault, operation));
+    if let Some(chosen) = answers.first_mut() {
+        let stories = scene.place.stories();
+        stories.forgive(scene.case.fault, &mut chosen.operation);
+    }
     history.extend(answers);
-    let findings = scene.look(&history, evidence).await?;
+    let findings = scene.look(Stage::Settled, &history, evidence).await?;
     let course = Course {
         history,
         findings,

@@ -8,15 +8,16 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::Scene;
+use crate::client::Client;
 use crate::environment::EnvironmentError;
-use crate::fault::buyer::Deserter;
+use crate::fault::Fault;
 use crate::fault::evidence::Missed;
+use crate::fault::line::Line;
 use crate::fault::picker::Picker;
 use crate::fault::steps::{shape, sql};
-use crate::fault::{Fault, shop};
+use crate::fault::stories::{Asked, Stories};
 use rowlock_proxy::gate::{Event, channel};
 use rowlock_proxy::{ReplyAction, RequestAction, Step, StepId, TransactionState};
-use rowlock_shop::history::{Operation, Request};
 
 /// How long the chosen step may take to come, once its request has been answered without it.
 const LATE_STEP_BOUND: Duration = Duration::from_secs(1);
@@ -35,13 +36,13 @@ const TERMINATE: &str = "select pg_terminate_backend(pg_backend_pid())";
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A request under way, whose operation several places wait for.
-pub(super) type Pending = Shared<BoxFuture<'static, Operation>>;
+pub(super) type Pending<S> = Shared<BoxFuture<'static, Asked<S>>>;
 
 /// What a strike leaves behind.
 #[derive(Debug)]
-pub(super) struct Struck {
-    /// The chosen request and its rival's, if there is one; they may not be answered yet.
-    pub(super) requests: Vec<Pending>,
+pub(super) struct Struck<S: Stories> {
+    /// The chosen request, first, and its rival's, if there is one; they may not be answered yet.
+    pub(super) requests: Vec<Pending<S>>,
     /// What was done to them.
     pub(super) blow: Blow,
 }
@@ -59,12 +60,24 @@ pub(super) struct Blow {
     pub(super) over: Instant,
 }
 
-impl Struck {
+impl Blow {
+    /// Of a fault that came while nothing was under way.
+    pub(super) fn between_requests() -> Blow {
+        Blow {
+            step: None,
+            missed: None,
+            gave_up: false,
+            over: Instant::now(),
+        }
+    }
+}
+
+impl<S: Stories> Struck<S> {
     fn at(
         step: &Step,
         missed: Option<Missed>,
         gave_up: bool,
-        requests: impl IntoIterator<Item = Pending>,
+        requests: impl IntoIterator<Item = Pending<S>>,
     ) -> Self {
         Self {
             requests: requests.into_iter().collect(),
@@ -77,7 +90,7 @@ impl Struck {
         }
     }
 
-    fn without_step(request: Pending) -> Self {
+    fn without_step(request: Pending<S>) -> Self {
         Self {
             requests: vec![request],
             blow: Blow {
@@ -91,42 +104,53 @@ impl Struck {
 }
 
 /// Sends the chosen request and breaks its chosen step.
-pub(super) async fn strike(scene: &Scene<'_, '_>) -> Result<Struck, EnvironmentError> {
+pub(super) async fn strike<S: Stories>(
+    scene: &Scene<'_, '_, S>,
+) -> Result<Struck<S>, EnvironmentError> {
     let Scene { case, baseline, .. } = scene;
-    let picker = Picker::new(case.step, &baseline.steps, scene.open.clone());
+    let control = scene.place.control();
+    let sporadic = baseline.sporadic.keys().cloned().collect();
+    let picker = Picker::new(case.step, &baseline.steps, sporadic, scene.open.clone());
     let (gate, mut events) = channel(move |step| picker.picks(step));
-    scene.control.set_gate(Some(Arc::new(gate)));
+    control.set_gate(Some(Arc::new(gate)));
     let struck = match case.fault {
         Fault::ClientAbort => scene.abort_client(&mut events).await,
         _ => scene.break_step(&mut events).await,
     };
-    scene.control.set_gate(None);
+    control.set_gate(None);
     struck
 }
 
-impl Scene<'_, '_> {
+impl<S: Stories> Scene<'_, '_, S> {
     /// The client hangs up between the step's execution and its reply.
     async fn abort_client(
         &self,
         events: &mut UnboundedReceiver<Event>,
-    ) -> Result<Struck, EnvironmentError> {
-        let address = self.world.address(0);
-        let sent = Deserter::send(address, self.chosen.clone(), self.world.clock()).await;
-        let deserter = sent.map_err(|source| EnvironmentError::Connect {
+    ) -> Result<Struck<S>, EnvironmentError> {
+        let opened = Line::open(self.place.address(0)).await;
+        let line = opened.map_err(|source| EnvironmentError::Connect {
             index: 0,
             count: 1,
             source,
         })?;
-        let step = timeout(BOUND, next_request(events)).await.ok().flatten();
-        let Some(step) = step else {
-            return Ok(Struck::without_step(answered(deserter.leave().await)));
+        let client = self.place.connect_to(line.address(), 0, 1).await?;
+        let chosen = self.send(self.chosen.clone(), client);
+        let step = tokio::select! {
+            step = next_request(events) => step,
+            () = gone_by(chosen.clone()) => None,
         };
-        self.control
-            .release_request(step.id, RequestAction::Deliver);
+        let Some(step) = step else {
+            line.cut().await;
+            return Ok(Struck::without_step(hung_up(chosen)));
+        };
+        let control = self.place.control();
+        control.release_request(step.id, RequestAction::Deliver);
         let replied = timeout(BOUND, next_reply(events)).await;
         let rival = self.start_rival().await?;
-        let chosen = answered(deserter.leave().await);
-        self.control.release_reply(step.id, ReplyAction::Deliver);
+        line.cut().await;
+        let chosen = hung_up(chosen);
+        chosen.clone().await;
+        control.release_reply(step.id, ReplyAction::Deliver);
         let no_reply = replied.err().map(|_| Missed::NoReply);
         let missed = no_reply.or_else(|| self.differs(&step));
         let requests = [chosen].into_iter().chain(rival);
@@ -136,7 +160,7 @@ impl Scene<'_, '_> {
     async fn break_step(
         &self,
         events: &mut UnboundedReceiver<Event>,
-    ) -> Result<Struck, EnvironmentError> {
+    ) -> Result<Struck<S>, EnvironmentError> {
         let chosen = self.start(0, self.chosen.clone()).await?;
         let step = tokio::select! {
             step = next_request(events) => step,
@@ -147,8 +171,8 @@ impl Scene<'_, '_> {
         };
         // What breaks the reply comes after the step, and so does the rival.
         if matches!(self.case.fault, Fault::DropAfter | Fault::CrashAfter(_)) {
-            self.control
-                .release_request(step.id, RequestAction::Deliver);
+            let control = self.place.control();
+            control.release_request(step.id, RequestAction::Deliver);
             if timeout(BOUND, next_reply(events)).await.is_err() {
                 let missed = Some(Missed::NoReply);
                 return Ok(Struck::at(&step, missed, false, [chosen]));
@@ -167,13 +191,13 @@ impl Scene<'_, '_> {
 
     /// Does the fault to `step`, whose request or reply is held; a stall ends with it.
     async fn do_to(&self, step: &Step) -> Result<(), EnvironmentError> {
-        let server = self.world.server();
+        let (server, control) = (self.place.server(), self.place.control());
         // The step's session may end before; what really became of the step is in the trace.
         let request = |action| {
-            self.control.release_request(step.id, action);
+            control.release_request(step.id, action);
         };
         let reply = |action| {
-            self.control.release_reply(step.id, action);
+            control.release_reply(step.id, action);
         };
         match self.case.fault {
             Fault::Error(state) if step.verb().ends_transaction() => {
@@ -188,10 +212,8 @@ impl Scene<'_, '_> {
             }
             Fault::TerminateRunning => request(RequestAction::Replace(TERMINATE.into())),
             Fault::TerminateIdle => {
-                self.world
-                    .inspector()
-                    .terminate(step.pid.unwrap_or_default())
-                    .await?;
+                let inspector = self.place.inspector();
+                inspector.terminate(step.pid.unwrap_or_default()).await?;
                 request(RequestAction::Deliver);
             }
             Fault::Stall => request(RequestAction::Deliver),
@@ -206,13 +228,14 @@ impl Scene<'_, '_> {
                 server.start_again().await?;
             }
             Fault::ClientAbort => unreachable!("a client that hangs up is played elsewhere"),
+            Fault::TerminateConnection => unreachable!("an idle connection holds no step"),
         }
         Ok(())
     }
 
     /// Why `step` is not the one that was meant, if it is another.
     fn differs(&self, step: &Step) -> Option<Missed> {
-        let expected = self.baseline.step(self.case);
+        let expected = self.baseline.step(&self.case);
         if expected.is_some_and(|expected| shape(expected) == shape(step)) {
             return None;
         }
@@ -222,29 +245,38 @@ impl Scene<'_, '_> {
         })
     }
 
-    async fn start(&self, index: usize, request: Request) -> Result<Pending, EnvironmentError> {
-        let connected = self.world.connect(index).await;
-        let mut client = connected.map_err(|source| EnvironmentError::Connect {
-            index,
-            count: 2,
-            source,
-        })?;
-        let purchase = tokio::spawn(async move { client.purchase(request).await });
-        let operation = async { purchase.await.expect("a client's task does not panic") };
-        Ok(operation.boxed().shared())
+    async fn start(
+        &self,
+        index: usize,
+        request: S::Request,
+    ) -> Result<Pending<S>, EnvironmentError> {
+        let client = self.place.connect(index, 2).await?;
+        Ok(self.send(request, client))
     }
 
-    /// Lets the second buyer come, if there is one, and waits until it stands in line behind
+    fn send(&self, request: S::Request, client: Client) -> Pending<S> {
+        let sent = self.place.send(request.clone(), client);
+        let asked = async {
+            Asked {
+                request,
+                operation: sent.await,
+            }
+        };
+        asked.boxed().shared()
+    }
+
+    /// Lets the second client come, if there is one, and waits until it stands in line behind
     /// the first, or has its answer.
-    async fn start_rival(&self) -> Result<Option<Pending>, EnvironmentError> {
-        if !self.case.rival {
+    async fn start_rival(&self) -> Result<Option<Pending<S>>, EnvironmentError> {
+        let rival = self.place.stories().rival(self.case.story);
+        let Some(rival) = rival.filter(|_| self.case.rival) else {
             return Ok(None);
-        }
-        let rival = self.start(1, shop::rival()).await?;
+        };
+        let rival = self.start(1, rival).await?;
         // A target that makes it wait elsewhere, for a connection say, shows neither.
         let deadline = Instant::now() + LATE_STEP_BOUND;
         while rival.peek().is_none() && Instant::now() < deadline {
-            if self.world.inspector().waits_for_lock().await? {
+            if self.place.inspector().waits_for_lock().await? {
                 break;
             }
             let _ = timeout(POLL_INTERVAL, rival.clone()).await;
@@ -253,9 +285,13 @@ impl Scene<'_, '_> {
     }
 }
 
-/// A request that is over.
-fn answered(operation: Operation) -> Pending {
-    std::future::ready(operation).boxed().shared()
+/// A request whose client has hung up.
+fn hung_up<S: Stories>(request: Pending<S>) -> Pending<S> {
+    let asked = request.map(|mut asked| {
+        S::hang_up(&mut asked.operation);
+        asked
+    });
+    asked.boxed().shared()
 }
 
 async fn next_request(events: &mut UnboundedReceiver<Event>) -> Option<Step> {
@@ -275,7 +311,7 @@ async fn next_reply(events: &mut UnboundedReceiver<Event>) {
 }
 
 /// Ends a while after the request was answered: its step will not come any more.
-async fn gone_by(request: Pending) {
+async fn gone_by<S: Stories>(request: Pending<S>) {
     request.await;
     tokio::time::sleep(LATE_STEP_BOUND).await;
 }

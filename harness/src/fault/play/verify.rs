@@ -6,17 +6,16 @@ use crate::environment::EnvironmentError;
 use crate::fault::Fault;
 use crate::fault::evidence::{self, Evidence, Missed};
 use crate::fault::pool::{self, open_sessions};
-use crate::fault::steps::sql;
+use crate::fault::stories::{Stage, Stories};
 use crate::recovery::deadline;
 use rowlock_core::finding::{Finding, Outcome};
-use rowlock_core::verdict::Verdict;
 
 /// Judges the whole case.
-pub(super) async fn verify(
-    scene: &Scene<'_, '_>,
+pub(super) async fn verify<S: Stories>(
+    scene: &Scene<'_, '_, S>,
     evidence: &mut Evidence<'_>,
-    course: Course,
-) -> Result<Played, EnvironmentError> {
+    course: Course<S>,
+) -> Result<Played<S>, EnvironmentError> {
     let Course {
         history,
         mut findings,
@@ -24,13 +23,13 @@ pub(super) async fn verify(
     } = course;
     let pool_size = scene.baseline.pool_size;
     let deadline = deadline(blow.over);
-    let pool = pool::judge(scene.world, scene.control, pool_size, deadline).await;
+    let pool = pool::judge(scene.place, pool_size, deadline).await;
     let seen = match pool.outcome {
         Outcome::Holds => pool_size.unwrap_or_default(),
         _ => 0,
     };
     findings.push(pool);
-    let after = scene.look(&history, evidence).await?;
+    let after = scene.look(Stage::Over, &history, evidence).await?;
     merge(&mut findings, after);
 
     let record = match blow.step {
@@ -48,22 +47,16 @@ pub(super) async fn verify(
         let was_given_up = blow.gave_up || !record.is_some_and(evidence::went_through);
         findings.push(judge_stall(was_given_up));
     }
-    Ok(Played {
-        case: scene.case,
-        sql: scene.baseline.step(scene.case).map(sql).unwrap_or_default(),
-        impossible: !scene.baseline.allows(scene.case),
-        verdict: Verdict::compose(findings.iter().filter_map(Finding::verdict)),
-        findings,
-        operations: history,
-        legacy: Legacy {
-            was_reached,
-            cut: scene.open.difference(&open_sessions(scene.control)).count(),
-            seen,
-        },
-    })
+    let open = open_sessions(scene.place.control());
+    let legacy = Legacy {
+        was_reached,
+        cut: scene.open.difference(&open).count(),
+        seen,
+    };
+    Ok(scene.conclude(findings, history, legacy))
 }
 
-fn judge_fault(missed: Option<Missed>) -> Finding {
+pub(super) fn judge_fault(missed: Option<Missed>) -> Finding {
     let mut finding = Finding::new("fault-took-place", "the chosen step was broken", Vec::new());
     if let Some(missed) = missed {
         finding.outcome = Outcome::Unchecked(missed.to_string());
@@ -82,7 +75,7 @@ fn judge_stall(was_given_up: bool) -> Finding {
 }
 
 /// Adds a later look at the same invariants; what was violated earlier stays so.
-fn merge(findings: &mut [Finding], later: Vec<Finding>) {
+pub(super) fn merge(findings: &mut [Finding], later: Vec<Finding>) {
     for later in later {
         let earlier = findings
             .iter_mut()
