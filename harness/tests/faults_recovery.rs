@@ -173,7 +173,7 @@ async fn a_target_that_dies_of_a_fault_is_at_fault_itself() {
     let target = target.expect("a command line");
     let violated = violated(&play(target, "purchase.4.drop-before").await);
     assert!(
-        violated.contains(&"serves-again".to_owned()),
+        violated.contains(&"target-survives".to_owned()),
         "{violated:?}"
     );
 }

@@ -303,27 +303,7 @@ impl ExploreArgs {
         &self,
         described: &Described,
     ) -> anyhow::Result<contract::Program> {
-        let programs = contract::programs(&described.contract);
-        let file = described.contract.file.display().to_string();
-        let found = match &self.program {
-            None => programs.first(),
-            Some(name) => match programs.iter().find(|program| program.name == *name) {
-                Some(program) => Some(program),
-                None => {
-                    let written = &described.contract.programs;
-                    let known = programs.iter().map(|program| {
-                        match written.iter().find(|spec| spec.name == program.name) {
-                            Some(spec) => format!("{} ({file}:{})", program.name, spec.line),
-                            None => program.name.clone(),
-                        }
-                    });
-                    unknown_program(name, known, &file)
-                }
-            },
-        };
-        found
-            .cloned()
-            .with_context(|| format!("{file} has no story that could be explored"))
+        contract_program(self.program.as_deref(), described)
     }
 
     /// Starts PostgreSQL, and says what is run where.
@@ -441,6 +421,34 @@ impl ExploreArgs {
         flags.push(target.to_owned());
         flags.join(" ").trim_end().to_owned()
     }
+}
+
+/// The program of a contract that has this name, or the first.
+pub(super) fn contract_program(
+    name: Option<&str>,
+    described: &Described,
+) -> anyhow::Result<contract::Program> {
+    let programs = contract::programs(&described.contract);
+    let file = described.contract.file.display().to_string();
+    let found = match name {
+        None => programs.first(),
+        Some(name) => match programs.iter().find(|program| program.name == name) {
+            Some(program) => Some(program),
+            None => {
+                let written = &described.contract.programs;
+                let known = programs.iter().map(|program| {
+                    match written.iter().find(|spec| spec.name == program.name) {
+                        Some(spec) => format!("{} ({file}:{})", program.name, spec.line),
+                        None => program.name.clone(),
+                    }
+                });
+                unknown_program(name, known, &file)
+            }
+        },
+    };
+    found
+        .cloned()
+        .with_context(|| format!("{file} has no story that could be explored"))
 }
 
 /// A word as a shell takes it.

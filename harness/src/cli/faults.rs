@@ -1,17 +1,24 @@
-//! `rowlock faults`: every step of a purchase, broken in every way.
+//! `rowlock faults`: every step of a purchase, or of a contract's calls, broken in every way.
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory};
 use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::conclude;
+use super::contract::ContractArgs;
+use super::explore::{contract_program, quoted};
 use super::trace::TraceArgs;
-use super::{CommonArgs, Format, exit_code, output};
+use super::{Cli, CommonArgs, Format, exit_code, output};
+use crate::contract::{ContractStories, ContractSubject, Program, Seat};
 use crate::fault::campaign::{self, Campaign, Plan};
-use crate::fault::{Case, crashes, gentle_faults, matrix};
+use crate::fault::stories::Stories;
+use crate::fault::{Case, Fault, StoryName, crashes, gentle_faults, matrix};
 use crate::progress::Progress;
+use crate::shop::{Shop, Story};
+use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
 use crate::world::Setting;
 
@@ -19,9 +26,14 @@ use crate::world::Setting;
 pub(super) struct FaultsArgs {
     #[command(flatten)]
     common: CommonArgs,
+    #[command(flatten)]
+    contract: ContractArgs,
+    /// The program of the contract whose stories are broken, the first one unless named
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
     /// Only this case, as a report names it (STORY.STEP.FAULT); may be given again
     #[arg(long = "case", value_name = "CASE")]
-    cases: Vec<Case>,
+    cases: Vec<String>,
     /// Leave out the faults that kill the server
     #[arg(long)]
     no_crash: bool,
@@ -34,12 +46,13 @@ pub(super) struct FaultsArgs {
 
 /// A campaign and where it ran.
 #[derive(Debug, serde::Serialize)]
-struct FaultReport {
+#[serde(bound = "")]
+struct FaultReport<S: Stories> {
     seed: Seed,
     postgres: String,
     target: String,
     #[serde(flatten)]
-    campaign: Campaign,
+    campaign: Campaign<S>,
 }
 
 pub(super) async fn faults(
@@ -48,9 +61,54 @@ pub(super) async fn faults(
 ) -> anyhow::Result<ExitCode> {
     let seed = args.common.seed();
     let progress = Progress::on_terminal();
-    let again = args.common.repeat(seed);
-    let measured = measure(args, seed, &progress, trace);
-    let report = match conclude(measured, &progress, &args.repeat(&again)).await? {
+    match args.described()? {
+        None => {
+            let plan = args.plan::<Story>();
+            let again = args.common.repeat(seed);
+            let measured = async {
+                let target = args.common.target()?;
+                let server = args.start(&progress).await?;
+                let run = Run {
+                    server,
+                    target,
+                    seed,
+                    trace,
+                };
+                run.measure(args, &Shop, &plan, &progress).await
+            };
+            report(args, measured, &progress, &again).await
+        }
+        Some(described) => {
+            let plan = args.plan::<Seat>();
+            let program = contract_program(args.program.as_deref(), &described)?;
+            let again = args.contract_flags(&described, &program, seed);
+            let measured = async {
+                let server = args.start(&progress).await?;
+                progress.say("preparing the contract's database");
+                let subject = ContractSubject::new(described.clone(), &server).await?;
+                let target = TargetSpec::Described(described);
+                let stories = ContractStories::new(subject, program);
+                let run = Run {
+                    server,
+                    target,
+                    seed,
+                    trace,
+                };
+                run.measure(args, &stories, &plan, &progress).await
+            };
+            report(args, measured, &progress, &again).await
+        }
+    }
+}
+
+/// Waits for the campaign and writes it out; `again` is the rest of its command line.
+async fn report<S: Stories>(
+    args: &FaultsArgs,
+    measured: impl Future<Output = anyhow::Result<FaultReport<S>>>,
+    progress: &Progress,
+    again: &str,
+) -> anyhow::Result<ExitCode> {
+    let report = match conclude(measured, progress, &args.repeat(again)).await? {
         Ok(report) => report,
         Err(code) => return Ok(code),
     };
@@ -59,10 +117,11 @@ pub(super) async fn faults(
     output::write(&match args.common.format {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
         Format::Human => format!(
-            "{}\npostgres: {}\ntarget:   {}\nseed:     {seed}\ncases:    {}\nverdict:  {}\n",
-            matrix::render(campaign, &again),
+            "{}\npostgres: {}\ntarget:   {}\nseed:     {}\ncases:    {}\nverdict:  {}\n",
+            matrix::render(campaign, again),
             report.postgres,
             report.target,
+            report.seed,
             campaign.played.len(),
             campaign.verdict
         ),
@@ -71,6 +130,46 @@ pub(super) async fn faults(
 }
 
 impl FaultsArgs {
+    /// The contract that is meant, if one is: not where a service is named, or a case of the shop.
+    fn described(&self) -> anyhow::Result<Option<Described>> {
+        let is_of_shop = |case: &String| case.parse::<Case>().is_ok();
+        let is_shop = self.common.service.is_named() || self.cases.iter().any(is_of_shop);
+        let described = self.contract.read(!is_shop)?;
+        if described.is_none() && self.program.is_some() {
+            refuse("--program names a program of a contract, and there is no contract");
+        }
+        Ok(described)
+    }
+
+    /// What is broken. Ends the process where a case is none.
+    fn plan<T: StoryName>(&self) -> Plan<T> {
+        let mut faults = gentle_faults();
+        faults.push(Fault::TerminateConnection);
+        if !self.no_crash {
+            faults.extend(crashes());
+        }
+        let only = self.cases.iter().map(|case| match case.parse() {
+            Ok(case) => case,
+            Err(why) => {
+                let why: String = why;
+                refuse(&format!(
+                    "invalid value '{case}' for '--case <CASE>': {why}"
+                ))
+            }
+        });
+        Plan {
+            faults,
+            only: only.collect(),
+            impossible: self.impossible,
+            ..Plan::default()
+        }
+    }
+
+    async fn start(&self, progress: &Progress) -> anyhow::Result<Server> {
+        progress.say("starting PostgreSQL");
+        Ok(Server::start(&self.common.postgres.settings()).await?)
+    }
+
     /// The command line that makes the same run again.
     fn repeat(&self, common: &str) -> String {
         let cases = self.cases.iter().map(|case| format!("--case {case} "));
@@ -82,38 +181,54 @@ impl FaultsArgs {
         let flags: String = flags.map(|(_, flag)| *flag).collect();
         format!("faults {}{flags}{common}", cases.collect::<String>())
     }
+
+    /// The flags that break the same program of a contract again.
+    fn contract_flags(&self, described: &Described, program: &Program, seed: Seed) -> String {
+        let contract = ContractArgs::repeat(described);
+        let program = quoted(&program.name);
+        let common = self.common.repeat(seed);
+        format!("{contract} --program {program} {common}")
+    }
 }
 
-async fn measure(
-    args: &FaultsArgs,
+fn refuse(why: &str) -> ! {
+    Cli::command().error(ErrorKind::ValueValidation, why).exit()
+}
+
+/// What a campaign runs on.
+struct Run {
+    server: Server,
+    target: TargetSpec,
     seed: Seed,
-    progress: &Progress,
     trace: Option<TraceFile>,
-) -> anyhow::Result<FaultReport> {
-    let target = args.common.target()?;
-    progress.say("starting PostgreSQL");
-    let server = Server::start(&args.common.postgres.settings()).await?;
-    let setting = Setting {
-        trace,
-        ..args.common.setting(&server, &target, seed, progress)
-    };
-    let mut faults = gentle_faults();
-    if !args.no_crash {
-        faults.extend(crashes());
+}
+
+impl Run {
+    async fn measure<S: Stories>(
+        self,
+        args: &FaultsArgs,
+        stories: &S,
+        plan: &Plan<S::Name>,
+        progress: &Progress,
+    ) -> anyhow::Result<FaultReport<S>> {
+        let Run {
+            server,
+            target,
+            seed,
+            trace,
+        } = self;
+        let setting = Setting {
+            trace,
+            ..args.common.setting(&server, &target, seed, progress)
+        };
+        let campaign = campaign::run_all(&setting, stories, plan).await?;
+        let (postgres, target) = (server.description(), target.describe());
+        server.stop().await?;
+        Ok(FaultReport {
+            seed,
+            postgres,
+            target,
+            campaign,
+        })
     }
-    let plan = Plan {
-        faults,
-        only: args.cases.clone(),
-        impossible: args.impossible,
-        ..Plan::default()
-    };
-    let campaign = campaign::run(&setting, &plan).await?;
-    let (postgres, target) = (server.description(), target.describe());
-    server.stop().await?;
-    Ok(FaultReport {
-        seed,
-        postgres,
-        target,
-        campaign,
-    })
 }

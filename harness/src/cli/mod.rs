@@ -64,7 +64,7 @@ enum Command {
         #[command(flatten)]
         trace: trace::TraceArgs,
     },
-    /// Break every step of a purchase in every way, one at a time
+    /// Break every step of a purchase, or of a contract's calls, in every way, one at a time
     Faults(faults::FaultsArgs),
     /// Run a few simultaneous requests in every order in which their SQL can reach PostgreSQL
     Explore(explore::ExploreArgs),

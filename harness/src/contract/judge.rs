@@ -7,13 +7,13 @@ use rowlock_contract::invariant::{Invariant, Predicate};
 use rowlock_core::answer::{Ending, Unknown};
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::rows::{Rows, Table};
-use rowlock_core::serial::{CallIndex, Concurrent, Explanation, UnexplainedRefusal};
+use rowlock_core::serial::{CallIndex, Concurrent, Explanation, Oracle, UnexplainedRefusal};
 use rowlock_core::universal::{self, NO_SERVER_ERROR};
 use serde::{Deserialize, Serialize};
 
 use super::program::Program;
-use super::serial::{Expected, serial_told};
-use super::story::StoryAnswer;
+use super::serial::serial_told;
+use super::story::{StoryAnswer, Told};
 use super::subject::ContractSubject;
 use crate::subject::Seen;
 
@@ -132,54 +132,96 @@ fn explain(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Findi
         "answers and rows are those of the same calls one after another, in some order",
         Vec::new(),
     );
-    let Expected { oracle, .. } = seen.expected;
-    let oracle = match oracle {
-        Ok(oracle) => oracle,
-        Err(why) => {
-            finding.outcome = Outcome::Unchecked(why.clone());
-            return finding;
-        }
+    let answers = seen.history.iter().enumerate().collect();
+    let shown = Shown {
+        program: seen.program,
+        answers,
+        rows: &seen.rows.rows,
     };
-    let run = concurrent(seen);
-    let name = |call: CallIndex| seen.program.name_of(call);
-    finding.outcome = match oracle.explain(&run) {
-        Explanation::Explained(explained) => {
+    finding.outcome = shown.explain(&seen.expected.oracle, |oracle, run| {
+        let explanation = oracle.explain(run);
+        if let Explanation::Explained(explained) = &explanation {
             subject.remember_run(explained.needlessly_gave_way);
-            Outcome::Holds
         }
-        Explanation::Unexplained(nearest) => Outcome::Violated(vec![nearest.sentence(&run, name)]),
-        Explanation::UnexplainedRefusal(refusal) => {
-            let rule = rule_for(&refusal, seen);
-            Outcome::Violated(vec![refusal.sentence(name, &rule)])
-        }
-        Explanation::Missing(orders) => {
-            let orders: Vec<_> = orders.iter().map(|order| order.describe(name)).collect();
-            Outcome::Unchecked(format!("serially it cannot be made: {}", orders.join("; ")))
-        }
-    };
+        explanation
+    });
     finding
 }
 
-/// The line of the contract that would call a refusal a conflict.
-fn rule_for(refusal: &UnexplainedRefusal, seen: &Seen<'_, ContractSubject>) -> String {
-    let told = refusal.refused.first().and_then(|(call, _)| {
-        let answer = seen.history.get(call.actor)?;
-        answer.calls.get(call.position)
-    });
-    let status = told.and_then(|told| told.status);
-    let status = status.map_or("…".into(), |status| status.to_string());
-    let name = told.map_or("…", |told| told.call.as_str());
-    format!("`answers = [{{ status = {status}, means = \"conflict\" }}]` of call `{name}`")
+/// What is held against the serial orders.
+pub(super) struct Shown<'a> {
+    pub(super) program: &'a Program,
+    /// What each actor was told.
+    pub(super) answers: BTreeMap<usize, &'a StoryAnswer>,
+    /// All tables.
+    pub(super) rows: &'a Rows,
 }
 
-fn concurrent(seen: &Seen<'_, ContractSubject>) -> Concurrent {
-    let told = seen.history.iter().enumerate().flat_map(|(actor, answer)| {
-        let calls = answer.calls.iter().enumerate();
-        calls.map(move |(position, told)| (CallIndex { actor, position }, serial_told(told)))
-    });
-    Concurrent {
-        told: told.collect(),
-        rows: seen.rows.rows.clone(),
+impl Shown<'_> {
+    /// Whether a serial order explains it, as `ask` asks the oracle.
+    pub(super) fn explain(
+        &self,
+        oracle: &Result<Oracle, String>,
+        ask: impl FnOnce(&Oracle, &Concurrent) -> Explanation,
+    ) -> Outcome {
+        let oracle = match oracle {
+            Ok(oracle) => oracle,
+            Err(why) => return Outcome::Unchecked(why.clone()),
+        };
+        let run = self.concurrent();
+        let name = |call: CallIndex| self.program.name_of(call);
+        match ask(oracle, &run) {
+            Explanation::Explained(_) => Outcome::Holds,
+            Explanation::Unexplained(nearest) => {
+                Outcome::Violated(vec![nearest.sentence(&run, name)])
+            }
+            Explanation::UnexplainedRefusal(refusal) => {
+                let rule = self.rule_for(&refusal);
+                Outcome::Violated(vec![refusal.sentence(name, &rule)])
+            }
+            Explanation::Missing(orders) => {
+                let orders: Vec<_> = orders.iter().map(|order| order.describe(name)).collect();
+                Outcome::Unchecked(format!("serially it cannot be made: {}", orders.join("; ")))
+            }
+        }
+    }
+
+    /// The first call of an actor that was refused.
+    pub(super) fn refused_call(&self, actor: usize) -> Option<CallIndex> {
+        let calls = &self.answers.get(&actor)?.calls;
+        let mut calls = calls.iter();
+        let position = calls.position(|told| told.completion.ending == Ending::Refused)?;
+        Some(CallIndex { actor, position })
+    }
+
+    fn told(&self, call: CallIndex) -> Option<&Told> {
+        self.answers.get(&call.actor)?.calls.get(call.position)
+    }
+
+    /// The line of the contract that would call a refusal a conflict.
+    fn rule_for(&self, refusal: &UnexplainedRefusal) -> String {
+        let told = refusal
+            .refused
+            .first()
+            .and_then(|(call, _)| self.told(*call));
+        let status = told.and_then(|told| told.status);
+        let status = status.map_or("…".into(), |status| status.to_string());
+        let name = told.map_or("…", |told| told.call.as_str());
+        format!("`answers = [{{ status = {status}, means = \"conflict\" }}]` of call `{name}`")
+    }
+
+    fn concurrent(&self) -> Concurrent {
+        let told = self.answers.iter().flat_map(|(actor, answer)| {
+            let calls = answer.calls.iter().enumerate();
+            calls.map(|(position, told)| {
+                let actor = *actor;
+                (CallIndex { actor, position }, serial_told(told))
+            })
+        });
+        Concurrent {
+            told: told.collect(),
+            rows: self.rows.clone(),
+        }
     }
 }
 

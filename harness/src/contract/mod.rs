@@ -9,23 +9,30 @@
 //!   ├─ judge     a run against those, and the contract's invariants
 //!   ├─ remarks   what was not compared, and what was taken for granted
 //!   └─ burst     hundreds of actors at once, against the invariants alone
+//! faults     what a campaign of faults breaks of it, and holds it to  (crate::fault::stories)
+//!   └─ seat      the names of its stories
 //! ```
 //!
 //! What a contract says, and what its answers mean, is `rowlock_contract`'s; which orders explain a
 //! run is `rowlock_core::serial`'s. Neither does any I/O; here it is done.
 
 pub mod burst;
+mod faults;
 pub mod generated;
 mod judge;
 mod program;
 mod remarks;
+mod seat;
 mod serial;
 mod story;
 mod subject;
 mod template;
 
+pub use faults::{ContractStories, StoryRequest};
 pub use judge::Left;
 pub(crate) use program::seat;
 pub use program::{Participant, PlannedCall, Program, programs};
+pub use seat::Seat;
+pub use serial::Expected;
 pub use story::{StoryAnswer, Told};
 pub use subject::{ContractSubject, Known};

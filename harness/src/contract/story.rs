@@ -91,6 +91,26 @@ fn excerpt(body: &[u8]) -> String {
     }
 }
 
+impl StoryAnswer {
+    /// Takes the answers to the same story under the same key in: what was ok once is ok, and what
+    /// nobody knows after one attempt, a refusal of another does not tell.
+    pub(super) fn come_again(&mut self, again: &StoryAnswer) {
+        let rank = |told: &Told| match told.completion.ending {
+            Ending::Ok => 2,
+            Ending::Unknown(_) => 1,
+            Ending::Refused | Ending::GaveWay => 0,
+        };
+        for (position, told) in again.calls.iter().enumerate() {
+            match self.calls.get_mut(position) {
+                Some(earlier) if rank(earlier) > rank(told) => {}
+                Some(earlier) => *earlier = told.clone(),
+                None => self.calls.push(told.clone()),
+            }
+        }
+        self.broken_off.clone_from(&again.broken_off);
+    }
+}
+
 impl Answer for StoryAnswer {
     /// That of the first call that did not end well.
     fn ending(&self) -> Ending {

@@ -29,7 +29,7 @@ use crate::tables::{self, Tables};
 use crate::target::{Described, Target, TargetSpec};
 
 /// How long a call that prepares may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service as its contract describes it.
 #[derive(Debug, Clone)]
@@ -49,6 +49,10 @@ pub struct Known {
 }
 
 impl Known {
+    pub(super) fn contract(&self) -> Arc<Contract> {
+        Arc::clone(&self.contract)
+    }
+
     pub(super) fn standing_of(&self, actor: &str) -> Standing {
         self.standings.get(actor).cloned().unwrap_or_default()
     }

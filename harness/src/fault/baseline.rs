@@ -68,18 +68,18 @@ pub(super) async fn trace_steps<S: Stories>(
     story: S::Name,
 ) -> Result<Traced, EnvironmentError> {
     let mut traces: Vec<Vec<Step>> = Vec::new();
-    let mut cold = None;
+    let mut unusual = None;
     let mut round = 0;
     while traces.len() < TRACES && round < TRACES + pool::LARGEST {
         round += 1;
-        let (steps, is_cold) = trace(place, story, &format!("trace-{story}-{round}")).await?;
-        match is_cold {
-            true => cold = Some(steps),
+        let (steps, is_unusual) = trace(place, story, &format!("trace-{story}-{round}")).await?;
+        match is_unusual {
+            true => unusual = Some(steps),
             false => traces.push(steps),
         }
-        // It opens one for each request.
+        // It opens one for each request, or never answers otherwise.
         if traces.is_empty() && round == pool::LARGEST {
-            traces.extend(cold.take());
+            traces.extend(unusual.take());
             break;
         }
     }
@@ -100,7 +100,8 @@ pub(super) async fn trace_steps<S: Stories>(
     Ok((steps, sporadic))
 }
 
-/// The story's steps, and whether a connection was opened only for it and kept.
+/// The story's steps, and whether they are not the usual ones: it was answered otherwise than it is
+/// where nothing is broken, or a connection was opened only for it and kept.
 ///
 /// A connection that a worker opens only now, and keeps, begins with steps that no later request
 /// has; so it is traced again, on a connection that was there. A target that opens one for each
@@ -111,20 +112,20 @@ async fn trace<S: Stories>(
     name: &str,
 ) -> Result<(Vec<Step>, bool), EnvironmentError> {
     let before = open_sessions(place.control());
-    let records = record(place, story, name).await?;
+    let (records, is_answered) = record(place, story, name).await?;
     let after = open_sessions(place.control());
     let opened: Vec<_> = after.difference(&before).collect();
     let is_cold = |record: &Record| opened.contains(&&record.step.id.session);
-    let is_cold = records.iter().any(is_cold);
+    let is_unusual = !is_answered || records.iter().any(is_cold);
     let steps = records.into_iter().map(|record| record.step);
-    Ok((steps.filter(|step| step.kind.runs()).collect(), is_cold))
+    Ok((steps.filter(|step| step.kind.runs()).collect(), is_unusual))
 }
 
 async fn record<S: Stories>(
     place: &Place<'_, S>,
     story: S::Name,
     name: &str,
-) -> Result<Vec<Record>, EnvironmentError> {
+) -> Result<(Vec<Record>, bool), EnvironmentError> {
     let control = place.control();
     place.reset(story).await?;
     let request = place.stories().chosen(place.known(), story, name);
@@ -134,10 +135,19 @@ async fn record<S: Stories>(
     come_to_rest(place).await?;
     let recording = Recording::new();
     control.set_trace(Some(recording.clone()));
-    place.send_alone(request).await?;
+    let answer = place.send_alone(request).await?;
     come_to_rest(place).await?;
     control.set_trace(None);
-    Ok(recording.take())
+    let case = Case {
+        story,
+        rival: false,
+        step: 0,
+        fault: Fault::TerminateConnection,
+    };
+    let is_answered = place
+        .stories()
+        .is_answer(case, place.on_conflict(), &answer);
+    Ok((recording.take(), is_answered))
 }
 
 /// Waits until the target has ended its transactions: what it still does once it has answered a

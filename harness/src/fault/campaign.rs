@@ -149,7 +149,11 @@ pub async fn run_all<S: Stories>(
     played.sort_by_key(|played| played.case);
     let verdict = Verdict::compose(played.iter().map(|played| played.verdict));
     let titles = measured.baselines.keys();
-    let titles = titles.flat_map(|name| [false, true].map(|rival| (*name, rival)));
+    let titles = titles.flat_map(|name| {
+        let rivals = [false, true].into_iter();
+        let rivals = rivals.filter(|rival| !rival || stories.rival(*name).is_some());
+        rivals.map(|rival| (*name, rival))
+    });
     let titles = titles.map(|key| (key, stories.title(key.0, key.1)));
     let steps = measured.baselines.iter();
     let steps = steps.map(|(story, baseline)| {

@@ -96,9 +96,15 @@ fn render_impossible<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
             "any isolation level"
         }
     };
-    let steps = campaign.impossible.values().flat_map(BTreeMap::values);
-    // Each step would have been broken twice: alone, and with a second buyer.
-    let count = 2 * steps.map(Vec::len).sum::<usize>();
+    // Each step would have been broken alone, and with a rival where there is one.
+    let times = |story: &String| {
+        let titles = campaign.titles.keys();
+        titles
+            .filter(|(name, _)| name.to_string() == *story)
+            .count()
+    };
+    let steps = campaign.impossible.values().flatten();
+    let count: usize = steps.map(|(story, steps)| steps.len() * times(story)).sum();
     if count == 0 {
         return;
     }

@@ -63,7 +63,9 @@ impl<'a, S: Stories> Place<'a, S> {
 
     /// Puts the rows of a story there.
     pub(super) async fn reset(&self, name: S::Name) -> Result<(), EnvironmentError> {
-        let sql = self.stories.reset_sql(name, self.inspector().baseline());
+        let sql = self
+            .stories
+            .reset_sql(self.known(), name, self.inspector().baseline());
         self.inspector().execute(sql).await
     }
 

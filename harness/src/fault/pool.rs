@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// How long it is waited for the connections of a target that is never idle.
 const HELD_BOUND: Duration = Duration::from_secs(5);
 
+/// So often it is looked at a pool that does not show whole, however long a look takes.
+const LEAST_LOOKS: usize = 3;
+
 /// A target whose pool is larger is not measured.
 pub(super) const LARGEST: usize = 32;
 
@@ -38,7 +41,12 @@ pub(super) async fn measure<S: Stories>(
     const LOOKS: usize = 4;
     let mut sizes = BTreeSet::new();
     for _ in 0..LOOKS {
-        sizes.insert(hold_connections(place, LARGEST).await?.len());
+        match hold_connections(place, LARGEST).await {
+            Ok(held) => drop(sizes.insert(held.len())),
+            // So many cannot even connect.
+            Err(EnvironmentError::Connect { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
     }
     let steady = sizes.len() == 1;
     let size = sizes.into_iter().find(|size| (1..LARGEST).contains(size));
@@ -96,7 +104,9 @@ pub(super) async fn judge<S: Stories>(
     // look finds another in its place.
     let mut found = BTreeSet::new();
     let mut refusal = None;
-    while found.len() < size && Instant::now() < deadline {
+    let mut looks = 0;
+    while found.len() < size && (looks < LEAST_LOOKS || Instant::now() < deadline) {
+        looks += 1;
         // What several looks find counts together, since workers do not accept evenly; but not
         // what is gone again.
         let open = open_sessions(place.control());

@@ -67,7 +67,7 @@ pub trait Stories: Clone + Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Expected, EnvironmentError>>;
 
     /// Puts the rows that a story finds in the place of all that is there.
-    fn reset_sql(&self, name: Self::Name, baseline: &Baseline) -> String;
+    fn reset_sql(&self, known: &Known<Self>, name: Self::Name, baseline: &Baseline) -> String;
 
     /// The request that is broken; `run` tells this time from others.
     fn chosen(&self, known: &Known<Self>, name: Self::Name, run: &str) -> Self::Request;

@@ -119,7 +119,7 @@ impl Stories for Shop {
         Ok(())
     }
 
-    fn reset_sql(&self, story: Story, baseline: &Baseline) -> String {
+    fn reset_sql(&self, _known: &Capabilities, story: Story, baseline: &Baseline) -> String {
         tables::reset_sql(&rows_of(story), baseline)
     }
 
@@ -201,6 +201,10 @@ impl Stories for Shop {
         operation.completion != Completion::Fail(Refusal::NotSent)
     }
 
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn would borrow the shop for as long as the answer takes"
+    )]
     fn send(
         &self,
         _known: &Capabilities,

@@ -316,8 +316,8 @@ impl Target {
         move || leaders.iter().any(|leader| process_tree::is_busy(*leader))
     }
 
-    /// How a process that was started for the target ended, with the last of what it printed, if one
-    /// did by itself; of a target in this process that is not known.
+    /// How a process that was started for the target ended, with what it said of it, if one did by
+    /// itself; of a target in this process that is not known.
     pub fn exited(&self) -> Option<String> {
         match &self.running {
             Running::InProcess(_) => None,

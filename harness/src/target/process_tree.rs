@@ -72,7 +72,7 @@ impl ProcessTree {
         self.leader.try_wait().ok().flatten()
     }
 
-    /// How the program ended and the last of what it printed, in words, if it has ended.
+    /// How the program ended and what it said of it, in words, if it has ended.
     pub(super) fn ended(&self) -> Option<String> {
         // It stays to be waited for by whoever stops it.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -82,9 +82,10 @@ impl ProcessTree {
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "nobody knows how".to_owned(),
         };
-        Some(match self.output_tail() {
-            output if output.is_empty() => how,
-            output => format!("{how}; its last output:\n{output}"),
+        let output = fs::read(self.log.path()).unwrap_or_default();
+        Some(match last_words(&String::from_utf8_lossy(&output)) {
+            None => how,
+            Some(words) => format!("{how}; it said: {words}"),
         })
     }
 
@@ -156,6 +157,18 @@ impl Drop for ProcessTree {
         // What cannot be told to the janitor any more, it no longer watches either.
         let _ = self.janitor.forget(self.leader.id());
     }
+}
+
+/// The last line of an output that names an error, or else the last one.
+fn last_words(output: &str) -> Option<&str> {
+    // What a runtime shows of an object's fields ends with a comma.
+    let names_error = |line: &&str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        first.to_lowercase().ends_with("error:") && !line.ends_with(',')
+    };
+    let lines = output.lines().map(str::trim);
+    let mut lines = lines.rev().filter(|line| !line.is_empty());
+    lines.clone().find(names_error).or_else(|| lines.next())
 }
 
 fn append(log: &tempfile::NamedTempFile) -> io::Result<File> {
@@ -265,6 +278,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_last_words_are_those_of_the_error() {
+        let output = "ready\nerror: terminating connection\n  at Client\n  error: [Function],\n}\n";
+        assert_eq!(last_words(output), Some("error: terminating connection"));
+        assert_eq!(last_words("ready\nbye\n\n"), Some("bye"));
+        assert_eq!(last_words(""), None);
+    }
+
     #[tokio::test]
     async fn an_early_end_shows_its_status_and_its_last_words() {
         let mut tree = ProcessTree::spawn(shell("echo no such database >&2; exit 7")).unwrap();
@@ -276,7 +297,7 @@ mod tests {
         let ended = tree.ended();
         assert_eq!(tree.exit_status().and_then(|status| status.code()), Some(7));
         // Whoever has waited for it knows.
-        let words = "exit status 7; its last output:\nno such database";
+        let words = "exit status 7; it said: no such database";
         assert!(ended.is_none_or(|ended| ended == words));
     }
 }

@@ -68,6 +68,9 @@ pub(super) async fn play<S: Stories>(
         mut findings,
         ..
     } = recover(scene, settled).await;
+    if place.exited().is_some() {
+        return Ok(scene.conclude(findings, history, Legacy::NONE));
+    }
     let pool_size = scene.baseline.pool_size;
     findings.push(pool::judge(place, pool_size, deadline(over)).await);
     let after = scene.look(Stage::Over, &history, evidence).await?;

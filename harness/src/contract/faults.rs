@@ -1,0 +1,313 @@
+//! What a campaign of faults breaks of a contract: each story of one of its programs, alone and met
+//! by another actor's.
+//!
+//! What is right is the program's serial orders: a story that was broken came whole or not at all,
+//! and its answer says which, as far as it says anything.
+
+use std::collections::BTreeMap;
+
+use rowlock_contract::Contract;
+use rowlock_core::answer::{Answer, Ending, Unknown};
+use rowlock_core::finding::Finding;
+use rowlock_core::serial::{CallIndex, Concurrent, Oracle};
+use rowlock_core::universal;
+
+use super::judge::{self, Left};
+use super::program::Program;
+use super::seat::Seat;
+use super::serial::Expected;
+use super::story::{self, StoryAnswer, Telling};
+use super::subject::{ContractSubject, Known, PATIENCE};
+use super::template::connect;
+use crate::baseline::Baseline;
+use crate::client::Client;
+use crate::environment::EnvironmentError;
+use crate::fault::stories::{Asked, Look, Recovery, Stage, Stories};
+use crate::fault::{Case, Fault};
+use crate::rig::Rig;
+use crate::rows::Rows;
+use crate::subject::Subject;
+use crate::target::OnConflict;
+
+/// A program of a contract, whose stories are broken.
+#[derive(Debug, Clone)]
+pub struct ContractStories {
+    subject: ContractSubject,
+    program: Program,
+}
+
+/// An actor's story, under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoryRequest {
+    actor: usize,
+    key: String,
+}
+
+impl ContractStories {
+    /// The stories of `program`. Each of their calls is whole for itself, whatever the contract asks
+    /// of their meeting: where one fails, those before it have happened.
+    pub fn new(subject: ContractSubject, program: Program) -> Self {
+        let program = Program {
+            whole_stories: false,
+            ..program
+        };
+        ContractStories { subject, program }
+    }
+
+    /// As in the serial runs, whose rows may hold the key.
+    fn request(&self, actor: usize) -> StoryRequest {
+        let key = self.program.key_of(actor);
+        StoryRequest { actor, key }
+    }
+
+    /// Who meets an actor: the next one of the program, if there is another.
+    fn other(&self, actor: usize) -> Option<usize> {
+        let count = self.program.actors.len();
+        (count > 1).then(|| (actor + 1) % count)
+    }
+
+    /// Why an actor's story may not come twice, if it may not: each call that changes something
+    /// must name a key.
+    fn no_key(&self, contract: &Contract, actor: usize) -> Option<String> {
+        let story = self.program.actors[actor].story.iter();
+        let mut calls = story.filter_map(|planned| contract.call(&planned.call));
+        let lacks_key = calls.find(|call| {
+            let only_reads = ["GET", "HEAD"].contains(&call.method.as_str());
+            !only_reads && call.idempotency_key.is_none()
+        });
+        lacks_key.map(|call| format!("call `{}` names no idempotency_key", call.name))
+    }
+
+    /// Whether an actor's story ends so alone, as the serial runs have it.
+    fn ends_as_alone(&self, actor: usize, answer: &StoryAnswer) -> bool {
+        let is_refused = self
+            .program
+            .refused
+            .contains(&self.program.actors[actor].actor);
+        match answer.ending() {
+            Ending::Ok => !is_refused && answer.broken_off.is_none(),
+            Ending::Refused | Ending::GaveWay => is_refused,
+            Ending::Unknown(_) => false,
+        }
+    }
+}
+
+impl Stories for ContractStories {
+    type Subject = ContractSubject;
+    type Name = Seat;
+    type Request = StoryRequest;
+    type Expected = Expected;
+
+    const RECOVERY: Recovery = Recovery::Anew;
+
+    fn subject(&self) -> &ContractSubject {
+        &self.subject
+    }
+
+    fn names(&self, _known: &Known) -> Vec<Seat> {
+        let seats = [false, true].into_iter().flat_map(|is_repeat| {
+            let actors = 0..self.program.actors.len();
+            actors.map(move |actor| Seat { is_repeat, actor })
+        });
+        let contract = self.subject.contract();
+        let can_be_asked =
+            |seat: &Seat| !seat.is_repeat || self.no_key(contract, seat.actor).is_none();
+        seats.filter(can_be_asked).collect()
+    }
+
+    fn left_out(&self, _known: &Known) -> Vec<String> {
+        let contract = self.subject.contract();
+        let left_out = (0..self.program.actors.len()).filter_map(|actor| {
+            let why = self.no_key(contract, actor)?;
+            let is_repeat = true;
+            Some(format!("{}: {why}", Seat { is_repeat, actor }))
+        });
+        left_out.collect()
+    }
+
+    fn title(&self, seat: Seat, rival: bool) -> String {
+        let label = |actor: usize| self.program.actors[actor].label();
+        let again = match seat.is_repeat {
+            true => " again, under the same key",
+            false => "",
+        };
+        let company = match self.other(seat.actor).filter(|_| rival) {
+            Some(other) => format!("{} coming meanwhile", label(other)),
+            None => "alone".to_owned(),
+        };
+        format!("{seat}: {}{again}, {company}", label(seat.actor))
+    }
+
+    async fn settle_in(&self, rig: &mut Rig<ContractSubject>) -> Result<(), EnvironmentError> {
+        let sql = self
+            .subject
+            .reset_sql(rig.known(), &self.program, rig.inspector().baseline());
+        rig.inspector().execute(sql).await?;
+        let client = connect(rig.target().address(0), PATIENCE).await?;
+        self.send(rig.known(), self.request(0), client).await;
+        rig.inspector().wait_for_rest().await?;
+        rig.inspector_mut().clear_and_renew().await
+    }
+
+    async fn expect(&self, rig: &Rig<ContractSubject>) -> Result<Expected, EnvironmentError> {
+        let baseline = rig.inspector().baseline().clone();
+        let mut rows = Rows::open(rig.database().options(), baseline).await?;
+        let expected = self.subject.expect(rig, &mut rows, &self.program).await;
+        rows.close().await;
+        expected
+    }
+
+    fn reset_sql(&self, known: &Known, _seat: Seat, baseline: &Baseline) -> String {
+        self.subject.reset_sql(known, &self.program, baseline)
+    }
+
+    fn chosen(&self, _known: &Known, seat: Seat, _run: &str) -> StoryRequest {
+        self.request(seat.actor)
+    }
+
+    fn has_come_before(&self, seat: Seat) -> bool {
+        seat.is_repeat
+    }
+
+    fn rival(&self, seat: Seat) -> Option<StoryRequest> {
+        self.other(seat.actor).map(|other| self.request(other))
+    }
+
+    /// Somebody else, if there is somebody; it finds the program's rows.
+    fn latecomer(&self, seat: Seat) -> StoryRequest {
+        self.request(self.other(seat.actor).unwrap_or(seat.actor))
+    }
+
+    fn one_of_many(&self) -> StoryRequest {
+        StoryRequest {
+            actor: 0,
+            key: "rowlock-one-of-many".to_owned(),
+        }
+    }
+
+    fn not_repeatable(&self, _known: &Known, seat: Seat) -> Option<String> {
+        self.no_key(self.subject.contract(), seat.actor)
+    }
+
+    fn is_final(&self, _: Case<Seat>, _: OnConflict, answer: &StoryAnswer) -> bool {
+        matches!(answer.ending(), Ending::Ok | Ending::Refused) && answer.broken_off.is_none()
+    }
+
+    /// Where a rival came first, or the same call has come before, a refusal is an answer, too.
+    fn is_answer(&self, case: Case<Seat>, _: OnConflict, answer: &StoryAnswer) -> bool {
+        match case.rival || case.story.is_repeat {
+            true => matches!(answer.ending(), Ending::Ok | Ending::Refused),
+            false => self.ends_as_alone(case.story.actor, answer),
+        }
+    }
+
+    fn is_served(&self, seat: Seat, answer: &StoryAnswer) -> bool {
+        self.ends_as_alone(self.latecomer(seat).actor, answer)
+    }
+
+    /// A refusal of what was broken needs no serial order that refuses it.
+    fn forgive(&self, _fault: Fault, _answer: &mut StoryAnswer) {}
+
+    /// What was answered before, was answered.
+    fn hang_up(answer: &mut StoryAnswer) {
+        if let Some(last) = answer.calls.last_mut()
+            && let Ending::Unknown(why) = &mut last.completion.ending
+        {
+            *why = Unknown::HungUp;
+        }
+    }
+
+    fn was_sent(answer: &StoryAnswer) -> bool {
+        !answer.calls.is_empty()
+    }
+
+    fn send(
+        &self,
+        known: &Known,
+        request: StoryRequest,
+        mut client: Client,
+    ) -> impl Future<Output = StoryAnswer> + Send + 'static {
+        let participant = self.program.actors[request.actor].clone();
+        let standing = known.standing_of(&participant.actor);
+        let contract = known.contract();
+        async move {
+            let telling = Telling {
+                contract: &contract,
+                key: &request.key,
+            };
+            story::tell(telling, &participant, standing, &mut client).await
+        }
+    }
+
+    async fn look(&self, look: Look<'_, Self>) -> Result<Vec<Finding>, EnvironmentError> {
+        let answers = answers(look.asked);
+        let mut findings = match look.stage {
+            Stage::Settled | Stage::Over => {
+                let answers: Vec<_> = answers.values().cloned().collect();
+                universal::check(&answers, &look.aftermath, true)
+            }
+            Stage::Retried => Vec::new(),
+        };
+        if look.stage == Stage::Over {
+            return Ok(findings);
+        }
+        let inspector = look.rig.inspector();
+        let mut connection = inspector.pool().acquire().await?;
+        let known = look.rig.known();
+        let read = self
+            .subject
+            .read(known, look.expected, &mut connection)
+            .await;
+        drop(connection);
+        let left = inspector.explained(read).await?;
+        findings.push(self.explain(look.case.story.actor, &answers, look.expected, &left));
+        let history: Vec<_> = answers.into_values().collect();
+        let before = &look.expected.before;
+        let invariants = judge::invariants(&self.subject, before, &left.numbers, &history);
+        findings.extend(invariants);
+        Ok(findings)
+    }
+}
+
+impl ContractStories {
+    /// Whether what was broken came whole or not at all, as its answers say.
+    fn explain(
+        &self,
+        broken: usize,
+        answers: &BTreeMap<usize, StoryAnswer>,
+        expected: &Expected,
+        left: &Left,
+    ) -> Finding {
+        let mut finding = Finding::new(
+            judge::SERIAL_ORDER,
+            "answers and rows are those of the same calls one after another, each whole or not at all",
+            Vec::new(),
+        );
+        let answers = answers.iter().map(|(actor, answer)| (*actor, answer));
+        let shown = judge::Shown {
+            program: &self.program,
+            answers: answers.collect(),
+            rows: &left.rows,
+        };
+        let first = CallIndex {
+            actor: broken,
+            position: 0,
+        };
+        let broken = shown.refused_call(broken).unwrap_or(first);
+        let atomicity = |oracle: &Oracle, run: &Concurrent| oracle.atomicity(run, broken);
+        finding.outcome = shown.explain(&expected.oracle, atomicity);
+        finding
+    }
+}
+
+/// What each actor was told; a story that came again under the same key is one.
+fn answers(asked: &[Asked<ContractStories>]) -> BTreeMap<usize, StoryAnswer> {
+    let mut answers: BTreeMap<usize, StoryAnswer> = BTreeMap::new();
+    for Asked { request, operation } in asked {
+        match answers.get_mut(&request.actor) {
+            Some(answer) => answer.come_again(operation),
+            None => drop(answers.insert(request.actor, operation.clone())),
+        }
+    }
+    answers
+}
