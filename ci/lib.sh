@@ -13,8 +13,10 @@ built_image="rowlock-postgres:$pg_version"
 official_image="postgres:$pg_version"
 # What the tests run foreign targets with: Debian's Python has Debian's psycopg.
 export ROWLOCK_TEST_PYTHON=${ROWLOCK_TEST_PYTHON:-/usr/bin/python3}
-# A clean checkout builds everything once.
+# A clean checkout builds everything once. What holds does not depend on how fast it runs, and an
+# optimised build takes longer than all that is run with it.
 export CARGO_INCREMENTAL=0
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=${CARGO_PROFILE_RELEASE_OPT_LEVEL:-1}
 # Only the network is tried again, never a build or a test.
 export CARGO_NET_RETRY=${CARGO_NET_RETRY:-5}
 
