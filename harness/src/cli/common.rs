@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
 
-use super::exit_code::Exit;
+use super::exit_code::{self, Exit};
 use super::output;
 use super::stop::stop_signal;
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
@@ -51,6 +52,18 @@ pub(super) async fn conclude<T>(
         "{why}\nnothing is concluded; to try again:\n  rowlock {again}"
     ));
     Ok(Err(code.into()))
+}
+
+/// As [`conclude`], where what is concluded is a verdict: the exit code that says it.
+pub(super) async fn conclude_verdict(
+    run: impl Future<Output = anyhow::Result<Verdict>>,
+    progress: &Progress,
+    again: &str,
+) -> anyhow::Result<ExitCode> {
+    Ok(match conclude(run, progress, again).await? {
+        Ok(verdict) => exit_code::of(verdict),
+        Err(code) => code,
+    })
 }
 
 /// What fails after a violation was `found` is said, and takes nothing from it; else it is an
@@ -155,11 +168,17 @@ impl CommonArgs {
     /// The flags that make the same run again, ready to paste.
     pub(super) fn repeat(&self, seed: Seed) -> String {
         let mut flags = vec![format!("--seed {seed}")];
-        flags.extend(self.postgres.repeat());
+        flags.extend(self.flags());
+        flags.join(" ")
+    }
+
+    /// The same but for the seed.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let mut flags = self.postgres.repeat();
         if self.request_timeout_s != REQUEST_TIMEOUT_S {
             flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
         }
         flags.extend(self.service.repeat());
-        flags.join(" ")
+        flags
     }
 }

@@ -9,6 +9,7 @@ use rowlock_contract::database::{Background, Memory};
 use rowlock_contract::{Contract, ContractError};
 use rowlock_postgres::Server;
 
+use super::explore::quoted;
 use crate::contract::ContractSubject;
 use crate::environment::EnvironmentError;
 use crate::explorer::{Bounds, Setup};
@@ -35,11 +36,7 @@ impl ContractArgs {
     /// The flag that names the same contract, ready to paste.
     pub(super) fn repeat(described: &Described) -> String {
         let file = described.contract.file.display().to_string();
-        let quoted = match shlex::try_quote(&file) {
-            Ok(quoted) => quoted.into_owned(),
-            Err(_) => file.clone(),
-        };
-        format!("--contract {quoted}")
+        format!("--contract {}", quoted(&file))
     }
 }
 

@@ -8,9 +8,9 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rowlock_core::verdict::Verdict;
 
-use super::common::{conclude, unless_found, wants_colour};
+use super::common::{conclude_verdict, unless_found, wants_colour};
 use super::explore::{ExploreArgs, Prepared, quoted};
-use super::{Cli, exit_code, output};
+use super::{Cli, output};
 use crate::explorer::{self, RequestIndex, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
 use crate::subject::Subject;
@@ -37,7 +37,7 @@ pub(super) async fn follow(
                 let prepared = args.prepare_shop(program, &progress, trace).await?;
                 run(args, prepared, schedule, &again, &progress).await
             };
-            end(run, &progress, &again).await
+            conclude_verdict(run, &progress, &again).await
         }
         Some(described) => {
             let program = args.contract_program(&described)?;
@@ -50,19 +50,8 @@ pub(super) async fn follow(
                 let prepared = args.prepare_contract(described, program, &progress, trace);
                 run(args, prepared.await?, schedule, &again, &progress).await
             };
-            end(run, &progress, &again).await
+            conclude_verdict(run, &progress, &again).await
         }
-    }
-}
-
-async fn end(
-    run: impl Future<Output = anyhow::Result<Verdict>>,
-    progress: &Progress,
-    again: &str,
-) -> anyhow::Result<ExitCode> {
-    match conclude(run, progress, again).await? {
-        Ok(verdict) => Ok(exit_code::of(verdict)),
-        Err(code) => Ok(code),
     }
 }
 

@@ -10,9 +10,9 @@ use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_shop::generated;
 
-use super::common::{conclude, unless_found};
+use super::common::{conclude_verdict, unless_found};
 use super::explore::{ExploreArgs, Prepared, search_one};
-use super::{exit_code, output};
+use super::output;
 use crate::contract;
 use crate::environment::EnvironmentError;
 use crate::explorer::coverage;
@@ -48,7 +48,7 @@ pub(super) async fn generate(
                 let draw = |rng: &mut ChaCha8Rng| Some(generated::draw(rng));
                 explore_all(args, (prepared, count), rng, draw, seed, &again, &progress).await
             };
-            end(run, &progress, &again).await
+            conclude_verdict(run, &progress, &again).await
         }
         Some(described) => {
             let again = args.repeat_generate(seed, count, &args.contract_flags(&described));
@@ -60,19 +60,8 @@ pub(super) async fn generate(
                 let prepared = prepared.await?;
                 explore_all(args, (prepared, count), rng, draw, seed, &again, &progress).await
             };
-            end(run, &progress, &again).await
+            conclude_verdict(run, &progress, &again).await
         }
-    }
-}
-
-async fn end(
-    run: impl Future<Output = anyhow::Result<Verdict>>,
-    progress: &Progress,
-    again: &str,
-) -> anyhow::Result<ExitCode> {
-    match conclude(run, progress, again).await? {
-        Ok(verdict) => Ok(exit_code::of(verdict)),
-        Err(code) => Ok(code),
     }
 }
 

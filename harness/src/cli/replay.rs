@@ -13,11 +13,11 @@ use rowlock_core::program::Program;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 
-use super::common::{conclude, unless_found, wants_colour};
+use super::common::{conclude_verdict, unless_found, wants_colour};
 use super::contract::ContractArgs;
 use super::service::ServiceArgs;
 use super::trace::TraceArgs;
-use super::{PostgresArgs, exit_code, output, up_to};
+use super::{PostgresArgs, output, up_to};
 use crate::contract::ContractSubject;
 use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
@@ -53,10 +53,7 @@ pub(super) async fn replay_all(
 ) -> anyhow::Result<ExitCode> {
     let progress = Progress::on_terminal();
     let again = args.repeat();
-    match conclude(measure(args, &progress, trace), &progress, &again).await? {
-        Ok(verdict) => Ok(exit_code::of(verdict)),
-        Err(code) => Ok(code),
-    }
+    conclude_verdict(measure(args, &progress, trace), &progress, &again).await
 }
 
 async fn measure(

@@ -9,7 +9,7 @@ use clap::Parser;
 
 use super::contract::ContractArgs;
 use super::explore::quoted;
-use super::{Cli, Command, RunArgs, output, run};
+use super::{Cli, RunArgs, output, run};
 use crate::contract::programs;
 use crate::target::Described;
 
@@ -27,10 +27,7 @@ async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Resul
         output::write(&format!("== rowlock {line}\n"))?;
         let words = shlex::split(&line).unwrap_or_default();
         let words = ["rowlock".to_owned()].into_iter().chain(words);
-        let code = match Cli::try_parse_from(words)?.command {
-            Command::Run { args, .. } => super::burst::run_burst(args).await?,
-            part => Box::pin(Cli { command: part }.execute()).await,
-        };
+        let code = Box::pin(Cli::try_parse_from(words)?.execute()).await;
         output::write("\n")?;
         if severity(code) > severity(worst) {
             worst = code;

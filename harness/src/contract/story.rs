@@ -194,14 +194,12 @@ pub(super) async fn make(
         call.headers.push(("cookie".into(), cookie));
     }
     if !client.is_open() {
-        let connected = client.connect_again().await;
-        *client = connected.map_err(|error| format!("no connection: {error}"))?;
+        connect_again(client).await?;
     }
     let mut reply = client.ask(&call).await.reply;
     // A connection that the service had closed meanwhile: nothing has left this side.
     if reply == Err(NoReply::NotSent) {
-        let connected = client.connect_again().await;
-        *client = connected.map_err(|error| format!("no connection: {error}"))?;
+        connect_again(client).await?;
         reply = client.ask(&call).await.reply;
     }
     if let Ok(reply) = &reply {
@@ -216,6 +214,12 @@ pub(super) async fn make(
         }
     }
     Ok((told, reply))
+}
+
+async fn connect_again(client: &mut Client) -> Result<(), String> {
+    let connected = client.connect_again().await;
+    *client = connected.map_err(|error| format!("no connection: {error}"))?;
+    Ok(())
 }
 
 /// Makes the calls of a story, one after another, as far as they can be made.

@@ -45,18 +45,16 @@ impl Described {
     /// How `process` is started with these variables.
     fn launch(&self, process: &Process, variables: &Variables) -> Result<Launch, TargetError> {
         let stop = self.contract.service.stop;
-        let missing = |source: MissingVariable| TargetError::Variable {
-            file: self.contract.file.clone(),
-            source,
-        };
-        let words = process.command.fill(variables).map_err(missing)?;
+        let words = process.command.fill(variables);
+        let words = words.map_err(|source| self.missing(source))?;
         let mut words = words.into_iter();
         let usual = ["DATABASE_URL", "HOST", "PORT"];
         let usual = usual.into_iter().zip(["database.url", "host", "port"]);
         let usual = usual.filter_map(|(name, variable)| {
             Some((name.to_owned(), variables.get(variable)?.to_string()))
         });
-        let own = process.fill_env(variables).map_err(missing)?;
+        let own = process.fill_env(variables);
+        let own = own.map_err(|source| self.missing(source))?;
         Ok(Launch {
             name: match &process.command {
                 Command::Words(words) => {
@@ -123,10 +121,7 @@ impl Described {
             }
             let path = service.ready.path.fill(&variables);
             let ready = Ready {
-                path: path.map_err(|source| TargetError::Variable {
-                    file: self.contract.file.clone(),
-                    source,
-                })?,
+                path: path.map_err(|source| self.missing(source))?,
                 statuses: service.ready.status.ranges.clone(),
                 within: service.ready.within,
             };
@@ -142,12 +137,16 @@ impl Described {
         })
     }
 
-    fn write(&self, file: &FileTemplate, variables: &Variables) -> Result<Written, TargetError> {
-        let text = file.text.fill(variables);
-        let text = text.map_err(|source| TargetError::Variable {
+    fn missing(&self, source: MissingVariable) -> TargetError {
+        TargetError::Variable {
             file: self.contract.file.clone(),
             source,
-        })?;
+        }
+    }
+
+    fn write(&self, file: &FileTemplate, variables: &Variables) -> Result<Written, TargetError> {
+        let text = file.text.fill(variables);
+        let text = text.map_err(|source| self.missing(source))?;
         let failed = |source| TargetError::File {
             path: file.path.clone(),
             source,
