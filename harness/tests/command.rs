@@ -48,6 +48,7 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         ("", "Usage: rowlock <COMMAND>"),
         ("run", "<SCENARIO>"),
         ("run no-such-scenario", "concurrent-buyers"),
+        ("run burst", "--contract FILE"),
         ("verify --seed 12x", "seed \"12x\" is no 64-bit number"),
         ("verify --buyers 0", "--buyers"),
         ("verify --replicas 0", "--replicas"),

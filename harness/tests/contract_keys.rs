@@ -45,6 +45,21 @@ fn a_refusal_that_no_order_tells_names_the_line_that_would_call_it_a_conflict() 
 }
 
 #[test]
+fn an_invariant_that_asks_for_what_is_not_there_is_wrong() {
+    let sandbox = Sandbox::new();
+    let typo = "[[invariants]]\nname = \"typo\"\nviolations = \"select * from copon\"\n";
+    let contract = coupons_contract(&sandbox, "", "SUMMER", typo);
+    let Some(output) = explore_file(&sandbox, &contract) else {
+        return;
+    };
+    assert_exit(&output, 2);
+    let said = stderr(&output);
+    for words in ["rowlock.toml: invariants: ", "\"copon\" does not exist"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
 fn a_contract_whose_story_is_not_ok_alone_is_wrong() {
     let sandbox = Sandbox::new();
     let contract = coupons_contract(&sandbox, "", "WINTER", "");

@@ -3,19 +3,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use rowlock_core::finding::{Finding, Outcome};
-use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 
 use super::common::conclude;
 use super::contract::ContractArgs;
-use super::explore::quoted;
+use super::explore::{contract_program, quoted};
 use super::run::check_file_limit;
-use super::{Format, RunArgs, exit_code, output};
+use super::{Cli, Format, RunArgs, exit_code, output};
 use crate::contract::burst::{Burst, burst};
-use crate::contract::{ContractSubject, programs};
+use crate::contract::{ContractSubject, Program};
 use crate::progress::Progress;
 use crate::target::{Described, TargetSpec};
 
@@ -24,11 +24,17 @@ pub(super) const NAME: &str = "burst";
 
 pub(super) async fn run_burst(args: RunArgs) -> anyhow::Result<ExitCode> {
     let Some(described) = args.contract.read(!args.common.service.is_named())? else {
-        bail!("`run {NAME}` needs a contract: --contract FILE, or a rowlock.toml here or above");
+        let message = format!(
+            "`run {NAME}` needs a contract: --contract FILE, or a rowlock.toml here or above"
+        );
+        Cli::command()
+            .error(ErrorKind::MissingRequiredArgument, message)
+            .exit()
     };
+    let program = contract_program(args.program.as_deref(), &described)?;
     let progress = Progress::on_terminal();
     let again = args.repeat_burst(&described);
-    let measured = measure(&args, described, &progress);
+    let measured = measure(&args, described, &program, &progress);
     let (burst, postgres) = match conclude(measured, &progress, &again).await? {
         Ok(measured) => measured,
         Err(code) => return Ok(code),
@@ -43,16 +49,9 @@ pub(super) async fn run_burst(args: RunArgs) -> anyhow::Result<ExitCode> {
 async fn measure(
     args: &RunArgs,
     described: Described,
+    program: &Program,
     progress: &Progress,
 ) -> anyhow::Result<(Burst, String)> {
-    let programs = programs(&described.contract);
-    let program = match &args.program {
-        None => programs.first(),
-        Some(name) => programs.iter().find(|program| program.name == *name),
-    };
-    let file = described.contract.file.display().to_string();
-    let wanted = args.program.as_deref().unwrap_or("story");
-    let program = program.with_context(|| format!("{file} has no {wanted:?} to run"))?;
     check_file_limit(args.actors)?;
     progress.say("starting PostgreSQL");
     let server = Server::start(&args.common.postgres.settings()).await?;
@@ -111,13 +110,7 @@ impl RunArgs {
         );
         flags.push(format!("--actors {}", self.actors));
         // The seed decides nothing here.
-        let common = self.common.repeat(Seed(0));
-        let common = common.split_once("--seed").map_or("", |(_, rest)| rest);
-        let common = common
-            .trim_start()
-            .split_once(' ')
-            .map_or("", |(_, rest)| rest);
-        flags.push(common.to_owned());
-        flags.join(" ").trim_end().to_owned()
+        flags.extend(self.common.flags());
+        flags.join(" ")
     }
 }

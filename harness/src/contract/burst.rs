@@ -125,7 +125,8 @@ async fn numbers(
     rig: &Rig<ContractSubject>,
 ) -> Result<Numbers, EnvironmentError> {
     let mut connection = rig.inspector().pool().acquire().await?;
-    Ok(subject.read_numbers(rig.known(), &mut connection).await?)
+    let numbers = subject.read_numbers(rig.known(), &mut connection).await;
+    numbers.map_err(|error| subject.wrong_query(error.into()))
 }
 
 async fn connect(

@@ -16,7 +16,7 @@ use rowlock_core::serial::{
 use super::judge::Numbers;
 use super::program::Program;
 use super::story::{self, Standing, Told};
-use super::subject::ContractSubject;
+use super::subject::{ContractSubject, PATIENCE};
 use super::template::{connect, wrong};
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;
@@ -29,9 +29,6 @@ const APART: Duration = Duration::from_millis(1_100);
 
 /// How far sequences are moved on for the second run.
 const MOVED_ON: i64 = 1_000;
-
-/// How long a call of a serial run may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is to be expected of a program.
 #[derive(Debug)]
@@ -83,7 +80,8 @@ impl Serial<'_> {
         let before = self
             .rows
             .read(async |connection: &mut _| subject.read_numbers(actors, connection).await)
-            .await?;
+            .await
+            .map_err(|error| subject.wrong_query(error))?;
         let oracle = self.oracle(&tables, &known).await?;
         Ok(Expected {
             oracle,

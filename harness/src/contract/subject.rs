@@ -28,7 +28,7 @@ use crate::subject::{Seen, Subject};
 use crate::tables::{self, Tables};
 use crate::target::{Described, Target, TargetSpec};
 
-/// How long a call that prepares may take.
+/// How long a call that prepares, or is made alone, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service as its contract describes it.
@@ -159,6 +159,19 @@ impl ContractSubject {
             }
         }
         Ok(rows)
+    }
+
+    /// An invariant's query that PostgreSQL does not understand is the contract's mistake (class 42:
+    /// syntax, and names that are not there).
+    pub(super) fn wrong_query(&self, error: EnvironmentError) -> EnvironmentError {
+        let EnvironmentError::Sql(sql) = &error else {
+            return error;
+        };
+        let code = sql.as_database_error().and_then(|error| error.code());
+        match code.is_some_and(|code| code.starts_with("42")) {
+            true => wrong(self.contract(), 0, &format!("invariants: {sql}")),
+            false => error,
+        }
     }
 
     /// What the queries of the contract's invariants say now.
