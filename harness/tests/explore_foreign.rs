@@ -89,6 +89,20 @@ fn a_right_shop_in_python_is_valid_in_every_interleaving() {
 }
 
 #[test]
+fn a_right_shop_that_waits_for_nobody_gives_way_in_some_orders_and_is_valid_in_all() {
+    for status in ["423", "429"] {
+        let size = [&*format!("STATUS={status}"), "POOL_SIZE=4"];
+        let Some(report) = explore("shop_nowait.py", 2, size, 0) else {
+            return;
+        };
+        assert!(report.contains("\nvalid\n"), "{report}");
+        let schedule = "one-item --schedule AABB";
+        let report = explore_program(schedule, "shop_nowait.py", 2, size, 0).unwrap();
+        assert!(report.contains(&format!("{status}: conflict")), "{report}");
+    }
+}
+
+#[test]
 fn a_read_without_a_lock_in_python_is_found() {
     if let Some(report) = explore("shop_unlocked.py", 2, TWO_PROCESSES, 1) {
         assert!(report.contains("stock-gone-is-purchases"), "{report}");

@@ -100,11 +100,17 @@ fn two_replicas_of_ours_are_right() {
 
 /// `rowlock` with `arguments` on one of the shops in Python.
 fn with_shop(sandbox: &Sandbox, arguments: &str, shop: &str) -> Option<Output> {
+    with_shop_in(sandbox, arguments, &[], shop)
+}
+
+/// The same, started by the command `before`.
+fn with_shop_in(sandbox: &Sandbox, arguments: &str, before: &[&str], shop: &str) -> Option<Output> {
     let python = python()?;
     let shop = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/targets")
         .join(shop);
-    let service = shlex::try_join([python.as_str(), shop.to_str().unwrap()]).unwrap();
+    let words = [python.as_str(), shop.to_str().unwrap()];
+    let service = shlex::try_join(before.iter().copied().chain(words)).unwrap();
     let mut rowlock = sandbox.rowlock(arguments);
     rowlock.args(["--postgres", "local", "--service-cmd", &service]);
     Some(rowlock.output().unwrap())
@@ -256,6 +262,23 @@ fn a_refusal_that_was_not_true_is_caught_although_it_tells_no_reason() {
         assert!(violated.contains(name), "{violated:?}");
     }
     sandbox.wait_until_clean();
+}
+
+#[test]
+fn a_right_shop_that_waits_for_nobody_gives_way_by_whatever_status_says_so() {
+    for status in ["423", "429"] {
+        let sandbox = Sandbox::new();
+        let run = "run concurrent-buyers --buyers 200 --stock 150 --format json";
+        let shop = ["env", &format!("STATUS={status}")];
+        let Some(output) = with_shop_in(&sandbox, run, &shop, "shop_nowait.py") else {
+            return;
+        };
+        assert_exit(&output, 0);
+        let report = report(&output);
+        let gave_way = &report["scenarios"][0]["trials"][0]["gave_way"];
+        assert!(gave_way.as_u64().unwrap() > 0, "{status}: {report:#}");
+        sandbox.wait_until_clean();
+    }
 }
 
 /// What `rowlock` says of a program that it cannot use.

@@ -70,7 +70,7 @@ pub enum Refusal {
     UnknownItem,
     /// 400 `unknown_user`.
     UnknownUser,
-    /// 409: given up after retries against others.
+    /// 409, 423 or 429: it gave way to others.
     Conflict,
     /// 422: the key belongs to another payload.
     KeyReused,

@@ -40,7 +40,7 @@ fn replied(reply: &Reply) -> Completion {
     let problem = || serde_json::from_slice::<Problem>(&reply.body);
     match reply.status {
         200 | 201 => Completion::Ok(serde_json::from_slice(&reply.body).unwrap_or_default()),
-        429 | 503 => Completion::Fail(Refusal::Busy),
+        503 => Completion::Fail(Refusal::Busy),
         500.. => Completion::Info(Unknown::ServerError),
         status => {
             let code = problem().ok().map(|problem| problem.code);
@@ -63,7 +63,8 @@ fn refusal(status: u16, code: Option<&str>) -> Refusal {
         (Some("unknown_user"), _) => Refusal::UnknownUser,
         (Some("idempotency_key_reused"), _) => Refusal::KeyReused,
         (Some("invalid_request"), _) => Refusal::Other(words()),
-        (_, 409) => Refusal::Conflict,
+        // Conflict, locked, too many requests: to come again may help.
+        (_, 409 | 423 | 429) => Refusal::Conflict,
         // What shops refuse purchases with: bad request, payment required, forbidden, not found,
         // gone, unprocessable content.
         (_, 400 | 402 | 403 | 404 | 410 | 422) => Refusal::Unstated(words()),
@@ -135,8 +136,12 @@ mod tests {
         }
         let sold_out = refused(400, r#"{"code":"SOLD_OUT"}"#);
         assert_eq!(sold_out, Refusal::Unstated("400 SOLD_OUT".into()));
-        assert_eq!(refused(409, r#"{"error":"try again"}"#), Refusal::Conflict);
-        assert_eq!(refused(429, ""), Refusal::Busy);
+        for status in [409, 423, 429] {
+            let refusal = refused(status, r#"{"error":"try again"}"#);
+            assert_eq!(refusal, Refusal::Conflict, "{status}");
+        }
+        let locked = refused(423, r#"{"code":"locked"}"#);
+        assert_eq!(locked, Refusal::Conflict);
         for (status, body) in [(401, ""), (405, ""), (400, r#"{"code":"invalid_request"}"#)] {
             let refusal = refused(status, body);
             assert!(matches!(refusal, Refusal::Other(_)), "{refusal:?}");

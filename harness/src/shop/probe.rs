@@ -76,9 +76,9 @@ pub(super) async fn probe(
             _ => JudgesFirst::Untold,
         },
         // Stock and balance sufficed, and nobody else was there.
-        once_per_customer: matches!(
-            second.completion,
-            Completion::Fail(Refusal::Conflict | Refusal::Unstated(_))
-        ),
+        once_per_customer: match &second.completion {
+            Completion::Fail(Refusal::Conflict) => second.status == Some(409),
+            completion => matches!(completion, Completion::Fail(Refusal::Unstated(_))),
+        },
     })
 }
