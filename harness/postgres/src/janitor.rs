@@ -14,6 +14,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::gate;
+
 // `kill -SIG -GROUP` without `--`: the one form that dash, bash and BusyBox all understand.
 // Zombies do not count as alive, for where process 1 waits for nobody, they stay; the fields of
 // /proc/PID/stat after the name are state, parent and group (proc(5)).
@@ -87,11 +89,41 @@ impl Janitor {
         Ok(Janitor { script, orders })
     }
 
+    /// Starts `command` as the leader of a process group that is stopped at the end, first by
+    /// `signal`, then by SIGKILL: it runs only once it is watched. `prepare` says where its output
+    /// goes, and as whom it runs; its input is empty.
+    ///
+    /// # Errors
+    /// A program that cannot be started. When the janitor is gone, and nothing would be cleaned up,
+    /// nothing runs.
+    pub fn spawn(
+        &self,
+        command: &Command,
+        signal: Signal,
+        prepare: impl FnOnce(&mut Command) -> io::Result<()>,
+    ) -> io::Result<Child> {
+        let mut gate = gate::before(command)?;
+        prepare(&mut gate)?;
+        let mut child = gate.stdin(Stdio::piped()).process_group(0).spawn()?;
+        let opened = self.watch(child.id(), signal).and_then(|()| {
+            let mut entrance = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            entrance.write_all(gate::GO)
+        });
+        if let Err(error) = opened {
+            drop(child.stdin.take());
+            // It reads the end of its input, and ends.
+            child.wait()?;
+            self.forget(child.id()).ok();
+            return Err(error);
+        }
+        Ok(child)
+    }
+
     /// Stops the process group `group` at the end, first by `signal`, then by SIGKILL.
     ///
     /// # Errors
     /// When the janitor is gone, and nothing would be cleaned up.
-    pub fn watch(&self, group: u32, signal: Signal) -> io::Result<()> {
+    fn watch(&self, group: u32, signal: Signal) -> io::Result<()> {
         self.order(&format!("watch {group} {}\n", signal.as_raw()))
     }
 

@@ -16,6 +16,7 @@
 //!  shared   one local server for all tests of a process
 //!  signals  removes the containers of a program that a signal kills
 //!  Janitor  cleans up however the process ends        Port  a port that nobody else takes
+//!     └ gate  what it watches does not run before it does
 //! ```
 //!
 //! In a test, [`fresh_database`] is all that is needed; `examples/throwaway.rs` shows the rest.
@@ -43,6 +44,7 @@ mod url;
 mod access;
 mod error;
 
+mod gate;
 mod janitor;
 mod port;
 

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -137,7 +137,7 @@ impl Local {
     }
 
     async fn initialise(&self) -> Result<(), StartError> {
-        let mut initdb = self.command("initdb")?;
+        let mut initdb = self.command("initdb");
         initdb
             .args([
                 "-N",
@@ -151,7 +151,7 @@ impl Local {
                 "-D",
             ])
             .arg(self.directory.join("data"));
-        let status = self.spawn(&mut initdb)?.ended(READY_WITHIN).await;
+        let status = self.spawn(&initdb)?.ended(READY_WITHIN).await;
         match status.map_err(StartError::Directory)? {
             Some(status) if status.success() => Ok(()),
             Some(status) => Err(self.not_ready(format!("initdb failed ({status})"), 0)),
@@ -179,7 +179,7 @@ impl Local {
     /// Starts `postgres` and waits until it answers a query.
     async fn launch(&self, postmaster: &mut Option<Program>) -> Result<(), StartError> {
         let log_start = fs::metadata(self.log()).map_or(0, |log| log.len());
-        let mut postgres = self.command("postgres")?;
+        let mut postgres = self.command("postgres");
         postgres
             .arg("-D")
             .arg(self.directory.join("data"))
@@ -192,7 +192,7 @@ impl Local {
             ])
             .arg(&self.directory)
             .args(&self.parameters);
-        let program = postmaster.insert(self.spawn(&mut postgres)?);
+        let program = postmaster.insert(self.spawn(&postgres)?);
         let check = || {
             let status = program.status();
             async move {
@@ -218,22 +218,23 @@ impl Local {
         }
     }
 
-    fn command(&self, program: &str) -> Result<Command, StartError> {
-        let log = File::options().create(true).append(true).open(self.log());
-        let log = log.map_err(StartError::Directory)?;
-        let error_log = log.try_clone().map_err(StartError::Directory)?;
+    fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.program(program));
         // initdb spends a good part of its time on finding out the local time zone.
         command.env("TZ", "UTC").current_dir(&self.directory);
-        command.stdin(Stdio::null()).stdout(log).stderr(error_log);
-        if let Some(account) = self.account {
-            account.apply(&mut command);
-        }
-        Ok(command)
+        command
     }
 
-    fn spawn(&self, command: &mut Command) -> Result<Program, StartError> {
-        Program::spawn(command, &self.janitor).map_err(|source| StartError::Program {
+    fn spawn(&self, command: &Command) -> Result<Program, StartError> {
+        let prepare = |command: &mut Command| {
+            let log = File::options().create(true).append(true).open(self.log())?;
+            command.stdout(log.try_clone()?).stderr(log);
+            if let Some(account) = self.account {
+                account.apply(command);
+            }
+            Ok(())
+        };
+        Program::spawn(command, &self.janitor, prepare).map_err(|source| StartError::Program {
             program: command.get_program().to_string_lossy().into_owned(),
             source,
         })

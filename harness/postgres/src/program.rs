@@ -4,7 +4,6 @@
 //! has been waited for. Standard library only: no part of it is tied to one tokio runtime.
 
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,14 +25,16 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn spawn(command: &mut Command, janitor: &Arc<Janitor>) -> io::Result<Program> {
-        let child = command.process_group(0).spawn()?;
-        let program = Program {
-            child,
+    /// Starts `command`, whose output goes where `prepare` says.
+    pub(super) fn spawn(
+        command: &Command,
+        janitor: &Arc<Janitor>,
+        prepare: impl FnOnce(&mut Command) -> io::Result<()>,
+    ) -> io::Result<Program> {
+        Ok(Program {
+            child: janitor.spawn(command, Signal::QUIT, prepare)?,
             janitor: Arc::clone(janitor),
-        };
-        janitor.watch(program.child.id(), Signal::QUIT)?;
-        Ok(program)
+        })
     }
 
     pub(super) fn id(&self) -> u32 {

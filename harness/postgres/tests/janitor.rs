@@ -6,20 +6,20 @@
 )]
 
 use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use rowlock_postgres::Janitor;
 use rustix::process::Signal;
 
 /// A shell and its child, who hold the returned process's output open as long as one of them lives.
-fn tree() -> Child {
-    Command::new("sh")
-        .args(["-c", "sleep 600 & echo started; wait"])
-        .process_group(0)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+fn tree(janitor: &Janitor) -> Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 600 & echo started; wait"]);
+    let prepare = |command: &mut Command| {
+        command.stdout(Stdio::piped());
+        Ok(())
+    };
+    janitor.spawn(&command, Signal::TERM, prepare).unwrap()
 }
 
 fn wait_for_start(tree: &mut Child) {
@@ -31,9 +31,8 @@ fn wait_for_start(tree: &mut Child) {
 #[test]
 fn watched_group_ends_with_all_its_children() {
     let janitor = Janitor::start(&[]).unwrap();
-    let mut tree = tree();
+    let mut tree = tree(&janitor);
     wait_for_start(&mut tree);
-    janitor.watch(tree.id(), Signal::TERM).unwrap();
     let mut output = tree.stdout.take().unwrap();
     // Somebody must wait for the shell, or it stays a zombie, which a group's end waits for.
     let waiter = std::thread::spawn(move || tree.wait().unwrap());
@@ -46,9 +45,8 @@ fn watched_group_ends_with_all_its_children() {
 #[test]
 fn forgotten_group_lives_on() {
     let janitor = Janitor::start(&[]).unwrap();
-    let mut tree = tree();
+    let mut tree = tree(&janitor);
     wait_for_start(&mut tree);
-    janitor.watch(tree.id(), Signal::TERM).unwrap();
     janitor.forget(tree.id()).unwrap();
     drop(janitor);
     assert!(tree.try_wait().unwrap().is_none());

@@ -80,7 +80,7 @@ impl Launch {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        let tree = ProcessTree::spawn(command).map_err(|source| TargetError::Spawn {
+        let tree = ProcessTree::spawn(&command).map_err(|source| TargetError::Spawn {
             program: self.program.clone(),
             source,
         })?;

@@ -7,9 +7,8 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::launch::STOP_WITHIN;
@@ -40,25 +39,21 @@ impl ProcessTree {
     ///
     /// # Errors
     /// A program that cannot be started, or no room for its output.
-    pub fn spawn(mut command: Command) -> io::Result<ProcessTree> {
+    pub fn spawn(command: &Command) -> io::Result<ProcessTree> {
         let log = tempfile::Builder::new()
             .prefix("rowlock-target-")
             .tempfile()?;
         let janitor = Janitor::start(&[log.path()])?;
-        let leader = command
-            .stdin(Stdio::null())
-            .stdout(append(&log)?)
-            .stderr(append(&log)?)
-            .process_group(0)
-            .spawn()?;
-        let tree = ProcessTree {
+        let leader = janitor.spawn(command, Signal::TERM, |command| {
+            command.stdout(append(&log)?).stderr(append(&log)?);
+            Ok(())
+        })?;
+        Ok(ProcessTree {
             leader,
             log,
             janitor,
             stop_by: (Signal::TERM, STOP_WITHIN),
-        };
-        tree.janitor.watch(tree.leader.id(), Signal::TERM)?;
-        Ok(tree)
+        })
     }
 
     /// The same, asked to end by `signal` and killed after `within`.
@@ -248,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn a_grandchild_that_ignores_the_polite_signal_ends_too() {
         let script = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' & wait";
-        let tree = ProcessTree::spawn(shell(script)).unwrap();
+        let tree = ProcessTree::spawn(&shell(script)).unwrap();
         let grandchild: i32 = wait_for_output(&tree).await.parse().unwrap();
         let grandchild = Pid::from_raw(grandchild).unwrap();
         assert!(test_kill_process(grandchild).is_ok());
@@ -265,8 +260,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_tree_is_busy_while_a_grandchild_computes_and_not_while_all_sleep() {
-        let asleep = ProcessTree::spawn(shell("echo ready; sleep 60 & wait")).unwrap();
-        let at_work = ProcessTree::spawn(shell("sh -c 'while :; do :; done' & echo ready; wait"));
+        let asleep = ProcessTree::spawn(&shell("echo ready; sleep 60 & wait")).unwrap();
+        let at_work = ProcessTree::spawn(&shell("sh -c 'while :; do :; done' & echo ready; wait"));
         let at_work = at_work.unwrap();
         for (tree, wanted) in [(asleep, false), (at_work, true)] {
             assert_eq!(wait_for_output(&tree).await, "ready");
@@ -288,7 +283,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_early_end_shows_its_status_and_its_last_words() {
-        let mut tree = ProcessTree::spawn(shell("echo no such database >&2; exit 7")).unwrap();
+        let mut tree = ProcessTree::spawn(&shell("echo no such database >&2; exit 7")).unwrap();
         assert_eq!(wait_for_output(&tree).await, "no such database");
         let deadline = Instant::now() + Duration::from_secs(10);
         while tree.exit_status().is_none() && Instant::now() < deadline {
