@@ -10,6 +10,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,10 +20,10 @@ use futures::future::try_join_all;
 use purchase_service::Config;
 use purchase_service::admission::Admission;
 use purchase_service::http::router;
+use purchase_service::locked::LockedPurchase;
 use purchase_service::log::Log;
 use purchase_service::metrics::Metrics;
 use purchase_service::observe::observed;
-use purchase_service::purchase::LockedPurchase;
 use purchase_service::server::{Limits, bind, serve};
 use purchase_service::shop::Shop;
 use rowlock::client::{Client, Clock};
@@ -111,7 +112,11 @@ async fn start(server: &Server, buyers: u32, is_observed: bool) -> Result<Socket
         .await?;
     let reads = PgPoolOptions::new().connect_lazy_with(options);
     let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms);
-    let purchaser = Arc::new(LockedPurchase::new(purchases.clone(), transaction_timeout));
+    let purchaser = Arc::new(LockedPurchase::new(
+        purchases.clone(),
+        transaction_timeout,
+        NonZeroUsize::MIN,
+    ));
     let admission = Arc::new(Admission::new(purchaser, config.max_waiting));
     let metrics = Metrics::new(Arc::clone(&admission), purchases, reads.clone());
     let metrics = Arc::new(metrics);

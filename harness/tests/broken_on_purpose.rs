@@ -6,11 +6,12 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use purchase_service::locked::LockedPurchase;
 use purchase_service::order::{Money, PurchaseId};
-use purchase_service::purchase::LockedPurchase;
 use rowlock::crowd;
 use rowlock::progress::Progress;
 use rowlock::target::{BuildPurchaser, OnConflict, TargetSpec};
@@ -25,7 +26,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
     on_conflict: OnConflict::TriesAgain,
-    build: |pool| Arc::new(LockedPurchase::new(pool, Duration::from_secs(20))),
+    build: |pool| {
+        let timeout = Duration::from_secs(20);
+        Arc::new(LockedPurchase::new(pool, timeout, NonZeroUsize::MIN))
+    },
 };
 
 const PRICE: i64 = 10;

@@ -1,12 +1,13 @@
 //! What the checks after a fault are worth: services that are right until something breaks.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
+use purchase_service::locked::LockedPurchase;
 use purchase_service::order::{IdempotencyKey, Order};
-use purchase_service::purchase::LockedPurchase;
 use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::fault::Case;
 use rowlock::fault::campaign::{self, Campaign, Plan};
@@ -38,7 +39,7 @@ struct Scarred {
 }
 
 fn scarred(pool: PgPool, scar: Scar) -> Arc<dyn Purchaser> {
-    let right = LockedPurchase::new(pool.clone(), Duration::from_secs(20));
+    let right = LockedPurchase::new(pool.clone(), Duration::from_secs(20), NonZeroUsize::MIN);
     Arc::new(Scarred {
         right: Arc::new(right),
         pool,

@@ -124,7 +124,8 @@ fn a_target_with_other_statements_is_inconclusive_and_the_first_is_named() {
     let text = stdout(&output);
     let expected = "the target's statements no longer match from step 1
   expected  buyer A: select price, stock from item where id = 1
-  got       buyer A: select price, stock from item where id = 1 for update";
+  got       buyer A: begin isolation level read committed; select price, stock from item where id = \
+                    1 for update";
     assert!(text.contains(expected), "{text}");
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::FutureExt;
+use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
 use crate::order::{IdempotencyKey, Order};
@@ -49,6 +50,11 @@ impl Admission {
             purchase.await
         };
         self.purchaser.run(purchase.boxed()).await
+    }
+
+    /// Adds what the purchaser measures to the service's metrics.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.purchaser.register(registry);
     }
 
     /// How many purchases are under way.

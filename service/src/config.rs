@@ -2,6 +2,7 @@
 //! that names it.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -11,6 +12,9 @@ use sqlx::postgres::PgConnectOptions;
 
 /// The longest timeout, in milliseconds: a day.
 const MAX_TIMEOUT_MS: u64 = 86_400_000;
+
+/// The most orders of a batch: more makes its statements longer, and no purchase much cheaper.
+const MAX_BATCH: u64 = 1_024;
 
 /// Headers that say something else already.
 const TAKEN_HEADERS: [&str; 8] = [
@@ -40,6 +44,9 @@ pub struct Config {
     pub pool_size: u32,
     /// `MAX_WAITING`: purchases under way at a time, waiting ones included; beyond it is a 503.
     pub max_waiting: u32,
+    /// `MAX_BATCH`: orders of one item that may share a transaction, if they wait at the same time;
+    /// 1 gives each its own.
+    pub max_batch: NonZeroUsize,
     /// `ACQUIRE_TIMEOUT_MS`: how long a purchase waits for a connection before it is a 503.
     pub acquire_timeout_ms: u64,
     /// `LOCK_TIMEOUT_MS`: how long a statement waits for a row lock.
@@ -123,6 +130,8 @@ impl Config {
             port: number("PORT", 8080, 0..=u64::from(u16::MAX))? as u16,
             pool_size: number("POOL_SIZE", 8, 1..=1_000)? as u32,
             max_waiting: number("MAX_WAITING", 20_000, 1..=1_000_000)? as u32,
+            max_batch: NonZeroUsize::new(number("MAX_BATCH", 64, 1..=MAX_BATCH)? as usize)
+                .unwrap_or(NonZeroUsize::MIN),
             acquire_timeout_ms: timeout("ACQUIRE_TIMEOUT_MS", 30_000)?,
             lock_timeout_ms: timeout("LOCK_TIMEOUT_MS", 5_000)?,
             statement_timeout_ms: timeout("STATEMENT_TIMEOUT_MS", 10_000)?,
@@ -191,6 +200,7 @@ impl fmt::Debug for Config {
             .field("port", &self.port)
             .field("pool_size", &self.pool_size)
             .field("max_waiting", &self.max_waiting)
+            .field("max_batch", &self.max_batch)
             .field("trust_user_header", &self.trust_user_header)
             .finish_non_exhaustive()
     }
@@ -231,6 +241,7 @@ mod tests {
         let config = Config::default();
         assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8080));
         assert_eq!((config.pool_size, config.max_waiting), (8, 20_000));
+        assert_eq!(config.max_batch.get(), 64);
         assert_eq!(config.acquire_timeout_ms, 30_000);
     }
 
@@ -239,6 +250,7 @@ mod tests {
         assert_eq!(with("PORT", "0").unwrap().port, 0);
         assert_eq!(with("HOST", "::1").unwrap().host, "::1");
         assert_eq!(with("POOL_SIZE", "3").unwrap().pool_size, 3);
+        assert_eq!(with("MAX_BATCH", "1").unwrap().max_batch.get(), 1);
         assert_eq!(with("LOCK_TIMEOUT_MS", "7").unwrap().lock_timeout_ms, 7);
         let header = with("TRUST_USER_HEADER", "X-User-Id")
             .unwrap()
@@ -268,6 +280,11 @@ mod tests {
                 "POOL_SIZE",
                 "0",
                 r#"POOL_SIZE="0": expected a whole number from 1 to 1000"#,
+            ),
+            (
+                "MAX_BATCH",
+                "0",
+                r#"MAX_BATCH="0": expected a whole number from 1 to 1024"#,
             ),
             (
                 "MAX_WAITING",

@@ -1,8 +1,8 @@
 //! A flash-sale purchase service: one Postgres transaction per purchase, item before wallet.
 //!
 //! A request comes in through [`http`], is read strictly, passes [`admission`], and is decided by
-//! a [`purchaser::Purchaser`]; ours is [`purchase::LockedPurchase`], the only place that locks
-//! rows. [`observe`] names, logs and counts each request. [`service`] puts the parts together, and
+//! a [`purchaser::Purchaser`]; ours is [`locked::LockedPurchase`], and [`purchase`] the only place that
+//! locks rows. [`observe`] names, logs and counts each request. [`service`] puts the parts together, and
 //! [`server`] runs them on a listener.
 //!
 //! What it does not do: it creates no items or wallets, and it knows nothing of its tests.
@@ -12,7 +12,9 @@ pub mod order;
 pub mod purchaser;
 
 mod backoff;
-pub mod purchase;
+mod judgement;
+pub mod locked;
+mod purchase;
 mod session;
 
 pub mod admission;

@@ -67,6 +67,7 @@ impl Metrics {
     /// Metrics of a service that admits purchases by `admission`, and has these two pools.
     pub fn new(admission: Arc<Admission>, purchases: PgPool, reads: PgPool) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
+        admission.register(&mut registry);
         let requests = Family::default();
         registry.register(
             "requests",

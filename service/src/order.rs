@@ -75,7 +75,7 @@ pub struct Receipt {
 }
 
 /// The `Idempotency-Key` of a request: it names one purchase in the whole shop.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::Type)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct IdempotencyKey(String);
 

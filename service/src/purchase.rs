@@ -1,238 +1,297 @@
 //! The locked purchase: the only file of the service that locks rows.
 //!
-//! One READ COMMITTED transaction, one round trip for each statement, always in this order:
+//! One READ COMMITTED transaction for the orders of one item that have waited together, mostly
+//! a single one, always in this order:
 //!
-//! 1. lock the item row; whoever holds it is alone with the item's stock;
-//! 2. look the idempotency key up: a statement under READ COMMITTED sees what others committed
+//! 1. BEGIN, and lock the item row; whoever holds it is alone with the item's stock;
+//! 2. look the idempotency keys up: a statement under READ COMMITTED sees what others committed
 //!    while it waited for the lock, so a repeat finds the purchase that it repeats;
 //! 3. judge the stock;
-//! 4. lock the wallet row and judge the balance;
-//! 5. deduct, decrement, insert the purchase row, commit.
+//! 4. lock the wallet rows, in the order of their ids, and judge the balances;
+//! 5. deduct, decrement, insert the purchase rows in the order of their keys, and COMMIT.
 //!
-//! Item before wallet, always: two purchases can then never wait for each other in a circle.
-//! A refusal is a value and rolls back; an error rolls back and stops the work.
+//! Item before wallets before keys, and wallets and keys each in one order, always: two
+//! transactions can then never wait for each other in a circle. Nobody is answered before the
+//! COMMIT is: a refusal that rests on what another order of the batch took is true only then.
+//! Where nothing is taken, the transaction is rolled back.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt};
 use sqlx::postgres::PgPool;
 use sqlx::query_as;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::backoff::backoff;
-use crate::order::{IdempotencyKey, ItemId, Money, Order, PurchaseId, Receipt, Refusal, UserId};
-use crate::purchaser::{Outcome, PurchaseError, Purchaser};
-use crate::session::{BeginError, Session};
+use crate::judgement::{Decision, Item, Keyed, KeyedOrder, judge, repeat};
+use crate::order::{IdempotencyKey, ItemId, Money, PurchaseId, Receipt, Refusal, UserId};
+use crate::purchaser::Outcome;
+use crate::session::{BeginError, CommitError, Session};
 
-/// How often a purchase that gave way to others is tried again.
-const MAX_RETRIES: u32 = 3;
-
-/// Purchases under row locks.
-#[derive(Debug)]
-pub struct LockedPurchase {
-    pool: PgPool,
-    transaction_timeout: Duration,
-    retries: AtomicU64,
-}
-
-impl LockedPurchase {
-    /// Purchases on connections of `pool`. A transaction that takes longer than
-    /// `transaction_timeout`, because the server has stopped answering, is given up.
-    pub fn new(pool: PgPool, transaction_timeout: Duration) -> Self {
-        Self {
-            pool,
-            transaction_timeout,
-            retries: AtomicU64::new(u64::from(std::process::id())),
-        }
-    }
-
-    async fn decide(
-        &self,
-        order: Order,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Outcome, PurchaseError> {
-        let mut retry = 0;
-        loop {
-            match self.attempt(order, key).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(Failure::Begin(error)) => return Err(PurchaseError::Busy(error.into())),
-                Err(Failure::Statement(error)) if gave_way(&error) => {
-                    if retry == MAX_RETRIES {
-                        return Err(PurchaseError::Conflict(error.into()));
-                    }
-                }
-                Err(failure) => return Err(PurchaseError::Unexpected(failure.into())),
-            }
-            sleep(backoff(retry, self.retries.fetch_add(1, Ordering::Relaxed))).await;
-            retry += 1;
-        }
-    }
-
-    /// Runs the transaction once. On every way out it is over, or its connection closed.
-    async fn attempt(
-        &self,
-        order: Order,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Outcome, Failure> {
-        let mut session = Session::begin(&self.pool, self.transaction_timeout).await?;
-        let transaction = async move {
-            match judge(&mut session, order, key).await {
-                Ok(Ok(receipt)) => {
-                    session.commit().await?;
-                    Ok(Ok(receipt))
-                }
-                // Nothing was changed, so the refusal stands even if the rollback fails.
-                Ok(Err(refusal)) => {
-                    session.rollback().await.ok();
-                    Ok(Err(refusal))
-                }
-                Err(error) => {
-                    session.rollback().await.ok();
-                    Err(Failure::Statement(error))
-                }
-            }
-        };
-        timeout(self.transaction_timeout, transaction)
-            .await
-            .unwrap_or(Err(Failure::Silent))
-    }
-}
-
-impl Purchaser for LockedPurchase {
-    fn purchase(
-        self: Arc<Self>,
-        order: Order,
-        key: Option<IdempotencyKey>,
-    ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
-        async move { self.decide(order, key.as_ref()).await }.boxed()
-    }
-}
-
-/// The statements between BEGIN and the end of the transaction.
-async fn judge(
-    session: &mut Session,
-    order: Order,
-    key: Option<&IdempotencyKey>,
-) -> sqlx::Result<Outcome> {
-    let item = lock_item(session, order.item_id).await?;
-    // Before anything else is judged: the repeat of a purchase that took the last unit returns
-    // its receipt.
-    if let Some(outcome) = find_repeat(session, order, key).await? {
-        return Ok(outcome);
-    }
-    let Some((price, stock)) = item else {
-        return Ok(Err(Refusal::UnknownItem));
-    };
-    if stock <= 0 {
-        return Ok(Err(Refusal::OutOfStock));
-    }
-    let Some(balance) = lock_wallet(session, order.user_id).await? else {
-        return Ok(Err(Refusal::UnknownUser));
-    };
-    if balance < price {
-        // While this waited for the wallet, a purchase of another item may have used the key,
-        // and the money. Then the key decides the answer, not the balance.
-        let repeat = find_repeat(session, order, key).await?;
-        return Ok(repeat.unwrap_or(Err(Refusal::InsufficientBalance)));
-    }
-    take(session, order, price, key).await.map(Ok)
-}
-
-async fn lock_item(session: &mut Session, item_id: ItemId) -> sqlx::Result<Option<(Money, i64)>> {
-    session
-        .row(query_as("select price, stock from item where id = $1 for update").bind(item_id))
-        .await
-}
-
-async fn lock_wallet(session: &mut Session, user_id: UserId) -> sqlx::Result<Option<Money>> {
-    let lock = query_as("select balance from wallet where user_id = $1 for update").bind(user_id);
-    Ok(session.row(lock).await?.map(|(balance,)| balance))
-}
-
-/// The outcome that the key already stands for, if it does.
-async fn find_repeat(
-    session: &mut Session,
-    order: Order,
-    key: Option<&IdempotencyKey>,
-) -> sqlx::Result<Option<Outcome>> {
-    let Some(key) = key else { return Ok(None) };
-    let first: Option<Receipt> = session
-        .row(
-            query_as(
-                "select id as purchase_id, user_id, item_id, price, balance_left
-                   from purchase where idempotency_key = $1",
-            )
-            .bind(key),
-        )
-        .await?;
-    Ok(first.map(|receipt| {
-        let same = receipt.user_id == order.user_id && receipt.item_id == order.item_id;
-        if same {
-            Ok(receipt)
-        } else {
-            Err(Refusal::KeyReused)
-        }
-    }))
-}
-
-/// Takes the price and the unit, and writes the purchase down. Both rows are locked.
-async fn take(
-    session: &mut Session,
-    Order { user_id, item_id }: Order,
-    price: Money,
-    key: Option<&IdempotencyKey>,
-) -> sqlx::Result<Receipt> {
-    let deduct =
-        query_as("update wallet set balance = balance - $2 where user_id = $1 returning balance");
-    let (balance_left,): (Money,) = one(session.row(deduct.bind(user_id).bind(price)).await?)?;
-    let decrement = query_as("update item set stock = stock - 1 where id = $1 returning stock");
-    let (_stock_left,): (i64,) = one(session.row(decrement.bind(item_id)).await?)?;
-    let insert = query_as(
-        "insert into purchase (user_id, item_id, price, balance_left, idempotency_key)
-         values ($1, $2, $3, $4, $5) returning id",
-    );
-    let insert = insert
-        .bind(user_id)
-        .bind(item_id)
-        .bind(price)
-        .bind(balance_left)
-        .bind(key);
-    let (purchase_id,): (PurchaseId,) = one(session.row(insert).await?)?;
-    Ok(Receipt {
-        purchase_id,
-        user_id,
-        item_id,
-        price,
-        balance_left,
-    })
-}
-
-fn one<T>(row: Option<T>) -> sqlx::Result<T> {
-    row.ok_or(sqlx::Error::RowNotFound)
-}
-
+/// Why a transaction decided nothing.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(crate) enum Failure {
+    /// It was not begun, or the item could not be locked.
     #[error(transparent)]
     Begin(#[from] BeginError),
+    /// A statement behind the item's lock failed, and all is rolled back.
     #[error(transparent)]
     Statement(#[from] sqlx::Error),
+    /// The last statement or the COMMIT failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// It may be rolled back or committed.
     #[error("the database did not answer before the transaction's deadline")]
     Silent,
 }
 
-/// Whether the transaction was sacrificed to another one and may succeed when tried again.
-///
-/// Besides 40001 (serialization failure), 40P01 (deadlock) and 55P03 (lock timeout) that is the
-/// key's own constraint: two purchases of different items raced with one key, and the next
-/// attempt will find it. Each of them says that Postgres has rolled back, even as the answer to
-/// COMMIT. A broken connection does not, and is never tried again.
-fn gave_way(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else {
-        return false;
+/// Runs the transaction once for `orders`, which are all of `item_id`, and returns what each is
+/// to be told. On every way out it is over, or its connection closed.
+pub(crate) async fn purchase(
+    pool: &PgPool,
+    deadline: Duration,
+    item_id: ItemId,
+    orders: &[KeyedOrder],
+) -> Result<Vec<Outcome>, Failure> {
+    let (session, item) = lock_item(pool, deadline, item_id).await?;
+    timeout(deadline, settle(session, item, orders))
+        .await
+        .unwrap_or(Err(Failure::Silent))
+}
+
+/// From the item's lock to the end of the transaction.
+async fn settle(
+    mut session: Session,
+    item: Option<Item>,
+    orders: &[KeyedOrder],
+) -> Result<Vec<Outcome>, Failure> {
+    match take(&mut session, item, orders).await {
+        Ok((decisions, sold)) if sold.is_empty() => {
+            // Nothing was changed, so the answers stand even if the rollback fails.
+            session.rollback().await.ok();
+            outcomes(decisions, &HashMap::new())
+        }
+        Ok((decisions, sold)) => {
+            let receipts = write_down(session, orders, sold).await?;
+            outcomes(decisions, &receipts)
+        }
+        Err(error) => {
+            session.rollback().await.ok();
+            Err(error.into())
+        }
+    }
+}
+
+/// What is sold: the places of the orders, with the receipts that lack their ids.
+type Sold = Vec<(usize, Receipt)>;
+
+/// Decides, deducts and decrements.
+async fn take(
+    session: &mut Session,
+    item: Option<Item>,
+    orders: &[KeyedOrder],
+) -> sqlx::Result<(Vec<Decision>, Sold)> {
+    let decisions = decide(session, item, orders).await?;
+    let mut sold = Sold::new();
+    let Some(item) = item else {
+        return Ok((decisions, sold));
     };
-    matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))
-        || error.constraint() == Some("purchase_idempotency_key_unique")
+    for (place, decision) in decisions.iter().enumerate() {
+        if let Decision::Buys(balance_left) = *decision {
+            let receipt = Receipt {
+                purchase_id: PurchaseId(0),
+                user_id: orders[place].0.user_id,
+                item_id: item.id,
+                price: item.price,
+                balance_left,
+            };
+            sold.push((place, receipt));
+        }
+    }
+    if !sold.is_empty() {
+        deduct(session, item.price, &sold).await?;
+        decrement(session, item.id, sold.len()).await?;
+    }
+    Ok((decisions, sold))
+}
+
+/// Looks at everything that the orders are judged by, and judges.
+async fn decide(
+    session: &mut Session,
+    item: Option<Item>,
+    orders: &[KeyedOrder],
+) -> sqlx::Result<Vec<Decision>> {
+    let keys: Vec<_> = orders.iter().filter_map(|(_, key)| key.as_ref()).collect();
+    let keyed = find_keyed(session, &keys).await?;
+    let is_open = |(order, key): &&KeyedOrder| repeat(*order, key.as_ref(), &keyed).is_none();
+    let balances = if item.is_some_and(|item| item.stock > 0) {
+        let open = orders.iter().filter(is_open);
+        lock_wallets(session, open.map(|(order, _)| order.user_id).collect()).await?
+    } else {
+        HashMap::new()
+    };
+    let mut decisions = judge(orders, item, balances, &keyed);
+    // While this waited for a wallet, a purchase of another item may have used a key, and the
+    // money. Then the key decides the answer, not the balance.
+    let is_poor =
+        |decision: &Decision| *decision == Decision::Answered(Err(Refusal::InsufficientBalance));
+    let poor = orders
+        .iter()
+        .zip(&decisions)
+        .filter(|(_, decision)| is_poor(decision));
+    let keys: Vec<_> = poor.filter_map(|((_, key), _)| key.as_ref()).collect();
+    let keyed = find_keyed(session, &keys).await?;
+    for ((order, key), decision) in orders.iter().zip(&mut decisions) {
+        if is_poor(decision)
+            && let Some(outcome) = repeat(*order, key.as_ref(), &keyed)
+        {
+            *decision = Decision::Answered(outcome);
+        }
+    }
+    Ok(decisions)
+}
+
+/// What each order is told, once everything is committed.
+fn outcomes(
+    decisions: Vec<Decision>,
+    receipts: &HashMap<usize, Receipt>,
+) -> Result<Vec<Outcome>, Failure> {
+    let outcome = |(place, decision)| match decision {
+        Decision::Buys(_) => Ok(receipts[&place]),
+        Decision::Repeats(first) => Ok(receipts[&first]),
+        Decision::Answered(outcome) => outcome,
+    };
+    Ok(decisions.into_iter().enumerate().map(outcome).collect())
+}
+
+async fn lock_item(
+    pool: &PgPool,
+    deadline: Duration,
+    item_id: ItemId,
+) -> Result<(Session, Option<Item>), BeginError> {
+    // An id is a number: its text can say nothing else.
+    let lock = format!("select price, stock from item where id = {item_id} for update");
+    let (session, rows) = Session::begin::<(Money, i64)>(pool, deadline, &lock).await?;
+    let item = rows.first().map(|&(price, stock)| Item {
+        id: item_id,
+        price,
+        stock,
+    });
+    Ok((session, item))
+}
+
+/// The purchases that these keys already stand for.
+async fn find_keyed(session: &mut Session, keys: &[&IdempotencyKey]) -> sqlx::Result<Keyed> {
+    if keys.is_empty() {
+        return Ok(Keyed::new());
+    }
+    let find = query_as(
+        "select idempotency_key, id as purchase_id, user_id, item_id, price, balance_left
+           from purchase where idempotency_key = any($1)",
+    );
+    let found: Vec<KeyedRow> = session.rows(find.bind(keys)).await?;
+    Ok(found
+        .into_iter()
+        .map(|row| (row.idempotency_key, row.receipt))
+        .collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyedRow {
+    idempotency_key: IdempotencyKey,
+    #[sqlx(flatten)]
+    receipt: Receipt,
+}
+
+/// Locks the wallets that there are, and says what is in them.
+async fn lock_wallets(
+    session: &mut Session,
+    mut owners: Vec<UserId>,
+) -> sqlx::Result<HashMap<UserId, Money>> {
+    owners.sort_unstable();
+    owners.dedup();
+    if owners.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let lock = query_as(
+        "select user_id, balance from wallet where user_id = any($1) order by user_id for update",
+    );
+    let rows: Vec<(UserId, Money)> = session.rows(lock.bind(owners)).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Takes the price from each buyer, as often as he buys. All wallets are locked.
+async fn deduct(session: &mut Session, price: Money, sold: &Sold) -> sqlx::Result<()> {
+    let buyers: Vec<_> = sold.iter().map(|(_, receipt)| receipt.user_id).collect();
+    let deduct = query_as(
+        "update wallet set balance = balance - $2 * cardinality(array_positions($1, user_id))
+          where user_id = any($1) returning user_id",
+    );
+    let mut wallets = buyers.clone();
+    wallets.sort_unstable();
+    wallets.dedup();
+    let deducted: Vec<(UserId,)> = session.rows(deduct.bind(buyers).bind(price)).await?;
+    all(wallets.len(), deducted.len())
+}
+
+/// Takes the units. The item is locked.
+async fn decrement(session: &mut Session, item_id: ItemId, units: usize) -> sqlx::Result<()> {
+    let decrement = query_as("update item set stock = stock - $2 where id = $1 returning stock");
+    let units = i64::try_from(units).unwrap_or(i64::MAX);
+    let left: Vec<(i64,)> = session.rows(decrement.bind(item_id).bind(units)).await?;
+    all(1, left.len())
+}
+
+fn all(expected: usize, rows: usize) -> sqlx::Result<()> {
+    (rows == expected)
+        .then_some(())
+        .ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Writes the purchases down, in the order of their keys, and commits.
+async fn write_down(
+    session: Session,
+    orders: &[KeyedOrder],
+    mut sold: Sold,
+) -> Result<HashMap<usize, Receipt>, CommitError> {
+    let key = |place: usize| orders[place].1.as_ref();
+    sold.sort_by(|(one, _), (other, _)| key(*one).cmp(&key(*other)));
+    let mut insert = String::from(
+        "insert into purchase (user_id, item_id, price, balance_left, idempotency_key) values",
+    );
+    for (index, (place, receipt)) in sold.iter().enumerate() {
+        let Receipt {
+            user_id,
+            item_id,
+            price,
+            balance_left,
+            ..
+        } = receipt;
+        let (comma, key) = (if index == 0 { "" } else { "," }, literal(key(*place)));
+        let (price, balance_left) = (price.0, balance_left.0);
+        insert += &format!("{comma} ({user_id}, {item_id}, {price}, {balance_left}, {key})");
+    }
+    insert += " returning id";
+    let ids: Vec<(PurchaseId,)> = session.commit(&insert).await?;
+    let receipts = sold
+        .into_iter()
+        .zip(ids)
+        .map(|((place, receipt), (purchase_id,))| {
+            (
+                place,
+                Receipt {
+                    purchase_id,
+                    ..receipt
+                },
+            )
+        });
+    Ok(receipts.collect())
+}
+
+/// The key as SQL. It is visible ASCII; in an escape string a quote and a backslash are written
+/// twice, whatever the server's `standard_conforming_strings`.
+fn literal(key: Option<&IdempotencyKey>) -> String {
+    key.map_or("null".to_owned(), |key| {
+        let escaped = key.to_string().replace('\\', r"\\").replace('\'', "''");
+        format!("E'{escaped}'")
+    })
 }

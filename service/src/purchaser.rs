@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
+use prometheus_client::registry::Registry;
 
 use crate::order::{IdempotencyKey, Order, Receipt, Refusal};
 
@@ -29,6 +30,9 @@ pub trait Purchaser: Send + Sync + 'static {
         order: Order,
         key: Option<IdempotencyKey>,
     ) -> BoxFuture<'static, Result<Outcome, PurchaseError>>;
+
+    /// Adds what it measures of its own to the service's metrics; nothing unless it says what.
+    fn register(&self, _registry: &mut Registry) {}
 
     /// Runs a purchase for as long as it must run, whoever waits for it.
     ///

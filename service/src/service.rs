@@ -15,9 +15,9 @@ use tokio::time::{timeout, timeout_at};
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::http;
+use crate::locked::LockedPurchase;
 use crate::metrics::Metrics;
 use crate::observe::observed;
-use crate::purchase::LockedPurchase;
 use crate::purchaser::Purchaser;
 use crate::server::{self, Limits};
 use crate::shop::Shop;
@@ -77,7 +77,8 @@ impl Service {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms);
         Self::start_with(config, |pool| {
-            Arc::new(LockedPurchase::new(pool, transaction_timeout))
+            let max_batch = config.max_batch;
+            Arc::new(LockedPurchase::new(pool, transaction_timeout, max_batch))
         })
         .await
     }

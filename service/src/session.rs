@@ -6,14 +6,17 @@
 //! promise that: dropped during BEGIN's round trip, it returns a connection that is inside a
 //! transaction.
 //!
+//! BEGIN takes the first statement along, and the last takes COMMIT along, each in one simple
+//! query and so in one round trip. Such a text bears its values itself.
+//!
 //! It knows nothing of purchases and never retries a statement.
 
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgPool, PgRow, PgSeverity, Postgres};
 use sqlx::query::QueryAs;
-use sqlx::{Executor, FromRow};
+use sqlx::{AssertSqlSafe, Executor, FromRow, raw_sql};
 use tokio::time::timeout;
 
 /// An open transaction.
@@ -41,16 +44,38 @@ pub(crate) enum BeginError {
     Begin(#[source] sqlx::Error),
     #[error("no answer to BEGIN")]
     Silent,
+    /// The server refused the statement that went along, and is well.
+    #[error(transparent)]
+    Statement(sqlx::Error),
+}
+
+/// Why a transaction did not end in a COMMIT that is known of.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// The server refused the last statement, or the COMMIT: nothing happened.
+    #[error(transparent)]
+    RolledBack(sqlx::Error),
+    /// The connection broke: it may or may not have happened.
+    #[error("no answer to COMMIT")]
+    Unknown(#[source] sqlx::Error),
 }
 
 impl Session {
-    /// Begins a READ COMMITTED transaction on a pooled connection.
+    /// Begins a READ COMMITTED transaction on a pooled connection with its first statement,
+    /// `first`, and takes its rows.
     ///
     /// A pooled connection may have died since its last use (the server was restarted, the
-    /// session terminated). BEGIN is where that shows, and a BEGIN that failed has had no effect,
-    /// so the next connection is tried: after as many failures as the pool has places, all dead
-    /// ones are gone.
-    pub(crate) async fn begin(pool: &PgPool, patience: Duration) -> Result<Self, BeginError> {
+    /// session terminated). BEGIN is where that shows. A transaction that got no further than
+    /// `first`, which must change nothing, has had no effect, so the next connection is tried:
+    /// after as many failures as the pool has places, all dead ones are gone.
+    pub(crate) async fn begin<T>(
+        pool: &PgPool,
+        patience: Duration,
+        first: &str,
+    ) -> Result<(Self, Vec<T>), BeginError>
+    where
+        T: for<'r> FromRow<'r, PgRow>,
+    {
         let mut failures = 0;
         loop {
             let connection = pool.acquire().await.map_err(BeginError::Acquire)?;
@@ -58,13 +83,15 @@ impl Session {
                 connection,
                 state: State::Failed,
             };
-            let begin = session
-                .connection
-                .execute("begin isolation level read committed");
-            match timeout(patience, begin).await {
-                Ok(Ok(_)) => {
+            let begin = format!("begin isolation level read committed; {first}");
+            match timeout(patience, session.raw(begin)).await {
+                Ok(Ok(rows)) => {
                     session.state = State::Open;
-                    return Ok(session);
+                    return Ok((session, rows));
+                }
+                Ok(Err(error)) if is_refusal(&error) => {
+                    session.rollback().await.ok();
+                    return Err(BeginError::Statement(error));
                 }
                 Ok(Err(error)) if failures >= pool.options().get_max_connections() => {
                     return Err(BeginError::Begin(error));
@@ -75,48 +102,63 @@ impl Session {
         }
     }
 
-    /// Runs one statement, one round trip, and takes its first row.
-    pub(crate) async fn row<'q, T>(
+    /// Runs one statement, one round trip, and takes its rows.
+    pub(crate) async fn rows<'q, T>(
         &mut self,
         query: QueryAs<'q, Postgres, T, PgArguments>,
-    ) -> sqlx::Result<Option<T>>
+    ) -> sqlx::Result<Vec<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         // Failed until it has succeeded, so that a dropped statement counts as a failed one.
         let before = std::mem::replace(&mut self.state, State::Failed);
-        let row = query.fetch_optional(&mut *self.connection).await?;
+        let rows = query.fetch_all(&mut *self.connection).await?;
         self.state = before;
-        Ok(row)
+        Ok(rows)
     }
 
-    /// Commits.
+    /// Commits with the last statement, `last`, and takes its rows.
     ///
-    /// Postgres answers a COMMIT in a failed transaction with the tag ROLLBACK and no error, and
-    /// sqlx shows no tags. So COMMIT is sent only if every statement has succeeded; a failed
-    /// session rolls back instead.
-    ///
-    /// # Errors
-    /// If the connection broke, the transaction may or may not be committed.
-    pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
+    /// The server skips the COMMIT if `last` fails. After any statement that failed before, it
+    /// would answer it with the tag ROLLBACK and no error, and sqlx shows no tags; then it is not
+    /// sent, and the session rolls back.
+    pub(crate) async fn commit<T>(mut self, last: &str) -> Result<Vec<T>, CommitError>
+    where
+        T: for<'r> FromRow<'r, PgRow>,
+    {
         if self.state != State::Open {
-            self.rollback().await?;
-            return Err(sqlx::Error::Protocol(
-                "commit of a failed transaction".to_owned(),
-            ));
+            self.rollback().await.ok();
+            let error = "commit of a failed transaction".to_owned();
+            return Err(CommitError::RolledBack(sqlx::Error::Protocol(error)));
         }
-        self.end("commit").await
+        self.state = State::Failed;
+        match self.raw(format!("{last}; commit")).await {
+            Ok(rows) => {
+                self.state = State::Ended;
+                Ok(rows)
+            }
+            Err(error) if is_refusal(&error) => {
+                self.rollback().await.ok();
+                Err(CommitError::RolledBack(error))
+            }
+            Err(error) => Err(CommitError::Unknown(error)),
+        }
     }
 
     /// Rolls back. After an error the connection is closed, which rolls back as well.
     pub(crate) async fn rollback(mut self) -> sqlx::Result<()> {
-        self.end("rollback").await
-    }
-
-    async fn end(&mut self, statement: &'static str) -> sqlx::Result<()> {
-        self.connection.execute(statement).await?;
+        self.connection.execute("rollback").await?;
         self.state = State::Ended;
         Ok(())
+    }
+
+    /// Runs the statements of one simple query to the last, and takes the rows of all.
+    async fn raw<T>(&mut self, statements: String) -> sqlx::Result<Vec<T>>
+    where
+        T: for<'r> FromRow<'r, PgRow>,
+    {
+        let rows = raw_sql(AssertSqlSafe(statements)).fetch_all(&mut *self.connection);
+        rows.await?.iter().map(T::from_row).collect()
     }
 }
 
@@ -126,4 +168,13 @@ impl Drop for Session {
             self.connection.close_on_drop();
         }
     }
+}
+
+/// Whether the server refused a statement and lives on with the connection; the transaction of a
+/// connection that it ends (FATAL) may have got any distance.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .is_some_and(|error| error.severity() == PgSeverity::Error)
 }

@@ -123,7 +123,7 @@ async fn clients_that_hang_up_leave_whole_purchases_and_a_whole_pool() {
             purchases as usize > ROUNDS * CLIENTS / 8,
             "too little was tried"
         );
-        shop.assert_pool_is_full_size(1, 1).await;
+        shop.assert_pool_is_full_size(1).await;
         shop.assert_sound(stock, money).await;
     }
 }

@@ -14,8 +14,8 @@ use common::interface::{Documented, Interface};
 use common::{Shop, order};
 use purchase_service::Config;
 use purchase_service::admission::Admission;
+use purchase_service::locked::LockedPurchase;
 use purchase_service::metrics::Metrics;
-use purchase_service::purchase::LockedPurchase;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use tokio::io::AsyncWriteExt;
@@ -104,7 +104,11 @@ async fn each_route_is_documented_and_each_documented_route_is_there() {
 fn routes() -> BTreeSet<String> {
     let config = Config::default();
     let pool = PgPoolOptions::new().connect_lazy_with(config.connect_options().unwrap());
-    let purchaser = Arc::new(LockedPurchase::new(pool.clone(), Duration::ZERO));
+    let purchaser = Arc::new(LockedPurchase::new(
+        pool.clone(),
+        Duration::ZERO,
+        config.max_batch,
+    ));
     let admission = Arc::new(Admission::new(purchaser, 1));
     let metrics = Metrics::new(Arc::clone(&admission), pool.clone(), pool.clone());
     let metrics = Arc::new(metrics);

@@ -172,7 +172,7 @@ async fn requests_under_way_finish_after_the_stop_signal() {
     let answered = tokio::spawn(buy(shop.address, 1, 1, None));
     let mut left = TcpStream::connect(shop.address).await.unwrap();
     left.write_all(&purchase_request(1, 1, None)).await.unwrap();
-    shop.until_blocked(2).await;
+    shop.until_waiting(2).await;
     left.set_zero_linger().unwrap();
     drop(left);
     let mut kept_alive = TcpStream::connect(shop.address).await.unwrap();

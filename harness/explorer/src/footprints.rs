@@ -341,8 +341,51 @@ impl Reader<'_> {
                     rows.extend(self.value(about.kind, value).map(|value| (name, value)));
                 }
             }
+            // Of several values it says too little to tell rows apart by one column's value.
+            Expr::AnyOp {
+                left,
+                compare_op: BinaryOperator::Eq,
+                right,
+                ..
+            } => {
+                let name = column_of(left);
+                let about = name.as_ref().and_then(|name| table.columns.get(name));
+                let value = about.and_then(|about| self.only_value(about.kind, right));
+                rows.extend(name.zip(value));
+            }
             _ => {}
         }
+    }
+
+    /// The value of an array that has one, given as a parameter.
+    fn only_value(&self, kind: Kind, array: &Expr) -> Option<String> {
+        let text = match array {
+            Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => {
+                return self.only_value(kind, inner);
+            }
+            Expr::Value(value) => match &value.value {
+                Literal::Placeholder(name) => self.parameter(name)?.as_deref()?,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let element = text.strip_prefix('{')?.strip_suffix('}')?;
+        match kind {
+            Kind::Integer => element.parse::<i64>().ok().map(|number| number.to_string()),
+            // Anything that is written with a backslash, or is several, ends the quotation early.
+            Kind::Text => {
+                let text = element.strip_prefix('"')?.strip_suffix('"')?;
+                let is_plain = !text.contains(['"', '\\']) && text.len() <= 1000;
+                (is_plain && !is_uuid(text)).then(|| text.to_owned())
+            }
+            Kind::Other => None,
+        }
+    }
+
+    /// The parameter that `$1` and so on stand for.
+    fn parameter(&self, placeholder: &str) -> Option<&Value> {
+        let number: usize = placeholder.strip_prefix('$')?.parse().ok()?;
+        self.parameters.get(number.checked_sub(1)?)
     }
 
     /// A value in the one form in which equal values of its kind are equal texts.
@@ -352,15 +395,14 @@ impl Reader<'_> {
             Expr::Cast { expr, .. } if kind == Kind::Integer => return self.value(kind, expr),
             Expr::Value(value) => match &value.value {
                 Literal::Number(number, _) => number.clone(),
-                Literal::SingleQuotedString(text) => text.clone(),
-                Literal::Null => return Some(NULL.to_owned()),
-                Literal::Placeholder(name) => {
-                    let number: usize = name.strip_prefix('$')?.parse().ok()?;
-                    match self.parameters.get(number.checked_sub(1)?)? {
-                        Some(text) => text.clone(),
-                        None => return Some(NULL.to_owned()),
-                    }
+                Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => {
+                    text.clone()
                 }
+                Literal::Null => return Some(NULL.to_owned()),
+                Literal::Placeholder(name) => match self.parameter(name)? {
+                    Some(text) => text.clone(),
+                    None => return Some(NULL.to_owned()),
+                },
                 _ => return None,
             },
             _ => return None,

@@ -11,7 +11,9 @@ use sqlparser::ast::{
 /// Functions that depend on nothing but their arguments, or on the time.
 const PURE: &[&str] = &[
     "abs",
+    "array_positions",
     "avg",
+    "cardinality",
     "coalesce",
     "count",
     "current_timestamp",

@@ -9,6 +9,7 @@ use super::frame::Part;
 use super::memory::{Expected, Memory};
 use super::message::Request;
 use super::step::{Statement, StepKind};
+use super::words;
 
 /// How closely new steps are watched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,13 +104,23 @@ pub(super) fn statements(
     query: Option<&String>,
     expected: &[Expected],
 ) -> Vec<Statement> {
-    let queried = query.filter(|sql| !sql.is_empty()).map(|sql| bare(sql));
+    let queried = query.filter(|sql| !sql.is_empty());
+    let queried = queried.into_iter().flat_map(|sql| each_statement(sql));
     let resolved = expected.iter().filter_map(|expected| match expected {
         Expected::Executed(portal) => Some(portal.statement()),
         Expected::Parsed { new, .. } if kind == StepKind::Prepare => Some(bare(&new.sql)),
         _ => None,
     });
     resolved.chain(queried).collect()
+}
+
+/// The statements of a text of several; one alone stays as it is written, with its comments.
+fn each_statement(sql: &str) -> Vec<Statement> {
+    let statements = words::statements(sql);
+    match statements.len() {
+        0 | 1 => vec![bare(sql)],
+        _ => statements.into_iter().map(bare).collect(),
+    }
 }
 
 fn bare(sql: &str) -> Statement {

@@ -43,8 +43,43 @@ fn known_binary(oid: u32, bytes: &[u8]) -> Option<String> {
         1082 => date(i64::from(i32::from_be_bytes(bytes.try_into().ok()?))),
         1114 => timestamp(i64::from_be_bytes(bytes.try_into().ok()?)),
         1184 => timestamp(i64::from_be_bytes(bytes.try_into().ok()?)) + "+00",
+        // bool[], int2[], int4[], text[], varchar[], int8[]
+        1000 | 1005 | 1007 | 1009 | 1015 | 1016 => clipped(array(bytes)?.as_bytes()),
         _ => return None,
     })
+}
+
+/// An array of one dimension as PostgreSQL writes it (array_send): `{1,2,NULL}`, a text in quotes.
+fn array(bytes: &[u8]) -> Option<String> {
+    let (header, mut rest) = bytes.split_at_checked(12)?;
+    let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    let (dimensions, element) = (number(0)?, number(8)?);
+    if dimensions == 0 {
+        return Some("{}".to_owned());
+    }
+    let (bounds, elements) = rest.split_at_checked(8)?;
+    rest = elements;
+    let count = u32::from_be_bytes(bounds[..4].try_into().ok()?);
+    if dimensions != 1 {
+        return None;
+    }
+    let mut shown = Vec::new();
+    for _ in 0..count {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            shown.push("NULL".to_owned());
+            rest = after;
+            continue;
+        };
+        let (value, after) = after.split_at_checked(length)?;
+        let text = known_binary(element, value)?;
+        shown.push(match element {
+            25 | 1043 => format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"")),
+            _ => text,
+        });
+        rest = after;
+    }
+    Some(format!("{{{}}}", shown.join(",")))
 }
 
 fn clipped(bytes: &[u8]) -> String {
@@ -130,6 +165,28 @@ mod tests {
             "1999-12-31 23:59:59.999999"
         );
         assert_eq!(text(1082, 1, &9_822i32.to_be_bytes()), "2026-11-22");
+    }
+
+    #[test]
+    fn arrays_of_one_dimension_are_readable() {
+        let array = |element: u32, values: &[Option<&[u8]>]| {
+            let mut bytes = Vec::new();
+            for number in [1, 1, element, values.len() as u32, 1] {
+                bytes.extend(number.to_be_bytes());
+            }
+            for value in values {
+                let length = value.map_or(-1, |value| value.len() as i32);
+                bytes.extend(length.to_be_bytes());
+                bytes.extend(value.unwrap_or_default());
+            }
+            bytes
+        };
+        let (one, minus) = (1i64.to_be_bytes(), (-2i64).to_be_bytes());
+        let integers = array(20, &[Some(&one), None, Some(&minus)]);
+        assert_eq!(text(1016, 1, &integers), "{1,NULL,-2}");
+        assert_eq!(text(1009, 1, &array(25, &[Some(b"a\"b,")])), r#"{"a\"b,"}"#);
+        assert_eq!(text(1016, 1, &[0; 12]), "{}");
+        assert!(text(1016, 1, &integers[..30]).starts_with("\\x"));
     }
 
     #[test]

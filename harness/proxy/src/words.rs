@@ -9,6 +9,31 @@ pub(super) fn words(sql: &str) -> Words<'_> {
     Words { rest: sql }
 }
 
+/// The statements of `sql`, each from its first word to its last: what stands between semicolons.
+///
+/// A text that holds the body of a function (BEGIN ATOMIC), whose semicolons are the body's, is
+/// one.
+pub(super) fn statements(sql: &str) -> Vec<&str> {
+    let start_of = |word: &str| word.as_ptr() as usize - sql.as_ptr() as usize;
+    let mut statements = Vec::new();
+    let mut first_to_last: Option<(usize, usize)> = None;
+    for word in words(sql) {
+        if word.eq_ignore_ascii_case("atomic") {
+            return vec![sql];
+        }
+        if word == ";" {
+            statements.extend(first_to_last.take());
+        } else {
+            let start = start_of(word);
+            let (first, _) = first_to_last.unwrap_or((start, start));
+            first_to_last = Some((first, start + word.len()));
+        }
+    }
+    statements.extend(first_to_last);
+    let texts = statements.into_iter().map(|(from, to)| &sql[from..to]);
+    texts.collect()
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Words<'a> {
     rest: &'a str,
@@ -107,6 +132,22 @@ mod tests {
 
     fn listed(sql: &str) -> Vec<&str> {
         words(sql).collect()
+    }
+
+    #[test]
+    fn a_text_is_cut_at_the_semicolons_between_its_statements() {
+        assert_eq!(
+            statements(" begin; -- now;\n select ';' as \"a;b\" ;; insert into t values ($$;$$)"),
+            [
+                "begin",
+                "select ';' as \"a;b\"",
+                "insert into t values ($$;$$)"
+            ]
+        );
+        assert_eq!(statements("commit"), ["commit"]);
+        assert!(statements(" ; /* none */ ").is_empty());
+        let body = "create function f() returns int begin atomic select 1; end";
+        assert_eq!(statements(body), [body]);
     }
 
     #[test]

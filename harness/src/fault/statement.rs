@@ -16,7 +16,9 @@ use rowlock_proxy::{Step, StepKind, Verb};
 const HARMLESS: &[&str] = &[
     "abs",
     "array_agg",
+    "array_positions",
     "avg",
+    "cardinality",
     "clock_timestamp",
     "coalesce",
     "concat",

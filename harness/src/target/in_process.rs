@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use purchase_service::purchase::LockedPurchase;
+use purchase_service::locked::LockedPurchase;
 use purchase_service::purchaser::Purchaser;
 use purchase_service::{Config, Service};
 use sqlx::PgPool;
@@ -25,11 +26,17 @@ pub struct BuildPurchaser {
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
 
-/// Our service's own purchase, under row locks.
+/// Our service's own purchase, under row locks, each in a transaction of its own.
 pub const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
     on_conflict: OnConflict::TriesAgain,
-    build: |pool| Arc::new(LockedPurchase::new(pool, TRANSACTION_TIMEOUT)),
+    build: |pool| {
+        Arc::new(LockedPurchase::new(
+            pool,
+            TRANSACTION_TIMEOUT,
+            NonZeroUsize::MIN,
+        ))
+    },
 };
 
 /// As the service's configuration has it by default.

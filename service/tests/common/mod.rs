@@ -173,6 +173,17 @@ impl Shop {
         .await;
     }
 
+    /// Waits until the service has exactly `count` orders without an answer.
+    pub async fn until_waiting(&self, count: usize) {
+        let gauge = format!("shop_orders_waiting {count}");
+        self.until(&gauge, async |shop| {
+            let metrics = client::get(shop.address, "/metrics").await;
+            let mut lines = metrics.body.as_str().unwrap().lines();
+            lines.any(|line| line == gauge)
+        })
+        .await;
+    }
+
     pub async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
         let deadline = Instant::now() + BOUND;
         while !condition(self).await {
@@ -211,20 +222,29 @@ impl Shop {
         assert_eq!(money_before - money, spent, "money that is gone is spent");
     }
 
-    /// Asserts that as many purchases as the pool has places can be inside the database at a time.
-    pub async fn assert_pool_is_full_size(&self, user_id: i64, item_id: i64) {
-        let lock = self.lock_item(item_id).await;
+    /// Asserts that purchases of as many items as the pool has places can be inside the database
+    /// at a time. They find nothing in stock, so that nothing is different afterwards.
+    pub async fn assert_pool_is_full_size(&self, user_id: i64) {
+        const FIRST: i64 = 1_000_000;
         let size = i64::from(self.config.pool_size);
+        let items = FIRST..FIRST + size + 2;
+        for id in items.clone() {
+            self.item(id, 1, 0).await;
+        }
+        let lock = self.lock("select 1 from item where id >= $1 for update", FIRST);
+        let lock = lock.await;
         let address = self.address;
-        let buyers: Vec<_> = (0..size + 2)
-            .map(|_| tokio::spawn(client::buy(address, user_id, item_id, None)))
+        let buyers: Vec<_> = items
+            .map(|id| tokio::spawn(client::buy(address, user_id, id, None)))
             .collect();
         self.until_blocked(size).await;
         lock.rollback().await.unwrap();
         for buyer in buyers {
             let answer = buyer.await.unwrap();
-            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.code(), "out_of_stock", "{answer:?}");
         }
+        self.sql(format!("delete from item where id >= {FIRST}"))
+            .await;
     }
 
     /// Holds an item's row, as somebody else.
@@ -246,7 +266,7 @@ impl Shop {
         let mut transaction = self.db.begin().await.unwrap();
         sqlx::query(sql)
             .bind(id)
-            .fetch_one(&mut *transaction)
+            .fetch_all(&mut *transaction)
             .await
             .unwrap();
         transaction

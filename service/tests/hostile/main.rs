@@ -155,7 +155,7 @@ async fn honest_buyer_is_served_amid_hostile_clients_and_nothing_is_left_of_them
         purchases as usize, acknowledged,
         "only what was acknowledged was bought"
     );
-    shop.assert_pool_is_full_size(HONEST.0, HONEST.1).await;
+    shop.assert_pool_is_full_size(HONEST.0).await;
 }
 
 /// Stops the buyer, also where the random requests have failed: or nobody would hear of it.

@@ -51,6 +51,42 @@ fn depend(one: &str, other: &str) -> bool {
 }
 
 #[test]
+fn one_value_of_an_array_tells_a_row_and_several_tell_none() {
+    let lock = |ids| {
+        let sql = "select id from item where id = any($1) order by id for update";
+        of(sql, &[ids])
+    };
+    assert!(lock("{1}").depends_on(&lock("{1}")));
+    assert!(!lock("{1}").depends_on(&lock("{2}")));
+    assert!(lock("{1,3}").depends_on(&lock("{2}")));
+    let find = |keys| {
+        of(
+            "select id from purchase where key = any($1) for update",
+            &[keys],
+        )
+    };
+    let write = |key: &str| {
+        let sql = format!("insert into purchase (item_id, key) values (1, {key}) returning id");
+        of(&sql, &[])
+    };
+    assert!(find(r#"{"k"}"#).depends_on(&write("E'k'")));
+    assert!(!find(r#"{"k"}"#).depends_on(&write("'other'")));
+    assert!(find(r#"{"a","b"}"#).depends_on(&write("'other'")));
+    assert!(find(r#"{"a\\\\b"}"#).depends_on(&write(r"E'a\\b'")));
+}
+
+#[test]
+fn what_is_counted_in_an_array_is_the_rows_own() {
+    let pay = |ids| {
+        let sql = "update item set stock = stock - $2 * cardinality(array_positions($1, id))
+                    where id = any($1) returning id";
+        of(sql, &[ids, "1"])
+    };
+    assert!(pay("{1}").depends_on(&pay("{1}")));
+    assert!(!pay("{1}").depends_on(&pay("{2}")));
+}
+
+#[test]
 fn rows_are_known_by_what_they_are_compared_with() {
     let lock = |id| of("SELECT stock FROM item WHERE id = $1 FOR UPDATE", &[id]);
     assert!(lock("1").depends_on(&lock("01")));
