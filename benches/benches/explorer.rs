@@ -15,8 +15,9 @@ use benches::setting;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Random;
 use rowlock::explorer::{Bounds, Exploration, Search, Setup};
+use rowlock::shop::OURS;
 use rowlock::shop::Shop;
-use rowlock::target::{OURS, TargetSpec};
+use rowlock::target::TargetSpec;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
@@ -69,7 +70,7 @@ fn search(server: &Arc<Server>, buyers: usize, schedules: u64) -> Result<Search,
             subject: Shop,
             target_env: Vec::new(),
             server: Arc::clone(server),
-            target: TargetSpec::InProcess(OURS),
+            target: TargetSpec::in_process(OURS),
             bounds: Bounds::default(),
             trace: None,
         },

@@ -123,7 +123,7 @@ impl Baseline {
         }
     }
 
-    /// Puts the sequences back, so that the same purchases get the same ids.
+    /// Puts the sequences back, so that the same calls get the same ids.
     pub(crate) fn sequences_sql(&self) -> String {
         self.sequences_moved_on_sql(0)
     }

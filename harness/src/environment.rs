@@ -49,11 +49,8 @@ pub enum EnvironmentError {
     #[error(transparent)]
     Worker(#[from] NoWorker),
     /// The program cannot be asked of this target.
-    #[error("program {program} repeats an Idempotency-Key, and the target knows no such keys")]
-    NoKeys {
-        /// The program's name.
-        program: String,
-    },
+    #[error("{0}")]
+    NotAsked(String),
     /// A client could not connect.
     #[error("cannot connect client {index} of {count} to the target")]
     Connect {
@@ -64,16 +61,9 @@ pub enum EnvironmentError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// One purchase on its own, with stock and balance, was not acknowledged.
-    #[error(
-        "the target does not sell: one plain purchase, alone, was answered {answer}. \
-         It must listen on $PORT, use the tables item and wallet of $DATABASE_URL, and answer \
-         POST /api/purchase/ as the README says"
-    )]
-    DoesNotSell {
-        /// What came back.
-        answer: String,
-    },
+    /// The target does not do what it is for, although nothing is in its way.
+    #[error("{0}")]
+    DoesNotServe(String),
 }
 
 fn holders_in_words(holders: &[String]) -> String {

@@ -1,21 +1,22 @@
-//! The verification harness: judges a purchase service on a real PostgreSQL.
+//! The verification harness: judges a service on a real PostgreSQL.
 //!
 //! ```text
 //!  cli ──▶ mutation  every mutant and every right service under the three below
-//!      ├─▶ scenario  load: initial rows, a crowd, what must hold ──▶ trial ──▶ report
+//!      ├─▶ load      many at once: a crowd, a trial in numbers ──▶ report
 //!      ├─▶ fault     every step of a request broken in every way   (recovery: is it back?)
 //!      ├─▶ hunt      which calls of a contract can conflict, and what comes of it
 //!      └─▶ explorer  every order in which statements can reach the server
-//!             │
+//!             │                      ▲
+//!             │                      │ what each needs of whoever is judged
+//!             │                      ├─ shop      our own subject, with its scenarios and its service
+//!             │                      └─ contract  any service that a file describes
 //!             ▼
-//!           world    a rig with its initial rows and a clock  ◀── client, crowd: who asks
-//!             │
-//!             ▼
-//!           rig      database, proxy, target, on which all three run
-//!             ├─ target          ours in this process, or any program
+//!           rig      database, proxy, target, clients, on which all of them run
+//!             ├─ target          a service in this process, any program, or as described
+//!             ├─ client          one HTTP connection
 //!             ├─ database        the harness's own way in; bounded: no session waits for ever
 //!             ├─ rows, baseline  what is put back between runs
-//!             ├─ subject         what it needs of whoever is judged; shop is one
+//!             ├─ subject         what it needs of whoever is judged
 //!             ├─ isolation       the strictest level that it speaks of
 //!             └─ trace           what it sends, written down where that is wanted
 //!             │
@@ -31,35 +32,32 @@
 
 pub mod cli;
 
+pub mod explorer;
 pub mod fault;
+pub mod hunt;
+pub mod init;
+pub mod load;
 pub mod recovery;
-pub mod scenario;
-pub mod trial;
-pub mod world;
+
+pub mod contract;
+pub mod shop;
 
 pub mod environment;
 pub mod rig;
 pub mod rows;
-pub mod shop;
+pub mod setting;
 pub mod subject;
 mod tables;
 pub mod trace;
 
 pub mod baseline;
 mod bounded;
-pub mod contract;
+pub mod client;
 pub mod database;
 pub mod target;
 
-pub mod client;
-pub mod crowd;
-
 pub mod progress;
 pub mod report;
-
-pub mod explorer;
-pub mod hunt;
-pub mod init;
 
 pub mod mutants;
 pub mod mutation;

@@ -2,12 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
 use rowlock_core::answer::Answer;
 use rowlock_core::finding::Finding;
-use rowlock_shop::history::{Completion, Operation, Refusal, Request};
-
-use crate::world::World;
 
 /// How long a target may take to recover after the last fault.
 pub const RECOVERY_BOUND: Duration = Duration::from_secs(5);
@@ -22,26 +18,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// [`RECOVERY_BOUND`], and never so soon that nobody could look any more.
 pub fn deadline(over: Instant) -> Instant {
     (over + RECOVERY_BOUND).max(Instant::now() + LOOK_BOUND)
-}
-
-/// Sends `request` until it is acknowledged, up to `deadline`: whether it was, and every attempt
-/// that reached the target.
-pub async fn sell_again(
-    world: &World<'_>,
-    request: Request,
-    deadline: Instant,
-) -> (Finding, Vec<Operation>) {
-    let ask = |patience| {
-        let purchase = world.purchase(0, request.clone(), patience);
-        purchase.map(|operation| {
-            let was_sent = operation.completion != Completion::Fail(Refusal::NotSent);
-            was_sent.then_some(operation)
-        })
-    };
-    let operations = until(ask, deadline, Operation::is_ok, || false).await;
-    let statement = "within 5 s after the last fault the target sells again";
-    let finding = serves_again(statement, operations.last(), Operation::is_ok);
-    (finding, operations)
 }
 
 /// Whether the `last` attempt of somebody who came after the fault was served.

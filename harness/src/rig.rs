@@ -6,8 +6,11 @@
 //! ```
 //!
 //! Load, faults and explorer all run on one, so that a target finds the same environment, has the
-//! same locks taken for its own, and sees the same rows put back, whoever judges it. It judges
-//! nothing, and sends nothing but what the subject asks to know its target.
+//! same locks taken for its own, and sees the same rows put back, whoever judges it. Clients connect
+//! through it, and tell the time by its clock. It judges nothing, and sends nothing but what the subject
+//! asks to know its target.
+
+mod clients;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,11 +19,12 @@ use std::time::Duration;
 use rowlock_postgres::{Database, Server};
 use rowlock_proxy::{Address, Control, Proxy};
 
+use crate::client::Clock;
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
 use crate::subject::Subject;
 use crate::target::{Target, TargetSpec};
-use crate::trace::{RigTrace, TraceFile};
+use crate::trace::{Phase, RigTrace, TraceFile};
 use rowlock_proxy::isolation::Isolation;
 
 /// What a rig is made of.
@@ -36,7 +40,7 @@ pub struct Parts<'a, S> {
     pub target_env: &'a [(String, String)],
     /// Whether a proxy stands between the target and the database.
     pub is_proxied: bool,
-    /// How long the subject's questions wait for an answer.
+    /// How long clients, and the subject's questions, wait for an answer.
     pub patience: Duration,
     /// What the target sends is written here, which takes a proxy.
     pub trace: Option<&'a TraceFile>,
@@ -53,6 +57,8 @@ pub struct Rig<S: Subject> {
     trace: Option<Arc<RigTrace>>,
     target: Target,
     known: S::Known,
+    clock: Clock,
+    patience: Duration,
 }
 
 impl<S: Subject> Rig<S> {
@@ -61,6 +67,7 @@ impl<S: Subject> Rig<S> {
     /// # Errors
     /// Failures of the environment, and what [`Subject::learn`] finds wrong.
     pub async fn open(parts: Parts<'_, S>) -> Result<Rig<S>, EnvironmentError> {
+        let clock = Clock::start();
         let subject = parts.subject.clone();
         let name = unique_name();
         let database = match subject.template() {
@@ -98,6 +105,8 @@ impl<S: Subject> Rig<S> {
             trace,
             target,
             known,
+            clock,
+            patience: parts.patience,
         })
     }
 
@@ -137,6 +146,13 @@ impl<S: Subject> Rig<S> {
         self.trace.as_deref()
     }
 
+    /// Says what the harness does from here on, where what the target sends is written.
+    pub(crate) fn enter(&self, phase: impl FnOnce() -> Phase) {
+        if let Some(trace) = &self.trace {
+            trace.enter(phase());
+        }
+    }
+
     /// The target.
     pub fn target(&self) -> &Target {
         &self.target
@@ -160,7 +176,7 @@ impl<S: Subject> Rig<S> {
     }
 
     /// Stops the target and the proxy; the database is still there to be looked at.
-    pub async fn stop_target(self) -> Remains {
+    pub async fn stop_target(self) -> Remains<S> {
         self.target.stop().await;
         if let Some(proxy) = self.proxy {
             proxy.stop().await;
@@ -168,18 +184,33 @@ impl<S: Subject> Rig<S> {
         Remains {
             database: self.database,
             inspector: self.inspector,
+            known: self.known,
         }
+    }
+
+    /// Stops the target and drops the database of `server`.
+    ///
+    /// # Errors
+    /// As [`Remains::drop`].
+    pub async fn abandon(self, server: &Server) -> Result<(), EnvironmentError> {
+        self.stop_target().await.drop(server).await
     }
 }
 
 /// The database of a rig whose target has stopped.
 #[derive(Debug)]
-pub struct Remains {
+pub struct Remains<S: Subject> {
     database: Database,
     inspector: Inspector,
+    known: S::Known,
 }
 
-impl Remains {
+impl<S: Subject> Remains<S> {
+    /// What asking the target had shown.
+    pub fn known(&self) -> &S::Known {
+        &self.known
+    }
+
     /// The deadlocks that PostgreSQL broke in the database.
     ///
     /// # Errors

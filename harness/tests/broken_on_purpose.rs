@@ -12,15 +12,16 @@ use std::time::Duration;
 
 use purchase_service::locked::LockedPurchase;
 use purchase_service::order::{Money, PurchaseId};
-use rowlock::crowd;
+use rowlock::load::World;
 use rowlock::progress::Progress;
-use rowlock::target::{BuildPurchaser, OnConflict, TargetSpec};
-use rowlock::world::{Setting, World};
+use rowlock::setting::Setting;
+use rowlock::shop::{BuildPurchaser, Shop, open};
+use rowlock::target::{OnConflict, TargetSpec};
 use rowlock_core::answer::Unknown;
 use rowlock_core::finding::Outcome;
 use rowlock_core::seed::Seed;
 use rowlock_shop::history::{Completion, Operation, Receipt, Refusal, Request};
-use rowlock_shop::rows::Shop;
+use rowlock_shop::rows;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 const OURS: BuildPurchaser = BuildPurchaser {
@@ -36,8 +37,8 @@ const PRICE: i64 = 10;
 
 /// Three buyers of item 1, of which two are in stock; one of item 2, which is beyond his means;
 /// and two of the free item 3.
-fn shop() -> Shop {
-    let shop = Shop::default().item(1, PRICE, 2).item(2, 1_000, 5);
+fn shop() -> rows::Shop {
+    let shop = rows::Shop::default().item(1, PRICE, 2).item(2, 1_000, 5);
     (1..=6).fold(shop.item(3, 0, 5), |shop, user_id| {
         shop.wallet(user_id, 100)
     })
@@ -52,23 +53,21 @@ fn requests() -> Vec<Request> {
 
 /// Runs the trial, lets `spoil` do its work on the world and the history, and says what is
 /// reported.
-async fn violated_after(spoil: impl AsyncFnOnce(&World<'_>, &mut Vec<Operation>)) -> Vec<String> {
+async fn violated_after(
+    spoil: impl AsyncFnOnce(&World<'_, Shop>, &mut Vec<Operation>),
+) -> Vec<String> {
     let progress = Progress::hidden();
     let setting = Setting {
         server: rowlock_postgres::shared_local().await,
-        target: &TargetSpec::InProcess(OURS),
+        target: &TargetSpec::in_process(OURS),
         target_env: Vec::new(),
         trace: None,
         seed: Seed(1),
-        buyers: 0,
-        stocks: Vec::new(),
-        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };
-    let world = World::open(&setting, shop()).await.unwrap();
-    let clients = world.connect_all(requests().len()).await.unwrap();
-    let mut history = crowd::release(clients, requests(), world.clock()).await;
+    let world = open(&setting, shop()).await.unwrap();
+    let mut history = world.rush(requests()).await.unwrap();
     spoil(&world, &mut history).await;
     let trial = world.close("spoilt", history, false, vec![]).await.unwrap();
     let checked = |outcome: &Outcome| matches!(outcome, Outcome::Holds | Outcome::Violated(_));
@@ -94,7 +93,7 @@ async fn violated_after_sql(statements: &'static str) -> Vec<String> {
     violated_after(async |world, _| execute(world, statements).await).await
 }
 
-async fn execute(world: &World<'_>, statements: &'static str) {
+async fn execute(world: &World<'_, Shop>, statements: &'static str) {
     world
         .inspector()
         .pool()
@@ -104,7 +103,7 @@ async fn execute(world: &World<'_>, statements: &'static str) {
 }
 
 /// A session of somebody else's.
-async fn stranger(world: &World<'_>) -> PgConnection {
+async fn stranger(world: &World<'_, Shop>) -> PgConnection {
     let options = (*world.inspector().pool().connect_options()).clone();
     options
         .application_name("stranger")

@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::{Sandbox, assert_exit, eventually, stderr, stdout};
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 use rowlock::client::{Client, Clock};
-use rowlock::scenario::SCENARIOS;
+use rowlock::shop::scenario::SCENARIOS;
 use rowlock_core::universal;
 use rowlock_shop::history::Request;
 use rowlock_shop::invariant::INVARIANTS;

@@ -7,6 +7,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -24,6 +25,10 @@ const PROGRAMS: [&str; 7] = [
 
 /// Explores a program on ours, or on a mutant or lawful service of that name.
 fn explore(variant: Option<&str>, program: &str, replicas: usize, code: i32) -> String {
+    rowlock(&format!("explore {program}"), variant, replicas, code)
+}
+
+fn rowlock(arguments: &str, variant: Option<&str>, replicas: usize, code: i32) -> String {
     let sandbox = Sandbox::new();
     let directory = tempfile::tempdir().unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/contracts");
@@ -33,13 +38,11 @@ fn explore(variant: Option<&str>, program: &str, replicas: usize, code: i32) -> 
     let contract = directory.path().join("shop.toml");
     fs::write(&contract, text).unwrap();
     let mutant = variant.map_or(String::new(), |name| format!(" --mutant {name}"));
-    let mut rowlock = sandbox.rowlock("explore --postgres local");
+    let mut rowlock = sandbox.rowlock(arguments);
     rowlock
-        .arg(program)
-        .arg("--contract")
+        .current_dir(directory.path())
+        .args(["--postgres", "local", "--contract"])
         .arg(&contract)
-        .arg("--witness-dir")
-        .arg(directory.path())
         .env(
             "SHOP",
             format!("{} target{mutant}", env!("CARGO_BIN_EXE_rowlock")),
@@ -84,4 +87,35 @@ fn no_lawful_service_is_accused() {
         let report = explore(Some(lawful), "one-item", 1, 0);
         assert!(report.contains("\nvalid\n"), "{lawful}: {report}");
     }
+}
+
+#[test]
+fn a_burst_counts_every_answer_and_says_how_many_stories_were_ok_in_a_second() {
+    let burst = "run burst --program one-item --actors 60";
+    let report = rowlock(&format!("{burst} --format json"), None, 1, 0);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let object = report.as_object().unwrap();
+    let keys: BTreeSet<_> = object.keys().map(String::as_str).collect();
+    let known = [
+        "program",
+        "actors",
+        "answers",
+        "gave_way",
+        "p50_us",
+        "p99_us",
+        "stories_per_second",
+        "findings",
+        "verdict",
+    ];
+    assert_eq!(keys, BTreeSet::from(known));
+    let answers = object["answers"].as_object().unwrap().values();
+    let answered: u64 = answers.map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((answered, object["actors"].as_u64()), (60, Some(60)));
+    let number = |key: &str| object[key].as_f64().unwrap();
+    assert!(number("stories_per_second") > 0.0, "{report:#}");
+    assert!(0.0 < number("p50_us") && number("p50_us") <= number("p99_us"));
+    let text = rowlock(burst, None, 1, 0);
+    let said = text.lines().nth(1).unwrap();
+    assert!(said.contains(" stories ok per second; p50 "), "{text}");
+    assert!(said.ends_with(" 0 calls gave way"), "{text}");
 }

@@ -14,7 +14,8 @@ use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
 use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
 use rowlock::shop::Shop;
-use rowlock::target::{BuildPurchaser, OURS, OnConflict, TargetSpec};
+use rowlock::shop::{BuildPurchaser, OURS};
+use rowlock::target::{OnConflict, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
@@ -56,11 +57,11 @@ fn search(server: &Arc<Server>, target: TargetSpec, name: &str, buyers: usize) -
 }
 
 fn ours() -> TargetSpec {
-    TargetSpec::InProcess(OURS)
+    TargetSpec::in_process(OURS)
 }
 
 fn mutant(name: &str) -> TargetSpec {
-    TargetSpec::InProcess(mutants::find(name).unwrap().purchaser())
+    TargetSpec::in_process(mutants::find(name).unwrap().purchaser())
 }
 
 async fn run(search: &Search, strategy: &mut dyn Strategy) -> Exploration {
@@ -105,7 +106,7 @@ async fn our_service_with_batches_is_valid_and_stays_under_control() {
         (1, "crosswise", 2),
         (2, "one-item", 3),
     ] {
-        let target = TargetSpec::ours(Path::new(env!("CARGO_BIN_EXE_rowlock")), replicas);
+        let target = rowlock::shop::ours(Path::new(env!("CARGO_BIN_EXE_rowlock")), replicas);
         let search = search(&server, target, name, buyers);
         let all = run(&search, &mut Dfs::default()).await;
         assert_eq!(all.verdict(), Verdict::Valid, "{replicas} {name}: {all:?}");
@@ -129,7 +130,7 @@ async fn our_service_is_valid_on_every_program() {
 async fn a_lawful_service_is_valid_in_every_interleaving() {
     let server = server().await;
     for lawful in lawful::LAWFUL {
-        let target = TargetSpec::InProcess(lawful.purchaser());
+        let target = TargetSpec::in_process(lawful.purchaser());
         let search = search(&server, target, "one-item", 2);
         let all = run(&search, &mut Dfs::default()).await;
         assert_eq!(all.verdict(), Verdict::Valid, "{}: {all:?}", lawful.name);
@@ -203,7 +204,7 @@ async fn every_mutant_meant_for_the_explorer_is_found_by_it() {
             let Detector::Explorer(program) = detector else {
                 continue;
             };
-            let target = TargetSpec::InProcess(mutant.purchaser());
+            let target = TargetSpec::in_process(mutant.purchaser());
             let mut verdict = Verdict::Inconclusive;
             for buyers in [2, 3] {
                 let mut search = search(&server, target.clone(), program, buyers);
@@ -305,7 +306,7 @@ const WITH_A_JOB: BuildPurchaser = BuildPurchaser {
 #[tokio::test]
 async fn a_job_of_no_request_passes_and_is_named() {
     let server = server().await;
-    let search = search(&server, TargetSpec::InProcess(WITH_A_JOB), "one-item", 2);
+    let search = search(&server, TargetSpec::in_process(WITH_A_JOB), "one-item", 2);
     let all = run(&search, &mut Dfs::default()).await;
     assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
     let named: Vec<_> = all.uncontrolled.keys().map(String::as_str).collect();
@@ -317,7 +318,8 @@ mod beforehand {
     use futures::future::{BoxFuture, FutureExt};
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-    use rowlock::target::{BuildPurchaser, OURS, OnConflict};
+    use rowlock::shop::{BuildPurchaser, OURS};
+    use rowlock::target::OnConflict;
     use sqlx::PgPool;
     use std::sync::Arc;
 
@@ -377,7 +379,7 @@ mod beforehand {
 #[tokio::test]
 async fn a_lock_of_a_session_that_is_left_is_found() {
     let server = server().await;
-    let target = TargetSpec::InProcess(beforehand::LOCK_FOR_GOOD);
+    let target = TargetSpec::in_process(beforehand::LOCK_FOR_GOOD);
     let found = run(&search(&server, target, "one-item", 2), &mut Dfs::default()).await;
     let violation = found.violation.expect("a lock that is left");
     let names: Vec<_> = violation.violated().map(|finding| &*finding.name).collect();
@@ -389,7 +391,8 @@ mod fresh_key {
     use futures::future::BoxFuture;
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-    use rowlock::target::{BuildPurchaser, OURS, OnConflict};
+    use rowlock::shop::{BuildPurchaser, OURS};
+    use rowlock::target::OnConflict;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -428,7 +431,7 @@ mod fresh_key {
 #[tokio::test]
 async fn a_key_that_is_made_up_anew_in_each_run_hinders_nobody() {
     let server = server().await;
-    let target = TargetSpec::InProcess(fresh_key::TARGET);
+    let target = TargetSpec::in_process(fresh_key::TARGET);
     let all = run(&search(&server, target, "one-item", 2), &mut Dfs::default()).await;
     assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
 }
@@ -436,7 +439,7 @@ async fn a_key_that_is_made_up_anew_in_each_run_hinders_nobody() {
 #[tokio::test]
 async fn lost_control_is_inconclusive_and_says_why() {
     let server = server().await;
-    let target = TargetSpec::InProcess(beforehand::TWO_AT_ONCE);
+    let target = TargetSpec::in_process(beforehand::TWO_AT_ONCE);
     let mut search = search(&server, target, "one-item", 2);
     search.budget = Budget::Schedules(2);
     let lost = run(&search, &mut Dfs::default()).await;

@@ -9,8 +9,7 @@ use rowlock::fault::play::Played;
 use rowlock::fault::{Case, gentle_faults, matrix};
 use rowlock::mutants;
 use rowlock::progress::Progress;
-use rowlock::target::TargetSpec;
-use rowlock::world::Setting;
+use rowlock::setting::Setting;
 use rowlock_core::finding::{BROKEN_ON_PURPOSE, Outcome};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
@@ -26,8 +25,10 @@ async fn run(mutant: Option<&str>, plan: Plan) -> Campaign {
 async fn run_on(server: &Server, mutant: Option<&str>, plan: Plan) -> Campaign {
     let rowlock = Path::new(env!("CARGO_BIN_EXE_rowlock"));
     let target = match mutant {
-        None => TargetSpec::ours(rowlock, 1),
-        Some(name) => TargetSpec::mutant(rowlock, mutants::find(name).expect(name).purchaser(), 1),
+        None => rowlock::shop::ours(rowlock, 1),
+        Some(name) => {
+            rowlock::shop::mutant(rowlock, mutants::find(name).expect(name).purchaser(), 1)
+        }
     };
     let progress = Progress::hidden();
     let setting = Setting {
@@ -36,9 +37,6 @@ async fn run_on(server: &Server, mutant: Option<&str>, plan: Plan) -> Campaign {
         target_env: Vec::new(),
         trace: None,
         seed: Seed(3),
-        buyers: 0,
-        stocks: Vec::new(),
-        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };

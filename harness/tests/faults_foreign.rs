@@ -10,9 +10,9 @@ use std::time::Duration;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::fault::{Case, Fault, SQL_STATES, SqlState, crashes, gentle_faults, matrix};
 use rowlock::progress::Progress;
+use rowlock::setting::Setting;
 use rowlock::shop::Story;
 use rowlock::target::TargetSpec;
-use rowlock::world::Setting;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
@@ -37,9 +37,6 @@ async fn run_on(server: &Server, shop: &str, modules: &[&str], plan: &Plan) -> O
         target_env: Vec::new(),
         trace: None,
         seed: Seed(3),
-        buyers: 0,
-        stocks: Vec::new(),
-        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };

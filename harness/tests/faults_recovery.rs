@@ -12,8 +12,9 @@ use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::fault::Case;
 use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::progress::Progress;
-use rowlock::target::{BuildPurchaser, OnConflict, TargetSpec};
-use rowlock::world::Setting;
+use rowlock::setting::Setting;
+use rowlock::shop::BuildPurchaser;
+use rowlock::target::{OnConflict, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_testing::tool::python;
@@ -103,9 +104,6 @@ async fn play(target: TargetSpec, case: &str) -> Campaign {
         target_env: Vec::new(),
         trace: None,
         seed: Seed(3),
-        buyers: 0,
-        stocks: Vec::new(),
-        max_conflicts: None,
         patience: Duration::from_secs(30),
         progress: &progress,
     };
@@ -122,7 +120,7 @@ async fn violated_in_process(
     name: &'static str,
     build: fn(PgPool) -> Arc<dyn Purchaser>,
 ) -> Vec<String> {
-    let target = TargetSpec::InProcess(BuildPurchaser {
+    let target = TargetSpec::in_process(BuildPurchaser {
         name,
         on_conflict: OnConflict::TriesAgain,
         build,

@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use common::{Sandbox, assert_exit, stdout};
 use futures::future::{BoxFuture, FutureExt};
-use mutants_support::{setting, violated};
+use mutants_support::{setting, small, violated};
 use purchase_service::order::{IdempotencyKey, Money, Order, PurchaseId, Receipt, Refusal};
 use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
+use rowlock::load::Trial;
 use rowlock::mutants::lawful;
-use rowlock::scenario;
-use rowlock::target::{BuildPurchaser, OnConflict, TargetSpec};
-use rowlock::trial::Trial;
-use rowlock::world::Setting;
+use rowlock::shop::BuildPurchaser;
+use rowlock::shop::scenario::{self, Load};
+use rowlock::target::{OnConflict, TargetSpec};
 use rowlock_core::verdict::Verdict;
 use sqlx::{PgPool, query_scalar};
 
@@ -140,7 +140,7 @@ impl Twin {
 }
 
 fn twin(build: fn(PgPool) -> Arc<dyn Purchaser>) -> TargetSpec {
-    TargetSpec::InProcess(BuildPurchaser {
+    TargetSpec::in_process(BuildPurchaser {
         name: "twin",
         on_conflict: OnConflict::GivesWay,
         build,
@@ -148,21 +148,21 @@ fn twin(build: fn(PgPool) -> Arc<dyn Purchaser>) -> TargetSpec {
 }
 
 /// So much stock that some sale meets another, whatever the machine is doing.
-async fn contended(target: TargetSpec) -> Setting<'static> {
-    Setting {
+fn contended() -> Load {
+    Load {
         stocks: vec![100],
-        ..setting(target).await
+        ..small()
     }
 }
 
 async fn run(target: TargetSpec, scenario: &str) -> Vec<Trial> {
-    let setting = setting(target).await;
-    run_in(&setting, scenario).await
+    run_with(target, scenario, &small()).await
 }
 
-async fn run_in(setting: &Setting<'_>, scenario: &str) -> Vec<Trial> {
+async fn run_with(target: TargetSpec, scenario: &str, load: &Load) -> Vec<Trial> {
+    let setting = setting(target).await;
     let scenario = scenario::find(scenario).unwrap();
-    scenario.run(setting).await.unwrap()
+    scenario.run(&setting, load).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,12 +243,11 @@ async fn to_call_it_sold_out_where_it_gave_way_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_promises_to_try_again_may_not_give_way() {
-    let target = TargetSpec::InProcess(BuildPurchaser {
+    let target = TargetSpec::in_process(BuildPurchaser {
         on_conflict: OnConflict::TriesAgain,
         ..lawful::find("compare-and-set").unwrap().purchaser()
     });
-    let setting = contended(target).await;
-    let trials = run_in(&setting, "concurrent-buyers").await;
+    let trials = run_with(target, "concurrent-buyers", &contended()).await;
     assert!(trials.iter().all(|trial| trial.gave_way > 0), "{trials:#?}");
     assert!(
         violated(&trials)
@@ -262,11 +261,12 @@ async fn who_promises_to_try_again_may_not_give_way() {
 async fn how_many_gave_way_is_counted_and_can_be_limited() {
     for (limit, verdict) in [(100.0, Verdict::Valid), (0.0, Verdict::Violation)] {
         let lawful = lawful::find("compare-and-set").unwrap();
-        let setting = Setting {
+        let target = TargetSpec::in_process(lawful.purchaser());
+        let load = Load {
             max_conflicts: Some(limit),
-            ..contended(TargetSpec::InProcess(lawful.purchaser())).await
+            ..contended()
         };
-        for trial in run_in(&setting, "concurrent-buyers").await {
+        for trial in run_with(target, "concurrent-buyers", &load).await {
             assert_eq!(trial.verdict, Some(verdict), "{trial:#?}");
             assert!(trial.gave_way > 0 && trial.gave_way == trial.answers.conflict);
             let last = trial.findings.last().unwrap();

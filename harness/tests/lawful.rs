@@ -8,12 +8,12 @@
 mod mutants_support;
 
 use futures::stream::{self, StreamExt};
-use mutants_support::{campaign, day_is_right, setting};
+use mutants_support::{campaign, day_is_right, setting, small};
 use rowlock::fault::{Fault, SqlState};
 use rowlock::mutants::lawful::{LAWFUL, Lawful};
-use rowlock::scenario;
+use rowlock::setting::Setting;
+use rowlock::shop::scenario;
 use rowlock::target::TargetSpec;
-use rowlock::world::Setting;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_proxy::isolation::Level;
@@ -53,7 +53,7 @@ async fn failures_under_load_accuse_no_lawful_service() {
     };
     let server = Server::start(&settings).await.unwrap();
     for lawful in LAWFUL {
-        let setting = setting(TargetSpec::InProcess(lawful.purchaser())).await;
+        let setting = setting(TargetSpec::in_process(lawful.purchaser())).await;
         let setting = Setting {
             server: &server,
             ..setting
@@ -87,7 +87,7 @@ async fn a_serializable_service_is_told_of_conflicts_up_to_its_commit_and_no_fur
 
 async fn assert_none_accused(scenario: &str) {
     let check = async |lawful: &Lawful| {
-        let setting = setting(TargetSpec::InProcess(lawful.purchaser())).await;
+        let setting = setting(TargetSpec::in_process(lawful.purchaser())).await;
         assert_valid(&setting, scenario).await;
     };
     let checks = stream::iter(LAWFUL).map(check);
@@ -97,7 +97,7 @@ async fn assert_none_accused(scenario: &str) {
 async fn assert_valid(setting: &Setting<'_>, scenario: &str) {
     let trials = scenario::find(scenario)
         .unwrap()
-        .run(setting)
+        .run(setting, &small())
         .await
         .unwrap();
     for trial in trials {

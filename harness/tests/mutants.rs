@@ -11,11 +11,11 @@ mod mutants_support;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use mutants_support::{
-    Race, campaign, day_is_right, hold_item, hold_wallets, impatient, setting, violated,
+    Race, campaign, day_is_right, hold_item, hold_wallets, impatient, setting, small, violated,
 };
 use rowlock::fault::{self, Fault, SqlState};
 use rowlock::mutants::{self, Detector, MUTANTS, Mutant};
-use rowlock::scenario::{self, ScenarioName};
+use rowlock::shop::scenario::{self, ScenarioName};
 use rowlock::target::TargetSpec;
 use rowlock_core::verdict::Verdict;
 use rowlock_shop::history::Request;
@@ -87,10 +87,10 @@ async fn assert_caught(name: &str, scenario: ScenarioName, check: &str) {
         mutant.detectors.contains(&Detector::Scenario(scenario)),
         "{name}"
     );
-    let mut setting = setting(TargetSpec::InProcess(mutant.purchaser())).await;
+    let mut setting = setting(TargetSpec::in_process(mutant.purchaser())).await;
     setting.target_env = impatient();
     let scenario = scenario::of(scenario);
-    let violated = violated(&scenario.run(&setting).await.unwrap());
+    let violated = violated(&scenario.run(&setting, &small()).await.unwrap());
     assert!(
         violated.iter().any(|name| name == check),
         "{name}: {violated:?}"

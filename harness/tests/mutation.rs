@@ -21,7 +21,7 @@ use rowlock::mutation::{
     Analysis, Column, Detected, Detection, Kind, Report, Row, Status, Variant, junit, matrix,
 };
 use rowlock::progress::Progress;
-use rowlock::scenario::ScenarioName;
+use rowlock::shop::scenario::ScenarioName;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};

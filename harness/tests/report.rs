@@ -1,10 +1,12 @@
 //! The report as people and CI systems read it, from plain values.
 
+use rowlock::load::Trial;
+use rowlock::load::measure::{Rate, Tally};
 use rowlock::report::{Report, ScenarioReport, human, json, junit};
-use rowlock::trial::{Tally, Trial};
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
+use rowlock_shop::history::Operation;
 
 fn finding(name: &str, statement: &str, outcome: Outcome) -> Finding {
     let mut finding = Finding::new(name, statement, Vec::new());
@@ -40,7 +42,10 @@ fn trial(name: &str, ok: u64, findings: Vec<Finding>) -> Trial {
         answers,
         p50_us: 1_234_567,
         p99_us: 2_345_678,
-        purchases_per_second: 432.1,
+        rate: Rate {
+            counted: "purchases",
+            per_second: 432.1,
+        },
         gave_way: answers.conflict,
         verdict: Some(Verdict::compose(
             findings.iter().filter_map(Finding::verdict),
@@ -118,7 +123,7 @@ fn inconclusive() -> Report {
         Outcome::Unchecked("no fault took place".into()),
     );
     let no_rows = Outcome::NotApplicable("the target keeps no purchase rows".into());
-    let restarted = Trial::not_applicable(
+    let restarted = Trial::not_applicable::<Operation>(
         "server restarted under load",
         "this server is not the harness's own to restart",
     );
@@ -183,7 +188,7 @@ fn colours_paint_the_verdicts_and_nothing_else() {
 #[test]
 fn a_report_of_nothing_is_inconclusive() {
     assert_eq!(report(Vec::new()).verdict, Verdict::Inconclusive);
-    let nothing = Trial::new("nobody came", &[], vec![stock(Outcome::Holds)]);
+    let nothing = Trial::new::<Operation>("nobody came", &[], vec![stock(Outcome::Holds)]);
     assert_eq!(nothing.verdict, Some(Verdict::Inconclusive));
     let unchecked = Outcome::Unchecked("the trial made no operation".into());
     assert_eq!(nothing.findings[0].outcome, unchecked);

@@ -13,10 +13,10 @@ use std::process::Output;
 use std::time::Duration;
 
 use common::{Sandbox, assert_exit, stderr, stdout};
+use rowlock::mutants;
 use rowlock::progress::Progress;
-use rowlock::target::TargetSpec;
-use rowlock::world::Setting;
-use rowlock::{mutants, scenario};
+use rowlock::setting::Setting;
+use rowlock::shop::scenario::{self, Load};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_testing::tool::python;
@@ -33,19 +33,21 @@ async fn the_unlocked_mutant_is_caught_every_time_in_20_runs() {
     for seed in 0..RUNS {
         let setting = Setting {
             server: rowlock_postgres::shared_local().await,
-            target: &TargetSpec::mutant(rowlock, mutant.purchaser(), 1),
+            target: &rowlock::shop::mutant(rowlock, mutant.purchaser(), 1),
             target_env: Vec::new(),
             trace: None,
             seed: Seed(seed),
-            buyers: 200,
-            stocks: vec![1, 50],
-            max_conflicts: None,
             patience: Duration::from_secs(30),
             progress: &progress,
         };
+        let load = Load {
+            buyers: 200,
+            stocks: vec![1, 50],
+            max_conflicts: None,
+        };
         let trials = scenario::find("concurrent-buyers")
             .unwrap()
-            .run(&setting)
+            .run(&setting, &load)
             .await
             .unwrap();
         let violated: Vec<_> = trials

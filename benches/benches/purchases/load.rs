@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use purchase_service::MIGRATOR;
 use rowlock::client::{Client, Clock};
-use rowlock::target::{BuildPurchaser, Target, TargetSpec};
+use rowlock::shop::BuildPurchaser;
+use rowlock::target::{Target, TargetSpec};
 use rowlock_postgres::{Database, Server};
 use rowlock_shop::history::Request;
 use sqlx::PgPool;
@@ -65,12 +66,12 @@ impl Service {
     async fn start(self, url: &str) -> Result<Target> {
         let program = std::env::current_exe()?;
         let (spec, env) = match self {
-            Service::Batching => (TargetSpec::ours(&program, 1), vec![]),
+            Service::Batching => (rowlock::shop::ours(&program, 1), vec![]),
             Service::Plain => (
-                TargetSpec::ours(&program, 1),
+                rowlock::shop::ours(&program, 1),
                 vec![("MAX_BATCH".to_owned(), "1".to_owned())],
             ),
-            Service::Lawful(service) => (TargetSpec::InProcess(service), vec![]),
+            Service::Lawful(service) => (TargetSpec::in_process(service), vec![]),
         };
         Ok(Target::start(&spec, url, &env).await?)
     }

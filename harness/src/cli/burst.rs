@@ -1,17 +1,17 @@
 //! `rowlock run burst`: many actors of a contract at once.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 
-use super::common::conclude;
+use super::common::{conclude, quoted};
 use super::contract::ContractArgs;
-use super::explore::{contract_program, quoted};
+use super::explore::contract_program;
 use super::run::check_file_limit;
 use super::{Cli, Format, RunArgs, exit_code, output};
 use crate::contract::burst::{Burst, burst};
@@ -57,9 +57,10 @@ async fn measure(
     let server = Server::start(&args.common.postgres.settings()).await?;
     let subject = ContractSubject::new(described.clone(), &server).await?;
     let target = TargetSpec::Described(described);
-    let patience = Duration::from_secs(args.common.request_timeout_s);
     progress.say(format!("{} actors", args.actors));
-    let burst = burst(&subject, &server, &target, program, args.actors, patience).await?;
+    // Nothing is drawn from the seed.
+    let setting = args.common.setting(&server, &target, Seed(0), progress);
+    let burst = burst(&setting, &subject, program, args.actors).await?;
     let description = server.description();
     server.stop().await?;
     Ok((burst, description))
@@ -67,11 +68,12 @@ async fn measure(
 
 fn render(burst: &Burst, postgres: &str, again: &str) -> String {
     let mut text = format!(
-        "burst of {} actors, program {:?}\n  {:.0} stories ok per second; p50 {:.1} ms, p99 {:.1} ms; \
+        "burst of {} actors, program {:?}\n  {:.0} {} ok per second; p50 {:.1} ms, p99 {:.1} ms; \
          {} calls gave way\n",
         burst.actors,
         burst.program,
-        burst.stories_per_second,
+        burst.rate.per_second,
+        burst.rate.counted,
         burst.p50_us as f64 / 1000.0,
         burst.p99_us as f64 / 1000.0,
         burst.gave_way

@@ -16,8 +16,8 @@ use super::output;
 use super::stop::stop_signal;
 use super::{CommonArgs, PostgresArgs, REQUEST_TIMEOUT_S};
 use crate::progress::Progress;
+use crate::setting::Setting;
 use crate::target::TargetSpec;
-use crate::world::Setting;
 
 /// Colours are for terminals, and not for who sets NO_COLOR to anything (no-color.org).
 pub(super) fn wants_colour() -> bool {
@@ -64,6 +64,14 @@ pub(super) async fn conclude_verdict(
         Ok(verdict) => exit_code::of(verdict),
         Err(code) => code,
     })
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    match shlex::try_quote(word) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => word.to_owned(),
+    }
 }
 
 /// What fails after a violation was `found` is said, and takes nothing from it; else it is an
@@ -130,7 +138,7 @@ impl CommonArgs {
         self.seed.unwrap_or_else(Seed::from_entropy)
     }
 
-    /// A setting without load.
+    /// What is run with.
     pub(super) fn setting<'a>(
         &self,
         server: &'a Server,
@@ -143,9 +151,6 @@ impl CommonArgs {
             target,
             target_env: Vec::new(),
             seed,
-            buyers: 0,
-            stocks: Vec::new(),
-            max_conflicts: None,
             patience: Duration::from_secs(self.request_timeout_s),
             progress,
             trace: None,

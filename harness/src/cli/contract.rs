@@ -9,7 +9,7 @@ use rowlock_contract::database::{Background, Memory};
 use rowlock_contract::{Contract, ContractError};
 use rowlock_postgres::Server;
 
-use super::explore::quoted;
+use super::common::quoted;
 use crate::contract::ContractSubject;
 use crate::environment::EnvironmentError;
 use crate::explorer::{Bounds, Setup};

@@ -7,9 +7,9 @@ use clap::{Args, CommandFactory};
 use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
-use super::common::conclude;
+use super::common::{conclude, quoted};
 use super::contract::ContractArgs;
-use super::explore::{contract_program, quoted};
+use super::explore::contract_program;
 use super::trace::TraceArgs;
 use super::{Cli, CommonArgs, Format, exit_code, output};
 use crate::contract::{ContractStories, ContractSubject, Program, Seat};
@@ -17,10 +17,10 @@ use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::stories::Stories;
 use crate::fault::{Case, Fault, StoryName, crashes, gentle_faults, matrix};
 use crate::progress::Progress;
+use crate::setting::Setting;
 use crate::shop::{Shop, Story};
 use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
-use crate::world::Setting;
 
 #[derive(Debug, Args)]
 pub(super) struct FaultsArgs {

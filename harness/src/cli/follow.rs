@@ -8,8 +8,8 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rowlock_core::verdict::Verdict;
 
-use super::common::{conclude_verdict, unless_found, wants_colour};
-use super::explore::{ExploreArgs, Prepared, quoted};
+use super::common::{conclude_verdict, quoted, unless_found, wants_colour};
+use super::explore::{ExploreArgs, Prepared};
 use super::{Cli, output};
 use crate::explorer::{self, RequestIndex, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;

@@ -141,7 +141,7 @@ fn cannot_be_asked(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         matches!(
             cause.downcast_ref(),
-            Some(EnvironmentError::Contract(_) | EnvironmentError::NoKeys { .. })
+            Some(EnvironmentError::Contract(_) | EnvironmentError::NotAsked(_))
         )
     })
 }

@@ -34,7 +34,7 @@ use rowlock_shop::invariant::INVARIANTS;
 use rowlock_shop::program::PROGRAMS;
 
 use self::exit_code::Exit;
-use crate::scenario::{SCENARIOS, ScenarioName};
+use crate::shop::scenario::{SCENARIOS, ScenarioName};
 
 /// Proves a purchase service right on a real PostgreSQL, or shows where it is wrong.
 ///

@@ -10,9 +10,9 @@ use super::common::{conclude, wants_colour};
 use super::{Format, RunArgs, exit_code, output};
 use crate::progress::Progress;
 use crate::report::{Report, ScenarioReport, human, json, junit};
-use crate::scenario::{SCENARIOS, Scenario, ScenarioName, of};
+use crate::setting::Setting;
+use crate::shop::scenario::{Load, SCENARIOS, Scenario, ScenarioName, of};
 use crate::trace::{Part, TraceFile};
-use crate::world::Setting;
 
 /// Files that a process needs besides its buyers' connections.
 const SPARE_FILES: u64 = 200;
@@ -75,11 +75,13 @@ async fn measure(
     progress.say("starting PostgreSQL");
     let server = Server::start(&args.common.postgres.settings()).await?;
     let setting = Setting {
+        trace,
+        ..args.common.setting(&server, &target, seed, progress)
+    };
+    let load = Load {
         buyers: args.buyers,
         stocks: args.stock.clone(),
         max_conflicts: args.max_conflicts,
-        trace,
-        ..args.common.setting(&server, &target, seed, progress)
     };
     let mut reports = Vec::new();
     for scenario in scenarios {
@@ -87,7 +89,7 @@ async fn measure(
             trace.begin_part(Part::Scenario(scenario.name.to_string()));
         }
         let trials = scenario
-            .run(&setting)
+            .run(&setting, &load)
             .await
             .with_context(|| scenario.name.to_string())?;
         let reproduce = format!("rowlock run {} {}", scenario.name, args.repeat(seed));

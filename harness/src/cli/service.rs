@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::up_to;
 use crate::mutants;
-use crate::target::{BuildPurchaser, OURS, START_TIMEOUT, TargetError, TargetSpec};
+use crate::shop::{self, BuildPurchaser, OURS};
+use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct ServiceArgs {
@@ -54,8 +55,8 @@ impl ServiceArgs {
         }
         match self.mutant()? {
             Some((_, replicas)) if replicas > 1 => self.processes(),
-            Some((purchaser, _)) => Ok(TargetSpec::InProcess(purchaser)),
-            None => Ok(TargetSpec::InProcess(OURS)),
+            Some((purchaser, _)) => Ok(TargetSpec::in_process(purchaser)),
+            None => Ok(TargetSpec::in_process(OURS)),
         }
     }
 
@@ -80,10 +81,10 @@ impl ServiceArgs {
         }
         let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
         match self.mutant()? {
-            None => Ok(TargetSpec::ours(&rowlock, self.replicas)),
+            None => Ok(shop::ours(&rowlock, self.replicas)),
             Some((purchaser, needed)) => {
                 let replicas = self.replicas.max(needed);
-                Ok(TargetSpec::mutant(&rowlock, purchaser, replicas))
+                Ok(shop::mutant(&rowlock, purchaser, replicas))
             }
         }
     }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use super::common::quoted;
 use super::contract::ContractArgs;
-use super::explore::quoted;
 use super::{Cli, RunArgs, output, run};
 use crate::contract::programs;
 use crate::target::Described;

@@ -5,34 +5,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use hdrhistogram::Histogram;
 use rowlock_contract::Meaning;
-use rowlock_core::answer::Answer as _;
+use rowlock_core::answer::{Answer as _, Ending};
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::universal;
 use rowlock_core::verdict::Verdict;
-use rowlock_postgres::Server;
 use serde::Serialize;
-use tokio::sync::watch;
 
 use super::judge::{Numbers, invariants};
 use super::program::Program;
 use super::story::{self, StoryAnswer, Telling};
 use super::subject::ContractSubject;
-use crate::client::{Client, Clock};
+use crate::client::Client;
 use crate::environment::EnvironmentError;
-use crate::rig::{Parts, Rig};
+use crate::load::measure::{Measure, Measured, Rate, Sample};
+use crate::load::{Answered, Loaded, World, crowd};
+use crate::rig::Rig;
+use crate::setting::Setting;
 use crate::subject::Subject as _;
-use crate::target::TargetSpec;
-
-/// Connections being opened at once, fewer than the shortest listen backlog around.
-const RAMP: usize = 100;
-
-/// An hour, which no client waits.
-const LONGEST_US: u64 = 3_600_000_000;
 
 /// How many places of a violated check are kept.
 const PLACES: usize = 5;
@@ -52,173 +43,143 @@ pub struct Burst {
     pub p50_us: u64,
     /// Its 99th percentile, in µs.
     pub p99_us: u64,
-    /// Stories that were ok, per second.
-    pub stories_per_second: f64,
+    /// Stories that were ok.
+    #[serde(flatten)]
+    pub rate: Rate,
     /// Every check and how it came out.
     pub findings: Vec<Finding>,
     /// The worst of them.
     pub verdict: Verdict,
 }
 
-/// Lets `count` actors begin the stories of `program` at once, its participants in turn. Nobody
-/// waits for an answer for longer than `patience`.
+/// Lets `count` actors begin the stories of `program` at once, its participants in turn.
 ///
 /// # Errors
 /// Failures of the environment, and what the contract says wrongly.
 pub async fn burst(
+    setting: &Setting<'_>,
     subject: &ContractSubject,
-    server: &Server,
-    target: &TargetSpec,
     program: &Program,
     count: usize,
-    patience: Duration,
 ) -> Result<Burst, EnvironmentError> {
-    let rig = Rig::open(Parts {
-        server,
-        subject,
-        target,
-        target_env: &[],
-        is_proxied: false,
-        patience,
-        trace: None,
-    })
-    .await?;
-    let before = begin(subject, &rig, program).await?;
-    let clients = connect(&rig, count, patience).await?;
-    let (history, durations, elapsed) = release(&rig, program, clients).await;
-    let aftermath = rig.inspector().wait_for_rest().await?;
-    let after = numbers(subject, &rig).await?;
-    let remains = rig.stop_target().await;
-    let deadlocks = remains.deadlocks().await?;
-    remains.drop(server).await?;
-    let aftermath = universal::Aftermath {
-        deadlocks,
-        ..aftermath
-    };
-    let mut findings = universal::check(&history, &aftermath, false);
-    findings.extend(invariants(subject, &before, &after, &history));
+    let world = World::open(setting, subject, program.clone()).await?;
+    let clients = world.connect_all(count).await?;
+    let told = release(&world, program, clients).await;
+    let measure = Measure::of(&told);
+    let history: Vec<_> = told.into_iter().map(|told| told.answer).collect();
+    let mut findings = world.end(&history, false).await?;
     findings.iter_mut().for_each(shorten);
+    let (answers, gave_way) = count_calls(&history);
     Ok(Burst {
         program: program.name.clone(),
-        actors: count,
+        actors: measure.operations,
+        answers,
+        gave_way,
+        p50_us: measure.p50_us,
+        p99_us: measure.p99_us,
+        rate: measure.rate,
         verdict: Verdict::compose(findings.iter().filter_map(Finding::verdict)),
         findings,
-        ..Burst::measured(&history, &durations, elapsed)
     })
 }
 
-/// Puts the program's rows there; what the invariants' queries say then.
-async fn begin(
-    subject: &ContractSubject,
-    rig: &Rig<ContractSubject>,
-    program: &Program,
-) -> Result<Numbers, EnvironmentError> {
-    let inspector = rig.inspector();
-    subject.restore(rig).await?;
-    let sql = subject.reset_sql(rig.known(), program, inspector.baseline());
-    inspector.execute(sql).await?;
-    numbers(subject, rig).await
+impl Loaded for ContractSubject {
+    type Before = Numbers;
+    type After = Numbers;
+
+    async fn begin(&self, rig: &Rig<Self>, program: &Program) -> Result<Numbers, EnvironmentError> {
+        self.restore(rig).await?;
+        let inspector = rig.inspector();
+        let sql = self.reset_sql(rig.known(), program, inspector.baseline());
+        inspector.execute(sql).await?;
+        self.look(rig).await
+    }
+
+    async fn look(&self, rig: &Rig<Self>) -> Result<Numbers, EnvironmentError> {
+        let mut connection = rig.inspector().pool().acquire().await?;
+        let numbers = self.read_numbers(rig.known(), &mut connection).await;
+        numbers.map_err(|error| self.wrong_query(error.into()))
+    }
+
+    fn judge_load(&self, answered: Answered<'_, Self>) -> Vec<Finding> {
+        let Answered {
+            before,
+            history,
+            after,
+            aftermath,
+            broken,
+            ..
+        } = answered;
+        let mut findings = universal::check(history, &aftermath, broken);
+        findings.extend(invariants(self, before, after, history));
+        findings
+    }
 }
 
-async fn numbers(
-    subject: &ContractSubject,
-    rig: &Rig<ContractSubject>,
-) -> Result<Numbers, EnvironmentError> {
-    let mut connection = rig.inspector().pool().acquire().await?;
-    let numbers = subject.read_numbers(rig.known(), &mut connection).await;
-    numbers.map_err(|error| subject.wrong_query(error.into()))
+/// A story with its times, in ns of the world's clock.
+struct Timed {
+    answer: StoryAnswer,
+    intended_ns: u64,
+    completed_ns: u64,
 }
 
-async fn connect(
-    rig: &Rig<ContractSubject>,
-    count: usize,
-    patience: Duration,
-) -> Result<Vec<Client>, EnvironmentError> {
-    let clock = Clock::start();
-    let connect = |index: usize| async move {
-        let address = rig.target().address(index);
-        let connected = Client::connect(address, clock, patience).await;
-        connected.map_err(|source| EnvironmentError::Connect {
-            index,
-            count,
-            source,
-        })
-    };
-    stream::iter((0..count).map(connect))
-        .buffered(RAMP)
-        .try_collect()
-        .await
+impl Measured for Timed {
+    const COUNTED: &'static str = "stories";
+
+    /// Its calls have a status each; of the story there is none.
+    fn sample(&self) -> Sample {
+        let ending = self.answer.ending();
+        Sample {
+            intended_ns: self.intended_ns,
+            completed_ns: self.completed_ns,
+            status: None,
+            is_answered: true,
+            is_ok: ending == Ending::Ok,
+            gave_way: ending == Ending::GaveWay,
+        }
+    }
 }
 
-/// Lets all stories begin: what was told, how long each took, and all of them.
+/// Lets all stories begin.
 async fn release(
-    rig: &Rig<ContractSubject>,
+    world: &World<'_, ContractSubject>,
     program: &Program,
     clients: Vec<Client>,
-) -> (Vec<StoryAnswer>, Vec<Duration>, Duration) {
-    let (start, started) = watch::channel(None::<Instant>);
-    let contract = rig.subject().shared_contract();
-    let told: Vec<_> = clients
-        .into_iter()
-        .enumerate()
-        .map(|(index, mut client)| {
-            let participant = program.actors[index % program.actors.len()].clone();
-            let standing = rig.known().standing_of(&participant.actor);
-            let (mut started, contract) = (started.clone(), Arc::clone(&contract));
-            tokio::spawn(async move {
-                let began = started.wait_for(Option::is_some).await;
-                let began = began.ok().and_then(|began| *began);
-                let began = began.expect("the start is given before its sender goes");
-                let key = format!("rowlock-burst-{index}");
-                let telling = Telling {
-                    contract: &contract,
-                    key: &key,
-                };
-                let answer = story::tell(telling, &participant, standing, &mut client).await;
-                (answer, began.elapsed())
-            })
-        })
-        .collect();
-    let began = Instant::now();
-    start.send_replace(Some(began));
-    let (mut history, mut durations) = (Vec::new(), Vec::new());
-    for told in told {
-        let (answer, duration) = told.await.expect("a client's task does not panic");
-        history.push(answer);
-        durations.push(duration);
-    }
-    (history, durations, began.elapsed())
+) -> Vec<Timed> {
+    let contract = world.rig().subject().shared_contract();
+    let clock = world.clock();
+    let actors = clients.into_iter().enumerate().map(|(index, mut client)| {
+        let participant = program.actors[index % program.actors.len()].clone();
+        let standing = world.known().standing_of(&participant.actor);
+        let contract = Arc::clone(&contract);
+        move |intended_ns| async move {
+            let key = format!("rowlock-burst-{index}");
+            let telling = Telling {
+                contract: &contract,
+                key: &key,
+            };
+            let answer = story::tell(telling, &participant, standing, &mut client).await;
+            Timed {
+                answer,
+                intended_ns,
+                completed_ns: clock.now_ns(),
+            }
+        }
+    });
+    crowd::release(actors, clock).await
 }
 
-impl Burst {
-    fn measured(history: &[StoryAnswer], durations: &[Duration], elapsed: Duration) -> Burst {
-        let mut answers: BTreeMap<String, u64> = BTreeMap::new();
-        let mut gave_way = 0;
-        for told in history.iter().flat_map(|answer| &answer.calls) {
-            let is_giving_way = matches!(told.completion.means, Meaning::Conflict | Meaning::Busy);
-            gave_way += u64::from(is_giving_way);
-            let words = format!("{} {}", told.call, told.reply());
-            *answers.entry(words).or_default() += 1;
-        }
-        let mut latencies = Histogram::<u64>::new_with_bounds(1, LONGEST_US, 3)
-            .expect("the bounds and figures are allowed");
-        for duration in durations {
-            latencies.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
-        }
-        let is_ok = |answer: &&StoryAnswer| answer.ending() == rowlock_core::answer::Ending::Ok;
-        let ok = history.iter().filter(is_ok).count();
-        Burst {
-            program: String::new(),
-            actors: history.len(),
-            answers,
-            gave_way,
-            p50_us: latencies.value_at_quantile(0.50),
-            p99_us: latencies.value_at_quantile(0.99),
-            stories_per_second: ok as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE),
-            findings: Vec::new(),
-            verdict: Verdict::Inconclusive,
-        }
+/// How often each call was told what, and how many gave way.
+fn count_calls(history: &[StoryAnswer]) -> (BTreeMap<String, u64>, u64) {
+    let mut answers: BTreeMap<String, u64> = BTreeMap::new();
+    let mut gave_way = 0;
+    for told in history.iter().flat_map(|answer| &answer.calls) {
+        let is_giving_way = matches!(told.completion.means, Meaning::Conflict | Meaning::Busy);
+        gave_way += u64::from(is_giving_way);
+        let words = format!("{} {}", told.call, told.reply());
+        *answers.entry(words).or_default() += 1;
     }
+    (answers, gave_way)
 }
 
 /// Keeps the first places of a violated check, and says how many more there are.

@@ -21,7 +21,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::setup::Setup;
 use crate::bounded;
-use crate::client::{Client, Clock};
+use crate::client::Client;
 use crate::environment::EnvironmentError;
 use crate::rig::{Parts, Rig};
 use crate::rows::Rows;
@@ -80,16 +80,14 @@ impl<S: Subject> Place<S> {
 
     /// Says what is done from here on, where what the target sends is written.
     fn enter(&self, phase: Phase) {
-        if let Some(trace) = self.rig.trace() {
-            trace.enter(phase);
-        }
+        self.rig.enter(|| phase);
     }
 
     /// Sees to it that each request has an open connection.
     async fn connect(&mut self, count: usize) -> Result<(), EnvironmentError> {
         self.clients
             .resize_with(self.clients.len().max(count), || None);
-        let target = self.rig.target();
+        let rig = &self.rig;
         let missing = self
             .clients
             .iter_mut()
@@ -97,12 +95,7 @@ impl<S: Subject> Place<S> {
             .enumerate()
             .filter(|(_, client)| !client.as_ref().is_some_and(Client::is_open));
         let connecting = missing.map(|(index, client)| async move {
-            let connected = Client::connect(target.address(index), Clock::start(), PATIENCE).await;
-            *client = Some(connected.map_err(|source| EnvironmentError::Connect {
-                index,
-                count,
-                source,
-            })?);
+            *client = Some(rig.connect(index, count).await?);
             Ok(())
         });
         join_all(connecting).await.into_iter().collect()
@@ -257,7 +250,7 @@ impl<S: Subject> Testbed for Place<S> {
         self.conductor.close().await;
         drop(self.clients);
         self.rows.close().await;
-        self.rig.stop_target().await.drop(&self.server).await
+        self.rig.abandon(&self.server).await
     }
 }
 

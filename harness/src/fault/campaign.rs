@@ -17,9 +17,9 @@ use super::steps::sql;
 use super::stories::Stories;
 use super::{Case, Fault, pool};
 use crate::environment::EnvironmentError;
+use crate::setting::Setting;
 use crate::shop::{Shop, Story};
 use crate::trace::Phase;
-use crate::world::Setting;
 use rowlock_proxy::isolation::{Level, level_of_step};
 
 /// Worlds side by side, as many again for stalls. A crash takes the server from all of them, so

@@ -1,22 +1,21 @@
-//! Where a case is played: a rig with a proxy, a clock, and how long clients wait.
+//! Where a case is played: a rig with a proxy, and the stories that are asked of it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt};
 use rowlock_postgres::Server;
 use rowlock_proxy::Control;
 use tokio::time::timeout;
 
 use super::stories::{Asked, Known, Operation, Stories};
-use crate::client::{Client, Clock};
+use crate::client::Client;
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
 use crate::recovery;
 use crate::rig::{Parts, Rig};
+use crate::setting::Setting;
 use crate::target::OnConflict;
 use crate::trace::Phase;
-use crate::world::Setting;
 
 /// A rig with a proxy, on which one case after another is played.
 #[derive(Debug)]
@@ -25,8 +24,6 @@ pub(super) struct Place<'a, S: Stories> {
     stories: &'a S,
     rig: Rig<S::Subject>,
     control: Control,
-    clock: Clock,
-    patience: Duration,
     /// Connections that earlier cases have cut, and of which the target may not know it yet: a
     /// pool that is not looked through whole may give one to a later request.
     pub(super) stale: usize,
@@ -55,8 +52,6 @@ impl<'a, S: Stories> Place<'a, S> {
             stories,
             rig,
             control,
-            clock: Clock::start(),
-            patience: setting.patience,
             stale: 0,
         })
     }
@@ -108,44 +103,7 @@ impl<'a, S: Stories> Place<'a, S> {
 
     /// Says what the harness does from here on, where what the target sends is written.
     pub(super) fn enter(&self, phase: impl FnOnce() -> Phase) {
-        if let Some(trace) = self.rig.trace() {
-            trace.enter(phase());
-        }
-    }
-
-    /// Connects client `index` of `count`.
-    pub(super) async fn connect(
-        &self,
-        index: usize,
-        count: usize,
-    ) -> Result<Client, EnvironmentError> {
-        self.connect_to(self.address(index), index, count).await
-    }
-
-    /// The same to another address than the target's own.
-    pub(super) async fn connect_to(
-        &self,
-        address: SocketAddr,
-        index: usize,
-        count: usize,
-    ) -> Result<Client, EnvironmentError> {
-        let connected = Client::connect(address, self.clock, self.patience).await;
-        connected.map_err(|source| EnvironmentError::Connect {
-            index,
-            count,
-            source,
-        })
-    }
-
-    /// Opens `count` connections, all of which stay open.
-    pub(super) async fn connect_all(&self, count: usize) -> Result<Vec<Client>, EnvironmentError> {
-        /// Connections being opened at once, fewer than the shortest listen backlog around.
-        const RAMP: usize = 100;
-        let connecting = (0..count).map(|index| self.connect(index, count));
-        futures::stream::iter(connecting)
-            .buffered(RAMP)
-            .try_collect()
-            .await
+        self.rig.enter(phase);
     }
 
     /// Asks on `client`; the answer comes although nobody waits for it.
@@ -163,7 +121,7 @@ impl<'a, S: Stories> Place<'a, S> {
         &self,
         request: S::Request,
     ) -> Result<Operation<S>, EnvironmentError> {
-        let client = self.connect(0, 1).await?;
+        let client = self.rig.connect(0, 1).await?;
         Ok(self.send(request, client).await)
     }
 
@@ -189,7 +147,7 @@ impl<'a, S: Stories> Place<'a, S> {
     /// nothing where it did not reach the target.
     async fn attempt(&self, request: S::Request, patience: Duration) -> Option<Operation<S>> {
         let deadline = Instant::now() + patience;
-        let connecting = Client::connect(self.address(0), self.clock, patience);
+        let connecting = Client::connect(self.address(0), self.rig.clock(), patience);
         let client = timeout(patience, connecting).await.ok()?.ok()?;
         let left = deadline.saturating_duration_since(Instant::now());
         let client = client.with_patience(left);
@@ -199,6 +157,6 @@ impl<'a, S: Stories> Place<'a, S> {
 
     /// Stops the target and drops the database.
     pub(super) async fn abandon(self) -> Result<(), EnvironmentError> {
-        self.rig.stop_target().await.drop(self.server).await
+        self.rig.abandon(self.server).await
     }
 }

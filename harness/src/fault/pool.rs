@@ -62,7 +62,7 @@ async fn hold_connections<S: Stories>(
     enough: usize,
 ) -> Result<BTreeSet<SessionId>, EnvironmentError> {
     let control = place.control();
-    let clients = place.connect_all(LARGEST).await?;
+    let clients = place.rig().connect_all(LARGEST).await?;
     let (gate, mut events) = channel(|step| step.kind.runs());
     control.set_gate(Some(Arc::new(gate)));
     let requests = clients.into_iter();

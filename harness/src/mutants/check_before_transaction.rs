@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, read_wallet, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "check-before-transaction",

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, Stop, judging};
 use super::sql::{Item, lock_wallet, receipt, share_item, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "deadlock-victim-acknowledged",

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_item, lock_wallet, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "greater-for-at-least",

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding_after, end};
 use super::sql::{Item, charge, find_repeat, lock_item, lock_wallet, take_unit, write_purchase};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "key-checked-apart",

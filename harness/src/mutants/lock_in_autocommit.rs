@@ -5,7 +5,7 @@ use sqlx::{Connection, PgPool};
 use super::decider::{Decision, Sale, deciding};
 use super::sql::{Item, lock_item, lock_wallet, set_balance, set_stock, write_purchase};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "lock-in-autocommit",

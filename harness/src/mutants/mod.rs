@@ -50,8 +50,9 @@ use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
 use self::lawful::Lawful;
-use crate::scenario::ScenarioName;
-use crate::target::{BuildPurchaser, OnConflict};
+use crate::shop::BuildPurchaser;
+use crate::shop::scenario::ScenarioName;
+use crate::target::OnConflict;
 
 /// A service with one deliberate bug.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, read_item, read_wallet, set_balance, set_stock, write_purchase};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "process-mutex",

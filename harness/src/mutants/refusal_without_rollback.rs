@@ -5,7 +5,7 @@ use sqlx::{Executor, PgPool};
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-without-rollback",

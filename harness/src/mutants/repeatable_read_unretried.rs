@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, Stop, deciding, end};
 use super::sql::{Item, read_item, read_wallet, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "repeatable-read-unretried",

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, query_as};
 use super::decider::{Decision, Sale, Stop, judging};
 use super::sql::{Item, lock_wallet, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "retry-in-aborted-transaction",

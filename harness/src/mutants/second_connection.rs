@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "second-connection",

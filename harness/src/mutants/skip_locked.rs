@@ -7,7 +7,7 @@ use sqlx::{PgConnection, query_as};
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_wallet, read_item, take};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "skip-locked",

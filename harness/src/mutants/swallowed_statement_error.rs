@@ -9,7 +9,7 @@ use super::sql::{
     Item, charge, find_repeat, lock_item, lock_wallet, receipt, take_unit, write_purchase,
 };
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "swallowed-statement-error",

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_item, read_wallet, set_balance, take_unit, write_purchase};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-wallet",

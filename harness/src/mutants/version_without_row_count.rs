@@ -7,7 +7,7 @@ use sqlx::{PgConnection, query_as};
 use super::decider::{Decision, Sale, judging_after};
 use super::sql::{Item, charge, lock_wallet, write_purchase};
 use super::{Detector, Mutant};
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "version-without-row-count",

@@ -23,7 +23,8 @@ use super::variant::{Kind, Variant};
 use crate::environment::EnvironmentError;
 use crate::explorer::Witness;
 use crate::progress::Progress;
-use crate::world::Setting;
+use crate::setting::Setting;
+use crate::shop::scenario::Load;
 
 /// How many buyers `concurrent-buyers` lets go at once.
 const BUYERS: usize = 200;
@@ -166,16 +167,20 @@ impl Analysis<'_> {
                 .map(|(name, value)| (name.into(), value.into()))
                 .to_vec(),
             seed: self.seed,
-            buyers: BUYERS,
-            stocks: STOCKS.to_vec(),
-            max_conflicts: None,
             patience: PATIENCE,
             progress: &hidden,
             trace: None,
         };
         let seen = async {
             match column {
-                Column::Scenario(name) => load(&setting, name).await,
+                Column::Scenario(name) => {
+                    let little = Load {
+                        buyers: BUYERS,
+                        stocks: STOCKS.to_vec(),
+                        max_conflicts: None,
+                    };
+                    load(&setting, &little, name).await
+                }
                 Column::Faults | Column::Explorer => break_steps(&setting, variant).await,
             }
         };

@@ -10,7 +10,7 @@ use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::matrix::complaints;
 use crate::fault::{Fault, SqlState, gentle_faults};
 use crate::mutants::Detector;
-use crate::world::Setting;
+use crate::setting::Setting;
 
 /// What every mutant meets at every step, after the faults that must catch it: a failed
 /// statement, a request and a reply that are lost, and a client that hangs up.

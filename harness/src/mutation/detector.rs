@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::mutants::Detector;
-use crate::scenario::ScenarioName;
+use crate::shop::scenario::ScenarioName;
 
 /// A detector, which is tried on every variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

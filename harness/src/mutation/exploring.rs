@@ -90,7 +90,7 @@ impl Explorer<'_> {
             let mut strategy = look.strategy(self.seed);
             let explored = match search.run(strategy.as_mut(), |_| {}).await {
                 Ok(explored) => explored,
-                Err(EnvironmentError::NoKeys { .. }) => continue,
+                Err(EnvironmentError::NotAsked(_)) => continue,
                 Err(error) => {
                     let Detected::Inconclusive { why: failed } = Detected::failed(&error) else {
                         continue;

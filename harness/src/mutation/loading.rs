@@ -5,15 +5,15 @@ use std::time::Instant;
 use rowlock_core::verdict::Verdict;
 
 use super::detection::{Detected, Detection};
-use crate::scenario::{self, ScenarioName};
-use crate::trial::Trial;
-use crate::world::Setting;
+use crate::load::Trial;
+use crate::setting::Setting;
+use crate::shop::scenario::{self, Load, ScenarioName};
 
-/// Runs the scenario called `name` against the target of `setting`. It is caught by the first
+/// Runs the scenario called `name` with so much `load` against the target of `setting`. It is caught by the first
 /// violated trial; all trials run before that is known.
-pub(super) async fn load(setting: &Setting<'_>, name: ScenarioName) -> Detection {
+pub(super) async fn load(setting: &Setting<'_>, load: &Load, name: ScenarioName) -> Detection {
     let start = Instant::now();
-    let (seen, runs) = match scenario::of(name).run(setting).await {
+    let (seen, runs) = match scenario::of(name).run(setting, load).await {
         Err(error) => (Detected::failed(&error), 0),
         Ok(trials) => judge(&trials),
     };

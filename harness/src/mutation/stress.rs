@@ -9,8 +9,8 @@ use super::loading::load;
 use super::report::Tries;
 use super::variant::Variant;
 use crate::progress::Progress;
-use crate::scenario::ScenarioName;
-use crate::world::Setting;
+use crate::setting::Setting;
+use crate::shop::scenario::{Load, ScenarioName};
 
 /// How many buyers, and how often they try.
 pub const CROWDS: [(usize, u64); 2] = [(200, 20), (2_000, 3)];
@@ -52,14 +52,17 @@ impl Analysis<'_> {
             target: &target,
             target_env: Vec::new(),
             seed: self.seed,
-            buyers,
-            stocks: vec![STOCK],
-            max_conflicts: None,
             patience: PATIENCE,
             progress: &hidden,
             trace: None,
         };
-        let tried = timeout(BOUND, load(&setting, ScenarioName::ConcurrentBuyers)).await;
+        let much = Load {
+            buyers,
+            stocks: vec![STOCK],
+            max_conflicts: None,
+        };
+        let trying = load(&setting, &much, ScenarioName::ConcurrentBuyers);
+        let tried = timeout(BOUND, trying).await;
         tried.map_or(true, |detection| detection.is_caught())
     }
 }

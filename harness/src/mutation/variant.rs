@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::detector::Column;
 use crate::mutants::lawful::{LAWFUL, Lawful};
 use crate::mutants::{self, Detector, MUTANTS, Mutant};
-use crate::target::{BuildPurchaser, OURS, TargetSpec};
+use crate::shop::{self, BuildPurchaser, OURS};
+use crate::target::TargetSpec;
 
 /// What is expected of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,8 +70,8 @@ impl Variant {
     /// It as a target: in this process where one of it will do, else as processes of `rowlock`.
     pub fn target(&self, rowlock: &Path) -> TargetSpec {
         match self.replicas {
-            1 => TargetSpec::InProcess(self.purchaser),
-            replicas => TargetSpec::mutant(rowlock, self.purchaser, replicas),
+            1 => TargetSpec::in_process(self.purchaser),
+            replicas => shop::mutant(rowlock, self.purchaser, replicas),
         }
     }
 }

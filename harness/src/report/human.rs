@@ -6,7 +6,7 @@ use rowlock_core::finding::Outcome;
 use rowlock_core::verdict::Verdict;
 
 use super::{Report, ScenarioReport};
-use crate::trial::Trial;
+use crate::load::Trial;
 
 /// How many places of one violation are shown; the rest is counted.
 const SHOWN: usize = 5;
@@ -86,19 +86,27 @@ fn held(report: &Report) -> Vec<(&str, &str, String)> {
     names.into_iter().map(count).collect()
 }
 
-const HEADER: [&str; 11] = [
-    "scenario",
-    "operations",
-    "200",
-    "400",
-    "409",
-    "5xx",
-    "p50",
-    "p99",
-    "purchases/s",
-    "gave way",
-    "verdict",
-];
+/// How many columns there are before the verdict's.
+const COLUMNS: usize = 10;
+
+/// The columns' headings; the verdict's is the last.
+fn header(counted: &str) -> Vec<String> {
+    let rate = format!("{counted}/s");
+    let headings = [
+        "scenario",
+        "operations",
+        "200",
+        "400",
+        "409",
+        "5xx",
+        "p50",
+        "p99",
+        &rate,
+        "gave way",
+        "verdict",
+    ];
+    headings.map(str::to_owned).into()
+}
 
 fn render_table(text: &mut String, report: &Report, colour: bool) {
     let mut rows = Vec::new();
@@ -107,11 +115,12 @@ fn render_table(text: &mut String, report: &Report, colour: bool) {
             rows.push((row(&scenario.name, trial), trial.verdict));
         }
     }
+    let header = header(report.counted());
     let width = |column: usize| {
         let cells = rows.iter().map(|(row, _)| row[column].len());
-        cells.chain([HEADER[column].len()]).max().unwrap_or(0)
+        cells.chain([header[column].len()]).max().unwrap_or(0)
     };
-    let widths: Vec<_> = (0..HEADER.len() - 1).map(width).collect();
+    let widths: Vec<_> = (0..COLUMNS).map(width).collect();
     let line = |cells: &[String], last: &str| {
         let mut line = format!("{:<width$}", cells[0], width = widths[0]);
         for (cell, width) in cells.iter().zip(&widths).skip(1) {
@@ -119,8 +128,8 @@ fn render_table(text: &mut String, report: &Report, colour: bool) {
         }
         format!("{line}  {last}")
     };
-    let header: Vec<_> = HEADER.iter().map(|cell| (*cell).to_owned()).collect();
-    let _ = writeln!(text, "{}", line(&header[..10], HEADER[10]));
+    let (last, cells) = header.split_last().expect("there are headings");
+    let _ = writeln!(text, "{}", line(cells, last));
     for (row, verdict) in &rows {
         let verdict = verdict.map_or("n/a".into(), |verdict| paint(verdict, colour));
         let _ = writeln!(text, "{}", line(row, &verdict));
@@ -131,7 +140,7 @@ fn row(scenario: &str, trial: &Trial) -> Vec<String> {
     let answers = trial.answers;
     let name = format!("{scenario} ({})", trial.name);
     if trial.operations == 0 {
-        let mut row = vec!["-".to_owned(); HEADER.len() - 1];
+        let mut row = vec!["-".to_owned(); COLUMNS];
         row[0] = name;
         return row;
     }
@@ -144,7 +153,7 @@ fn row(scenario: &str, trial: &Trial) -> Vec<String> {
         answers.server_error.to_string(),
         milliseconds(trial.p50_us),
         milliseconds(trial.p99_us),
-        format!("{:.0}", trial.purchases_per_second),
+        format!("{:.0}", trial.rate.per_second),
         share(trial),
     ]
 }

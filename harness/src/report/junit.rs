@@ -4,7 +4,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use rowlock_core::finding::{Finding, Outcome};
 
 use super::Report;
-use crate::trial::Trial;
+use crate::load::Trial;
 
 /// The report as XML.
 ///
@@ -32,7 +32,7 @@ fn numbers(trial: &Trial) -> String {
     let answers = trial.answers;
     format!(
         "operations {}, 200 {}, 400 {}, 409 {}, 5xx {}, other {}, none {}, p50 {} us, p99 {} us, \
-         purchases/s {:.0}, gave way {:.1} %",
+         {}/s {:.0}, gave way {:.1} %",
         trial.operations,
         answers.ok,
         answers.bad_request,
@@ -42,7 +42,8 @@ fn numbers(trial: &Trial) -> String {
         answers.none,
         trial.p50_us,
         trial.p99_us,
-        trial.purchases_per_second,
+        trial.rate.counted,
+        trial.rate.per_second,
         trial.gave_way_percent()
     )
 }

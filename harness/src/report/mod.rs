@@ -8,7 +8,7 @@ use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use serde::Serialize;
 
-use crate::trial::Trial;
+use crate::load::Trial;
 
 /// The whole of a run.
 #[derive(Debug, Serialize)]
@@ -60,6 +60,14 @@ impl Report {
             scenarios,
             not_verified,
         }
+    }
+
+    /// What the rates of all trials count.
+    fn counted(&self) -> &'static str {
+        let mut trials = self.scenarios.iter().flat_map(|scenario| &scenario.trials);
+        trials
+            .next()
+            .map_or("operations", |trial| trial.rate.counted)
     }
 }
 

@@ -5,14 +5,20 @@
 //! tables     how its rows are put there and read
 //! inspector  the same for a trial's database
 //! buyer      a client that buys
+//! load       many that buy at once
+//! scenario   rows, workload and what must hold, one file each
 //! stories    what is broken of it, step by step
+//! service    our own as a target
 //! ```
 //!
 //! What its rows, answers and rules are stands in `rowlock_shop`, which does no I/O.
 
 mod buyer;
 mod inspector;
+mod load;
 mod probe;
+pub mod scenario;
+mod service;
 mod stories;
 mod tables;
 
@@ -36,6 +42,8 @@ use crate::rows::Rows;
 use crate::subject::{Seen, Subject};
 use crate::target::Target;
 
+pub use load::{open, rush};
+pub use service::{BuildPurchaser, OURS, mutant, ours};
 pub use stories::Story;
 
 /// The shop, whoever serves it.
@@ -78,8 +86,10 @@ impl Subject for Shop {
         program: &Program,
     ) -> Result<(), EnvironmentError> {
         if program.repeats_keys() && !rig.known().idempotency_keys {
-            let program = program.name.clone();
-            return Err(EnvironmentError::NoKeys { program });
+            let program = &program.name;
+            return Err(EnvironmentError::NotAsked(format!(
+                "program {program} repeats an Idempotency-Key, and the target knows no such keys"
+            )));
         }
         Ok(())
     }

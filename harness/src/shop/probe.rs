@@ -44,9 +44,12 @@ pub(super) async fn probe(
     }
     let plain = client.purchase(Request::new(ID, ID)).await;
     if !plain.is_ok() {
-        return Err(EnvironmentError::DoesNotSell {
-            answer: plain.describe(),
-        });
+        return Err(EnvironmentError::DoesNotServe(format!(
+            "the target does not sell: one plain purchase, alone, was answered {}. It must listen \
+             on $PORT, use the tables item and wallet of $DATABASE_URL, and answer \
+             POST /api/purchase/ as the README says",
+            plain.describe()
+        )));
     }
     // A target may answer before it commits: what it can do shows once it is at rest.
     inspector.wait_for_rest().await?;

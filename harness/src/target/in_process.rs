@@ -1,97 +1,65 @@
-//! The service's HTTP layer in this process, in front of any way to purchase.
+//! A service in this process, on the current runtime.
 
-use std::fmt;
+use std::error::Error;
+use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::time::Duration;
 
-use purchase_service::locked::LockedPurchase;
-use purchase_service::purchaser::Purchaser;
-use purchase_service::{Config, Service};
-use sqlx::PgPool;
+use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{OnConflict, TargetError};
+use super::OnConflict;
 
-/// Makes the purchase that stands behind the service's HTTP layer.
-#[derive(Clone, Copy)]
-pub struct BuildPurchaser {
+/// A service that can run in this process.
+pub trait Local: Debug + Send + Sync {
     /// What a report calls it.
-    pub name: &'static str,
+    fn name(&self) -> &str;
+
     /// What it does where it meets others.
-    pub on_conflict: OnConflict,
-    /// Makes it on the service's pool.
-    pub build: fn(PgPool) -> Arc<dyn Purchaser>,
-}
+    fn on_conflict(&self) -> OnConflict;
 
-/// Our service's own purchase, under row locks, each in a transaction of its own.
-pub const OURS: BuildPurchaser = BuildPurchaser {
-    name: "purchase-service",
-    on_conflict: OnConflict::TriesAgain,
-    build: |pool| {
-        Arc::new(LockedPurchase::new(
-            pool,
-            TRANSACTION_TIMEOUT,
-            NonZeroUsize::MIN,
-        ))
-    },
-};
-
-/// As the service's configuration has it by default.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
-
-impl fmt::Debug for BuildPurchaser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("BuildPurchaser").field(&self.name).finish()
-    }
+    /// Starts it against the database at `url`, as a process with `env` in its environment would, on
+    /// any port.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving.
+    fn start<'a>(
+        &'a self,
+        url: &'a str,
+        env: &'a [(String, String)],
+    ) -> BoxFuture<'a, Result<Serving, Box<dyn Error + Send + Sync>>>;
 }
 
 /// A service that runs on the current runtime.
 #[derive(Debug)]
-pub(super) struct InProcess {
+pub struct Serving {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
 
-impl Drop for InProcess {
+impl Drop for Serving {
     /// Whoever does not wait for its end does not want the requests under way to be finished.
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-impl InProcess {
-    pub(super) async fn start(
-        build: BuildPurchaser,
-        url: &str,
-        env: &[(String, String)],
-    ) -> Result<Self, TargetError> {
-        let settings = |name: &str| match name {
-            "DATABASE_URL" => Some(url.to_owned()),
-            "PORT" => Some("0".to_owned()),
-            name => env
-                .iter()
-                .find(|(known, _)| known == name)
-                .map(|(_, value)| value.clone()),
-        };
-        let config = Config::from_lookup(settings).map_err(|error| error.into());
-        let config = config.map_err(TargetError::InProcess)?;
-        let service = Service::start_with(&config, build.build).await;
-        let service = service.map_err(TargetError::InProcess)?;
-        let address = service.address();
+impl Serving {
+    /// Runs what `serve` makes, which listens at `address` until what it is given is ready, and ends
+    /// once it has answered what is under way.
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(
+        address: SocketAddr,
+        serve: impl FnOnce(BoxFuture<'static, ()>) -> F,
+    ) -> Serving {
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(service.serve(async {
-            // A sender that is gone stops the service too.
-            let _ = stopped.await;
-        }));
-        Ok(InProcess {
+        // A sender that is gone stops the service too.
+        let stopped = stopped.map(drop).boxed();
+        Serving {
             address,
             stop: Some(stop),
-            serving,
-        })
+            serving: tokio::spawn(serve(stopped)),
+        }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -1,221 +1,34 @@
-//! The service under test: ours in this process, or any program that listens on `$PORT` and
-//! uses `$DATABASE_URL`.
+//! The service under test: one in this process, any program that listens on `$PORT` and uses
+//! `$DATABASE_URL`, or one as its contract describes it.
 //!
 //! A target is started against one database, waited for until it answers, and stopped with
-//! everything that it started.
+//! everything that it started. What it serves is not known here.
+//!
+//! ```text
+//! spec          what to start                      error    why it does not start
+//! in_process    a service in this process          described  one that a contract describes
+//! launch        one process, until it is ready     process_tree  it and all that it starts
+//! ```
 
 mod described;
+mod error;
 mod in_process;
 mod launch;
 mod process_tree;
+mod spec;
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-pub use described::Described;
-use described::Written;
-use in_process::InProcess;
-pub use in_process::{BuildPurchaser, OURS};
-use launch::{Launch, Ready};
-pub use process_tree::ProcessTree;
 
 use rowlock_postgres::Port;
 use rustix::process::Signal;
 
-/// How long a target may take from its start to its first HTTP answer, unless told otherwise.
-pub const START_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What a service does with a purchase that meets others and cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnConflict {
-    /// It promises to try again until the purchase is decided: no 409 is expected of it, and the
-    /// answers to a known load are known exactly.
-    TriesAgain,
-    /// It may give way (409), and nothing has happened: what it answers has bounds.
-    GivesWay,
-}
-
-/// What to start.
-#[derive(Debug, Clone)]
-pub enum TargetSpec {
-    /// Our HTTP layer in this process, with the purchase that `BuildPurchaser` makes.
-    InProcess(BuildPurchaser),
-    /// A program, in any language.
-    Command {
-        /// The program to run.
-        program: PathBuf,
-        /// Its arguments.
-        args: Vec<String>,
-        /// How many of it run against the one database.
-        replicas: usize,
-        /// What a report calls it.
-        name: String,
-        /// How long it may take to its first HTTP answer.
-        start_timeout: Duration,
-        /// What it does where it meets others.
-        on_conflict: OnConflict,
-    },
-    /// What a contract describes.
-    Described(Described),
-}
-
-impl TargetSpec {
-    /// Our service in processes of its own: `rowlock`, which is `program`, started again.
-    pub fn ours(program: &Path, replicas: usize) -> Self {
-        TargetSpec::Command {
-            program: program.to_owned(),
-            args: vec!["target".into()],
-            replicas,
-            name: "purchase-service".into(),
-            start_timeout: START_TIMEOUT,
-            on_conflict: OURS.on_conflict,
-        }
-    }
-
-    /// A mutant in processes of its own, likewise.
-    pub fn mutant(program: &Path, mutant: BuildPurchaser, replicas: usize) -> Self {
-        TargetSpec::Command {
-            program: program.to_owned(),
-            args: vec!["target".into(), "--mutant".into(), mutant.name.into()],
-            replicas,
-            name: format!("mutant {}", mutant.name),
-            start_timeout: START_TIMEOUT,
-            on_conflict: mutant.on_conflict,
-        }
-    }
-
-    /// Any program, from a command line as a shell would split it; no shell runs.
-    ///
-    /// # Errors
-    /// A command line that is empty, or has an open quote.
-    pub fn command(line: &str, replicas: usize) -> Result<Self, TargetError> {
-        let words = shlex::split(line).unwrap_or_default();
-        let [program, args @ ..] = words.as_slice() else {
-            return Err(TargetError::CommandLine(line.into()));
-        };
-        Ok(TargetSpec::Command {
-            program: program.into(),
-            args: args.to_vec(),
-            replicas,
-            name: line.into(),
-            start_timeout: START_TIMEOUT,
-            on_conflict: OnConflict::GivesWay,
-        })
-    }
-
-    /// The same, with another bound on the time to its first HTTP answer.
-    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
-        if let TargetSpec::Command { start_timeout, .. } = &mut self {
-            *start_timeout = timeout;
-        }
-        self
-    }
-
-    /// What the target does where it meets others.
-    pub fn on_conflict(&self) -> OnConflict {
-        match self {
-            TargetSpec::InProcess(build) => build.on_conflict,
-            TargetSpec::Command { on_conflict, .. } => *on_conflict,
-            TargetSpec::Described(_) => OnConflict::GivesWay,
-        }
-    }
-
-    /// Whether two of it can run side by side.
-    pub fn may_run_twice(&self) -> bool {
-        match self {
-            TargetSpec::InProcess(_) | TargetSpec::Command { .. } => true,
-            TargetSpec::Described(described) => described.may_run_twice(),
-        }
-    }
-
-    /// What a report calls the target.
-    pub fn describe(&self) -> String {
-        match self {
-            TargetSpec::InProcess(build) => format!("{} in-process", build.name),
-            TargetSpec::Command {
-                name, replicas: 1, ..
-            } => name.clone(),
-            TargetSpec::Command { name, replicas, .. } => format!("{name}, {replicas} replicas"),
-            TargetSpec::Described(Described { contract, .. }) => match contract.service.replicas {
-                1 => contract.name.clone(),
-                replicas => format!("{}, {replicas} replicas", contract.name),
-            },
-        }
-    }
-}
-
-/// Why a target could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// The command line names no program.
-    #[error("{0:?} is no command line: it is empty or has an open quote")]
-    CommandLine(String),
-    /// No port was free for it.
-    #[error("no free port for the target")]
-    Port(#[source] io::Error),
-    /// The program could not be run.
-    #[error("cannot run {program:?}")]
-    Spawn {
-        /// The program.
-        program: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The program ended before it answered.
-    #[error("{name} ended before it answered on $PORT ({status}); its last output:\n{output}")]
-    Ended {
-        /// What the report calls the target.
-        name: String,
-        /// How it ended.
-        status: String,
-        /// The end of its output.
-        output: String,
-    },
-    /// The program never answered.
-    #[error(
-        "{name} gave no HTTP answer on $PORT within {} s; its last output:\n{output}",
-        start_timeout.as_secs()
-    )]
-    Silent {
-        /// What the report calls the target.
-        name: String,
-        /// For how long it was waited for.
-        start_timeout: Duration,
-        /// The end of its output.
-        output: String,
-    },
-    /// A variable that the contract uses and nobody has set.
-    #[error("{}", file.display())]
-    Variable {
-        /// The contract.
-        file: PathBuf,
-        /// The variable.
-        source: rowlock_contract::template::MissingVariable,
-    },
-    /// A file that the contract writes could not be written.
-    #[error("cannot write {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// A command of the contract failed.
-    #[error("`{command}` failed ({status}); its last output:\n{output}")]
-    Command {
-        /// The command.
-        command: String,
-        /// How it ended.
-        status: String,
-        /// The end of its output.
-        output: String,
-    },
-    /// Our service could not be started in this process.
-    #[error("cannot start the service in-process")]
-    InProcess(#[source] purchase_service::service::StartError),
-}
+pub use described::Described;
+use described::Written;
+pub use error::TargetError;
+pub use in_process::{Local, Serving};
+use launch::{Launch, Ready};
+pub use process_tree::ProcessTree;
+pub use spec::{OnConflict, START_TIMEOUT, TargetSpec};
 
 /// A running target.
 #[derive(Debug)]
@@ -227,7 +40,7 @@ pub struct Target {
 
 #[derive(Debug)]
 enum Running {
-    InProcess(InProcess),
+    InProcess(Serving),
     Trees {
         /// Each with the port that is its own until it has ended.
         trees: Vec<(ProcessTree, Option<Port>)>,
@@ -247,13 +60,13 @@ impl Target {
         env: &[(String, String)],
     ) -> Result<Target, TargetError> {
         match spec {
-            TargetSpec::InProcess(build) => {
-                let service = InProcess::start(*build, url, env).await?;
-                let addresses = vec![service.address()];
+            TargetSpec::InProcess(service) => {
+                let started = service.start(url, env).await;
+                let serving = started.map_err(TargetError::InProcess)?;
                 Ok(Target {
-                    addresses,
-                    on_conflict: build.on_conflict,
-                    running: Running::InProcess(service),
+                    addresses: vec![serving.address()],
+                    on_conflict: service.on_conflict(),
+                    running: Running::InProcess(serving),
                 })
             }
             TargetSpec::Command {
@@ -328,7 +141,7 @@ impl Target {
     /// Stops the target with everything that it started.
     pub async fn stop(self) {
         match self.running {
-            Running::InProcess(service) => service.stop().await,
+            Running::InProcess(serving) => serving.stop().await,
             Running::Trees { trees, files } => {
                 let stop = |(tree, port): (ProcessTree, Option<Port>)| async move {
                     tree.stop().await;

@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 
 use rowlock::fault::Fault;
 use rowlock::fault::campaign::{self, Campaign, Plan};
+use rowlock::load::Trial;
+use rowlock::load::World;
 use rowlock::mutants;
 use rowlock::progress::Progress;
-use rowlock::target::{BuildPurchaser, TargetSpec};
-use rowlock::trial::Trial;
-use rowlock::world::{Setting, World};
+use rowlock::setting::Setting;
+use rowlock::shop::scenario::Load;
+use rowlock::shop::{self, BuildPurchaser, Shop, open};
+use rowlock::target::TargetSpec;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_shop::history::{Completion, Operation, Request};
-use rowlock_shop::rows::Shop;
+use rowlock_shop::rows;
 use sqlx::{AssertSqlSafe, PgPool};
 
 /// How long a condition may take to come true.
@@ -29,11 +32,17 @@ pub(crate) async fn setting(target: TargetSpec) -> Setting<'static> {
         target_env: Vec::new(),
         trace: None,
         seed: Seed(5),
+        patience: Duration::from_secs(60),
+        progress: Box::leak(Box::new(Progress::hidden())),
+    }
+}
+
+/// A small load.
+pub(crate) fn small() -> Load {
+    Load {
         buyers: 200,
         stocks: vec![1, 100],
         max_conflicts: None,
-        patience: Duration::from_secs(60),
-        progress: Box::leak(Box::new(Progress::hidden())),
     }
 }
 
@@ -49,8 +58,8 @@ pub(crate) fn impatient() -> Vec<(String, String)> {
 
 /// A shop in which every answer is to be had, and what a right shop answers, one after another.
 /// No customer buys an item twice.
-fn plain_day() -> (Shop, Vec<(Request, &'static str)>) {
-    let shop = Shop::default()
+fn plain_day() -> (rows::Shop, Vec<(Request, &'static str)>) {
+    let shop = rows::Shop::default()
         .item(11, 10, 2)
         .item(12, 1_000, 5)
         .item(13, 0, 1)
@@ -73,10 +82,10 @@ fn plain_day() -> (Shop, Vec<(Request, &'static str)>) {
 
 /// Whether all answers of a plain day and all invariants are right; if not, what is wrong.
 pub(crate) async fn day_is_right(build: BuildPurchaser) -> Result<(), String> {
-    let mut setting = setting(TargetSpec::InProcess(build)).await;
+    let mut setting = setting(TargetSpec::in_process(build)).await;
     setting.target_env = impatient();
     let (shop, day) = plain_day();
-    let world = World::open(&setting, shop).await.unwrap();
+    let world = open(&setting, shop).await.unwrap();
     let (requests, expected): (Vec<_>, Vec<_>) = day.into_iter().unzip();
     let history = in_turn(&world, requests).await;
     let answers: Vec<_> = history.iter().map(label).collect();
@@ -93,7 +102,7 @@ pub(crate) async fn day_is_right(build: BuildPurchaser) -> Result<(), String> {
     }
 }
 
-async fn in_turn(world: &World<'_>, requests: Vec<Request>) -> Vec<Operation> {
+async fn in_turn(world: &World<'_, Shop>, requests: Vec<Request>) -> Vec<Operation> {
     let mut client = world.connect(0).await.unwrap();
     let mut history = Vec::new();
     for request in requests {
@@ -121,7 +130,7 @@ pub(crate) fn violated(trials: &[Trial]) -> Vec<String> {
 
 /// Every step of every story, broken by `fault`.
 pub(crate) async fn campaign(build: BuildPurchaser, fault: Fault) -> Campaign {
-    let setting = setting(TargetSpec::InProcess(build)).await;
+    let setting = setting(TargetSpec::in_process(build)).await;
     let plan = Plan {
         faults: vec![fault],
         ..Plan::default()
@@ -131,7 +140,7 @@ pub(crate) async fn campaign(build: BuildPurchaser, fault: Fault) -> Campaign {
 
 /// Requests that meet behind a lock of the test's own.
 pub(crate) struct Race {
-    pub(crate) shop: Shop,
+    pub(crate) shop: rows::Shop,
     /// The statement that holds the rows.
     pub(crate) hold: String,
     /// Sent first, one after another; each comes to wait for the rows before the next is sent.
@@ -156,14 +165,14 @@ impl Race {
     pub(crate) async fn assert_violates(&self, name: &str, invariant: &str) {
         let mutant = mutants::find(name).unwrap();
         let target = match mutant.replicas {
-            1 => TargetSpec::InProcess(mutant.purchaser()),
+            1 => TargetSpec::in_process(mutant.purchaser()),
             replicas => {
                 let rowlock = Path::new(env!("CARGO_BIN_EXE_rowlock"));
-                TargetSpec::mutant(rowlock, mutant.purchaser(), replicas)
+                shop::mutant(rowlock, mutant.purchaser(), replicas)
             }
         };
         let setting = setting(target).await;
-        let world = World::open(&setting, self.shop.clone()).await.unwrap();
+        let world = open(&setting, self.shop.clone()).await.unwrap();
         let history = self.run(&world).await;
         let answers: Vec<_> = history.iter().map(Operation::describe).collect();
         let trial = world.close("a race", history, false, vec![]).await.unwrap();
@@ -174,7 +183,7 @@ impl Race {
         );
     }
 
-    async fn run(&self, world: &World<'_>) -> Vec<Operation> {
+    async fn run(&self, world: &World<'_, Shop>) -> Vec<Operation> {
         let pool = world.inspector().pool();
         let mut hold = pool.begin().await.unwrap();
         sqlx::query(AssertSqlSafe(self.hold.clone()))

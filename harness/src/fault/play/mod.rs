@@ -13,9 +13,9 @@
 //! nothing is under way has its own strike (`idle`). Whatever ends the target ends the case.
 
 mod idle;
+mod latecomer;
 mod recover;
 mod retry;
-mod sale;
 mod settle;
 mod strike;
 mod survival;

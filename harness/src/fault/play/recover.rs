@@ -1,6 +1,6 @@
 //! Somebody else comes: whether the target serves again.
 
-use super::sale::sell;
+use super::latecomer::ask_latecomer;
 use super::settle::Settled;
 use super::{Course, Scene};
 use crate::environment::EnvironmentError;
@@ -20,7 +20,7 @@ pub(super) async fn recover<S: Stories>(
         Some(finding) => finding,
         None => match put_back(scene).await {
             Ok(()) => {
-                let (finding, asked) = sell(scene, course.blow.over).await;
+                let (finding, asked) = ask_latecomer(scene, course.blow.over).await;
                 course.history.extend(asked);
                 finding
             }

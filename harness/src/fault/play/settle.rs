@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::{FutureExt, join_all};
 use tokio::time::timeout;
 
-use super::sale::sell;
+use super::latecomer::ask_latecomer;
 use super::strike::Struck;
 use super::{Course, Scene};
 use crate::environment::EnvironmentError;
@@ -23,7 +23,7 @@ const ANSWER_BOUND: Duration = Duration::from_millis(2_500);
 /// Everybody of the case has been answered.
 pub(super) struct Settled<S: Stories> {
     pub(super) course: Course<S>,
-    /// Whether it sells again, where that has been asked already.
+    /// Whether it serves again, where that has been asked already.
     pub(super) sells_again: Option<Finding>,
 }
 
@@ -39,8 +39,8 @@ pub(super) async fn settle<S: Stories>(
     let mut history = earlier;
     let sells_again = match timeout(ANSWER_BOUND, answers.clone()).await {
         Err(_) if S::RECOVERY == Recovery::Beside => {
-            // What was sold meanwhile is in the rows that are looked at.
-            let (finding, asked) = sell(scene, blow.over).await;
+            // What came of it meanwhile is in the rows that are looked at.
+            let (finding, asked) = ask_latecomer(scene, blow.over).await;
             history.extend(asked);
             Some(finding)
         }

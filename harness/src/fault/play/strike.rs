@@ -133,7 +133,7 @@ impl<S: Stories> Scene<'_, '_, S> {
             count: 1,
             source,
         })?;
-        let client = self.place.connect_to(line.address(), 0, 1).await?;
+        let client = self.place.rig().connect_to(line.address(), 0, 1).await?;
         let chosen = self.send(self.chosen.clone(), client);
         let step = tokio::select! {
             step = next_request(events) => step,
@@ -250,7 +250,7 @@ impl<S: Stories> Scene<'_, '_, S> {
         index: usize,
         request: S::Request,
     ) -> Result<Pending<S>, EnvironmentError> {
-        let client = self.place.connect(index, 2).await?;
+        let client = self.place.rig().connect(index, 2).await?;
         Ok(self.send(request, client))
     }
 

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
-use crate::target::{BuildPurchaser, OnConflict};
+use crate::shop::BuildPurchaser;
+use crate::target::OnConflict;
 
 /// A service that is right in its own way.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::client::MAX_BODY;
-use crate::crowd;
+use crate::shop::rush;
 
 /// Longer than any of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -190,7 +190,7 @@ async fn a_crowd_starts_together_and_is_answered_in_its_own_order() {
         clients.push(Client::connect(address, clock, PATIENCE).await.unwrap());
     }
     let requests = (1..=50).map(|user_id| Request::new(user_id, 1)).collect();
-    let operations = crowd::release(clients, requests, clock).await;
+    let operations = rush(clients, requests, clock).await;
     for (user_id, operation) in (1..).zip(&operations) {
         assert_eq!(operation.request, Request::new(user_id, 1));
         let receipt = Receipt {

@@ -5,10 +5,9 @@ use rowlock_core::finding::Finding;
 use rowlock_shop::history::{Operation, Request};
 use rowlock_shop::rows::Shop;
 
+use super::World;
 use super::expected::{Answer, Expected, judge_counts, judge_sequences};
-use crate::crowd;
 use crate::environment::EnvironmentError;
-use crate::world::World;
 
 /// What a case does with its requests and what must come back.
 #[derive(Debug)]
@@ -31,10 +30,7 @@ impl Case {
     /// Plays the case; the operations are in the order of the requests.
     pub(super) async fn play(&self, world: &World<'_>) -> Result<Vec<Operation>, EnvironmentError> {
         match self.play {
-            Play::Together(_) => {
-                let clients = world.connect_all(self.requests.len()).await?;
-                Ok(crowd::release(clients, self.requests.clone(), world.clock()).await)
-            }
+            Play::Together(_) => world.rush(self.requests.clone()).await,
             Play::InTurn(_) => {
                 let mut operations = Vec::new();
                 for client in &mut world.connect_all(1).await? {

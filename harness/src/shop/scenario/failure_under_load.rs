@@ -6,19 +6,21 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use futures::FutureExt;
 use rowlock_core::finding::Finding;
 use rowlock_postgres::StopMode;
-use rowlock_shop::history::{Operation, Refusal, Request};
+use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 use rowlock_shop::rows::Shop;
 use tokio::sync::watch;
 
-use super::Trials;
+use super::{Trials, World, not_applicable, once_per_customer};
 use crate::client::Client;
 use crate::environment::EnvironmentError;
-use crate::recovery::{deadline, sell_again};
+use crate::load::Trial;
+use crate::recovery::{deadline, serves_again, until};
+use crate::setting::Setting;
+use crate::shop::open;
 use crate::target::OnConflict;
-use crate::trial::Trial;
-use crate::world::{Setting, World};
 
 const PRICE: i64 = 100;
 
@@ -29,7 +31,7 @@ pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     ];
     trials.push(match setting.server.can_restart() {
         true => restarted_server(setting).await?,
-        false => Trial::not_applicable(
+        false => not_applicable(
             "server restarted under load",
             "this server is not the harness's own to restart",
         ),
@@ -67,15 +69,15 @@ async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
     for user_id in BYSTANDERS {
         shop = shop.wallet(user_id, 10 * PRICE);
     }
-    let world = World::open(setting, shop).await?;
-    if world.capabilities().once_per_customer {
+    let world = open(setting, shop).await?;
+    if world.known().once_per_customer {
         world.abandon().await?;
-        return Ok(Trial::once_per_customer("triggers that raise"));
+        return Ok(once_per_customer("triggers that raise"));
     }
     let mut history = Vec::new();
     let mut violations = Vec::new();
     for (place, trigger) in TRIGGERS {
-        if trigger.contains("on purchase") && !world.capabilities().purchase_rows {
+        if trigger.contains("on purchase") && !world.known().purchase_rows {
             continue;
         }
         let table = if trigger.contains("on purchase") {
@@ -84,11 +86,8 @@ async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentErr
             "wallet"
         };
         create_fault(&world, trigger).await?;
-        let clients = world.connect_all(9).await?;
-        let requests = (VICTIM..=9)
-            .map(|user_id| Request::new(user_id, 1))
-            .collect();
-        let mut operations = crate::crowd::release(clients, requests, world.clock()).await;
+        let requests = (VICTIM..=9).map(|user_id| Request::new(user_id, 1));
+        let mut operations = world.rush(requests.collect()).await?;
         if operations[0].is_refused(&Refusal::Conflict) {
             // It may have given way before it met the trigger; alone it meets nothing else.
             let again = Request::new(VICTIM, 1);
@@ -166,7 +165,7 @@ async fn terminated_sessions(setting: &Setting<'_>) -> Result<Trial, Environment
     const EVERY: usize = 100;
     let name = "sessions terminated under load";
     setting.progress.say(format!("failure-under-load ({name})"));
-    let world = World::open(setting, load_shop()).await?;
+    let world = open(setting, load_shop()).await?;
     let load = Load::new();
     let faults = async {
         let mut terminated = 0;
@@ -183,7 +182,7 @@ async fn terminated_sessions(setting: &Setting<'_>) -> Result<Trial, Environment
 async fn restarted_server(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
     let name = "server restarted under load";
     setting.progress.say(format!("failure-under-load ({name})"));
-    let world = World::open(setting, load_shop()).await?;
+    let world = open(setting, load_shop()).await?;
     let load = Load::new();
     let faults = async {
         for (answers, mode) in [
@@ -215,6 +214,26 @@ async fn close_recovered(
         finding.outcome = rowlock_core::finding::Outcome::Unchecked("no fault took place".into());
     }
     world.close(name, history, true, vec![finding]).await
+}
+
+/// Sends `request` until it is acknowledged, up to `deadline`: whether it was, and every attempt
+/// that reached the target.
+async fn sell_again(
+    world: &World<'_>,
+    request: Request,
+    deadline: Instant,
+) -> (Finding, Vec<Operation>) {
+    let ask = |patience| {
+        let purchase = world.purchase(request.clone(), patience);
+        purchase.map(|operation| {
+            let was_sent = operation.completion != Completion::Fail(Refusal::NotSent);
+            was_sent.then_some(operation)
+        })
+    };
+    let operations = until(ask, deadline, Operation::is_ok, || false).await;
+    let statement = "within 5 s after the last fault the target sells again";
+    let finding = serves_again(statement, operations.last(), Operation::is_ok);
+    (finding, operations)
 }
 
 /// Clients that buy one after another until the load is spent, and the count of their answers.

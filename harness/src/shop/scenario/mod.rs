@@ -1,4 +1,4 @@
-//! The scenarios: initial rows, workload, faults, and what must hold.
+//! The shop's scenarios: initial rows, workload, faults, and what must hold.
 
 mod balance_edge;
 mod case;
@@ -12,12 +12,27 @@ mod name;
 pub use name::{ScenarioName, UnknownScenario};
 
 use futures::future::BoxFuture;
+use rowlock_shop::history::Operation;
 
+use super::Shop;
 use crate::environment::EnvironmentError;
-use crate::trial::Trial;
-use crate::world::Setting;
+use crate::load::{self, Trial};
+use crate::setting::Setting;
 
 type Trials = Result<Vec<Trial>, EnvironmentError>;
+
+type World<'a> = load::World<'a, Shop>;
+
+/// How much load there is, and what it is held to.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// How many buyers `concurrent-buyers` lets go at once.
+    pub buyers: usize,
+    /// The stocks for which it does so, one trial each.
+    pub stocks: Vec<i64>,
+    /// The most requests of a trial that may give way to others, in percent; none is no limit.
+    pub max_conflicts: Option<f64>,
+}
 
 /// A named way to bring a target into trouble.
 #[derive(Debug)]
@@ -28,7 +43,7 @@ pub struct Scenario {
     pub about: &'static str,
     /// Whether its requests meet each other, so that how many give way says something.
     is_load: bool,
-    run: for<'a> fn(&'a Setting<'a>) -> BoxFuture<'a, Trials>,
+    run: for<'a> fn(&'a Setting<'a>, &'a Load) -> BoxFuture<'a, Trials>,
 }
 
 impl Scenario {
@@ -36,9 +51,9 @@ impl Scenario {
     ///
     /// # Errors
     /// [`EnvironmentError`]; a broken invariant is no error but a trial's verdict.
-    pub async fn run(&self, setting: &Setting<'_>) -> Trials {
-        let trials = (self.run)(setting).await?;
-        let limit = setting.max_conflicts.filter(|_| self.is_load);
+    pub async fn run(&self, setting: &Setting<'_>, load: &Load) -> Trials {
+        let trials = (self.run)(setting, load).await?;
+        let limit = load.max_conflicts.filter(|_| self.is_load);
         let hold = |trial: Trial| match limit {
             Some(percent) => trial.with_most_conflicts(percent),
             None => trial,
@@ -53,31 +68,31 @@ pub const SCENARIOS: &[Scenario] = &[
         name: ScenarioName::ConcurrentBuyers,
         about: "thousands of buyers, each on a connection of its own, press Buy on one item at once",
         is_load: true,
-        run: |setting| Box::pin(concurrent_buyers::run(setting)),
+        run: |setting, load| Box::pin(concurrent_buyers::run(setting, load)),
     },
     Scenario {
         name: ScenarioName::DoubleClick,
         about: "one user clicks 2 to 50 times at once, with and without an Idempotency-Key",
         is_load: true,
-        run: |setting| Box::pin(double_click::run(setting)),
+        run: |setting, _| Box::pin(double_click::run(setting)),
     },
     Scenario {
         name: ScenarioName::BalanceEdge,
         about: "balances just below, at and above the price, the largest numbers, one wallet for many items",
         is_load: true,
-        run: |setting| Box::pin(balance_edge::run(setting)),
+        run: |setting, _| Box::pin(balance_edge::run(setting)),
     },
     Scenario {
         name: ScenarioName::MidTransactionFailure,
         about: "every step of a purchase breaks in every way that leaves the server alive",
         is_load: false,
-        run: |setting| Box::pin(mid_transaction_failure::run(setting)),
+        run: |setting, _| Box::pin(mid_transaction_failure::run(setting)),
     },
     Scenario {
         name: ScenarioName::FailureUnderLoad,
         about: "triggers raise, sessions are terminated and the server restarts while many buy",
         is_load: true,
-        run: |setting| Box::pin(failure_under_load::run(setting)),
+        run: |setting, _| Box::pin(failure_under_load::run(setting)),
     },
 ];
 
@@ -93,4 +108,14 @@ pub fn find(name: &str) -> Result<&'static Scenario, UnknownScenario> {
 pub fn of(name: ScenarioName) -> &'static Scenario {
     let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
     found.expect("each name has its scenario")
+}
+
+/// A trial that cannot be asked of the target.
+fn not_applicable(name: &str, why: &str) -> Trial {
+    Trial::not_applicable::<Operation>(name, why)
+}
+
+/// A trial in which a customer buys an item again, of a target that does not sell it again.
+fn once_per_customer(name: &str) -> Trial {
+    not_applicable(name, "the target sells an item once to each customer")
 }

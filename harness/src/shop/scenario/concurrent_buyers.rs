@@ -5,26 +5,29 @@ use purchase_service::order::{ItemId, Money, UserId};
 use rowlock_shop::history::Request;
 use rowlock_shop::rows::Shop;
 
-use super::Trials;
 use super::expected::{Answer, Expected, judge_counts};
-use crate::crowd;
+use super::{Load, Trials};
 use crate::environment::EnvironmentError;
-use crate::trial::Trial;
-use crate::world::{Setting, World};
+use crate::load::Trial;
+use crate::setting::Setting;
+use crate::shop::{open, rush};
 
 const ITEM: i64 = 1;
 const PRICE: i64 = 1_000;
 
-pub(super) async fn run(setting: &Setting<'_>) -> Trials {
+pub(super) async fn run(setting: &Setting<'_>, load: &Load) -> Trials {
     let mut trials = Vec::new();
-    for stock in &setting.stocks {
-        trials.push(sell_out(setting, *stock).await?);
+    for stock in &load.stocks {
+        trials.push(sell_out(setting, load.buyers, *stock).await?);
     }
     Ok(trials)
 }
 
-async fn sell_out(setting: &Setting<'_>, stock: i64) -> Result<Trial, EnvironmentError> {
-    let buyers = setting.buyers;
+async fn sell_out(
+    setting: &Setting<'_>,
+    buyers: usize,
+    stock: i64,
+) -> Result<Trial, EnvironmentError> {
     let name = format!("{buyers} buyers, stock {stock}");
     let say = |what: &str| {
         setting
@@ -40,7 +43,7 @@ async fn sell_out(setting: &Setting<'_>, stock: i64) -> Result<Trial, Environmen
             .clone()
             .map(|user_id| (UserId(user_id), Money(2 * PRICE))),
     );
-    let world = World::open(setting, shop).await?;
+    let world = open(setting, shop).await?;
 
     say("opening connections");
     let clients = world.connect_all(buyers).await?;
@@ -48,7 +51,7 @@ async fn sell_out(setting: &Setting<'_>, stock: i64) -> Result<Trial, Environmen
     let requests = user_ids
         .map(|user_id| Request::new(user_id, ItemId(ITEM).0))
         .collect();
-    let history = crowd::release(clients, requests, world.clock()).await;
+    let history = rush(clients, requests, world.clock()).await;
 
     say("checking");
     let sold = usize::try_from(stock).unwrap_or(usize::MAX).min(buyers);

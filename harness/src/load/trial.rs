@@ -1,47 +1,10 @@
 //! One world from its first row to its verdict, in numbers.
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
-
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::verdict::Verdict;
-use rowlock_shop::history::{Operation, Refusal};
+use serde::Serialize;
 
-/// How often each kind of answer came.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// 200: acknowledged purchases.
-    pub ok: u64,
-    /// 400: refusals.
-    pub bad_request: u64,
-    /// 409: conflicts.
-    pub conflict: u64,
-    /// 5xx.
-    pub server_error: u64,
-    /// Any other status.
-    pub other: u64,
-    /// No answer at all.
-    pub none: u64,
-}
-
-impl Tally {
-    /// Counts the answers of `history`.
-    pub fn of(history: &[Operation]) -> Tally {
-        let mut tally = Tally::default();
-        for operation in history {
-            let count = match operation.status {
-                Some(200..=299) => &mut tally.ok,
-                Some(400) => &mut tally.bad_request,
-                Some(409) => &mut tally.conflict,
-                Some(500..=599) => &mut tally.server_error,
-                Some(_) => &mut tally.other,
-                None => &mut tally.none,
-            };
-            *count += 1;
-        }
-        tally
-    }
-}
+use super::measure::{Measure, Measured, Rate, Tally};
 
 /// What a trial did, how fast, and what holds.
 #[derive(Debug, Clone, Serialize)]
@@ -56,9 +19,10 @@ pub struct Trial {
     pub p50_us: u64,
     /// 99th percentile of the same, in µs.
     pub p99_us: u64,
-    /// Acknowledged purchases per second, from the first intended start to the last answer.
-    pub purchases_per_second: f64,
-    /// Operations that gave way to others (409, and nothing happened).
+    /// Acknowledged operations, from the first intended start to the last answer.
+    #[serde(flatten)]
+    pub rate: Rate,
+    /// Operations that gave way to others, and nothing happened.
     pub gave_way: u64,
     /// Every check and how it came out.
     pub findings: Vec<Finding>,
@@ -69,7 +33,7 @@ pub struct Trial {
 impl Trial {
     /// Sums up `history` and composes the verdict of `findings`. What holds of a history without
     /// an operation counts as unchecked: nobody asked.
-    pub fn new(name: &str, history: &[Operation], mut findings: Vec<Finding>) -> Trial {
+    pub fn new<O: Measured>(name: &str, history: &[O], mut findings: Vec<Finding>) -> Trial {
         if history.is_empty() {
             for finding in findings
                 .iter_mut()
@@ -78,32 +42,23 @@ impl Trial {
                 finding.outcome = Outcome::Unchecked("the trial made no operation".into());
             }
         }
-        let latencies = latencies_us(history);
-        let answers = Tally::of(history);
-        let first_ns = history
-            .iter()
-            .map(|operation| operation.intended_ns)
-            .min()
-            .unwrap_or(0);
-        let last_ns = history
-            .iter()
-            .map(|operation| operation.completed_ns)
-            .max()
-            .unwrap_or(0);
-        let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
         let verdict = Verdict::compose(findings.iter().filter_map(Finding::verdict));
+        let Measure {
+            operations,
+            answers,
+            gave_way,
+            p50_us,
+            p99_us,
+            rate,
+        } = Measure::of(history);
         Trial {
             name: name.into(),
-            operations: history.len(),
+            operations,
             answers,
-            p50_us: latencies.value_at_quantile(0.50),
-            p99_us: latencies.value_at_quantile(0.99),
-            purchases_per_second: if seconds > 0.0 {
-                answers.ok as f64 / seconds
-            } else {
-                0.0
-            },
-            gave_way: gave_way(history),
+            p50_us,
+            p99_us,
+            rate,
+            gave_way,
             findings,
             verdict: Some(verdict),
         }
@@ -137,7 +92,7 @@ impl Trial {
     }
 
     /// A trial that cannot be asked of the target.
-    pub fn not_applicable(name: &str, why: &str) -> Trial {
+    pub fn not_applicable<O: Measured>(name: &str, why: &str) -> Trial {
         let finding = Finding {
             name: name.into(),
             statement: "the whole trial".into(),
@@ -145,13 +100,8 @@ impl Trial {
         };
         Trial {
             verdict: None,
-            ..Trial::new(name, &[], vec![finding])
+            ..Trial::new::<O>(name, &[], vec![finding])
         }
-    }
-
-    /// A trial in which a customer buys an item again, of a target that does not sell it again.
-    pub fn once_per_customer(name: &str) -> Trial {
-        Trial::not_applicable(name, "the target sells an item once to each customer")
     }
 
     /// The checks that did not apply or could not be made, with the reason.
@@ -175,25 +125,4 @@ impl Trial {
                 _ => None,
             })
     }
-}
-
-fn gave_way(history: &[Operation]) -> u64 {
-    let history = history.iter();
-    let gave_way = history.filter(|operation| operation.is_refused(&Refusal::Conflict));
-    gave_way.count() as u64
-}
-
-fn latencies_us(history: &[Operation]) -> Histogram<u64> {
-    /// An hour, which no client waits.
-    const LONGEST_US: u64 = 3_600_000_000;
-    let mut latencies =
-        Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds and figures are allowed");
-    for operation in history
-        .iter()
-        .filter(|operation| operation.status.is_some())
-    {
-        let latency_ns = operation.completed_ns.saturating_sub(operation.intended_ns);
-        latencies.saturating_record(latency_ns / 1000);
-    }
-    latencies
 }

@@ -8,7 +8,7 @@ use crate::recovery::{deadline, serves_again};
 use rowlock_core::finding::Finding;
 
 /// Asks until it is served: whether it was, and what was asked to find out.
-pub(super) async fn sell<S: Stories>(
+pub(super) async fn ask_latecomer<S: Stories>(
     scene: &Scene<'_, '_, S>,
     over: Instant,
 ) -> (Finding, Vec<Asked<S>>) {

@@ -71,7 +71,7 @@ impl Serialize for ScenarioName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::SCENARIOS;
+    use crate::shop::scenario::SCENARIOS;
 
     #[test]
     fn a_name_reads_back_as_it_is_written() {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use rowlock_core::finding::{Finding, Outcome};
 
-use super::Trials;
+use super::{Trials, not_applicable};
 use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::gentle_faults;
 use crate::fault::play::Played;
+use crate::load::Trial;
+use crate::setting::Setting;
 use crate::shop::Story;
-use crate::trial::Trial;
-use crate::world::Setting;
 
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     let plan = Plan {
@@ -27,7 +27,7 @@ pub(super) async fn run(setting: &Setting<'_>) -> Trials {
 fn trial(campaign: &Campaign, story: Story) -> Trial {
     let name = format!("every step of a {story}");
     let Some(steps) = campaign.steps.get(&story.to_string()) else {
-        return Trial::not_applicable(&name, "the target knows no idempotency keys");
+        return not_applicable(&name, "the target knows no idempotency keys");
     };
     let played: Vec<_> = campaign
         .played

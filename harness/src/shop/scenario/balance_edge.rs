@@ -3,12 +3,13 @@
 use rowlock_shop::history::Request;
 use rowlock_shop::rows::Shop;
 
-use super::Trials;
 use super::case::{Case, Play, play_all, rows};
 use super::expected::{Answer, Expected};
+use super::{Trials, once_per_customer};
 use crate::environment::EnvironmentError;
-use crate::trial::Trial;
-use crate::world::{Setting, World};
+use crate::load::Trial;
+use crate::setting::Setting;
+use crate::shop::open;
 
 const PRICE: i64 = 1_000;
 
@@ -29,10 +30,10 @@ async fn trial(
     cases: Vec<Case>,
 ) -> Result<Trial, EnvironmentError> {
     setting.progress.say(format!("balance-edge ({name})"));
-    let world = World::open(setting, rows(&cases)).await?;
-    if world.capabilities().once_per_customer {
+    let world = open(setting, rows(&cases)).await?;
+    if world.known().once_per_customer {
         world.abandon().await?;
-        return Ok(Trial::once_per_customer(name));
+        return Ok(once_per_customer(name));
     }
     let (history, findings) = play_all(&world, &cases).await?;
     world.close(name, history, false, findings).await

@@ -8,14 +8,15 @@ use rowlock_core::finding::Finding;
 use rowlock_shop::history::{Operation, Refusal, Request};
 use rowlock_shop::rows::Shop;
 
-use super::Trials;
 use super::case::{Case, Play, play_all, rows};
 use super::expected::{Answer, Expected};
+use super::{Trials, World, not_applicable, once_per_customer};
 use crate::client::Client;
 use crate::environment::EnvironmentError;
+use crate::load::Trial;
+use crate::setting::Setting;
+use crate::shop::open;
 use crate::target::OnConflict;
-use crate::trial::Trial;
-use crate::world::{Setting, World};
 
 const PRICE: i64 = 250;
 
@@ -80,10 +81,10 @@ async fn without_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> 
             });
         }
     }
-    let world = World::open(setting, rows(&cases)).await?;
-    if world.capabilities().once_per_customer {
+    let world = open(setting, rows(&cases)).await?;
+    if world.known().once_per_customer {
         world.abandon().await?;
-        return Ok(Trial::once_per_customer("without keys"));
+        return Ok(once_per_customer("without keys"));
     }
     let (history, findings) = play_all(&world, &cases).await?;
     world.close("without keys", history, false, findings).await
@@ -96,10 +97,10 @@ async fn with_keys(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
     for id in FIRST_DROP_ID..FIRST_DROP_ID + DROPS {
         shop.extend(Shop::default().item(id, PRICE, 5).wallet(id, 5 * PRICE));
     }
-    let world = World::open(setting, shop).await?;
-    if !world.capabilities().idempotency_keys {
+    let world = open(setting, shop).await?;
+    if !world.known().idempotency_keys {
         world.abandon().await?;
-        return Ok(Trial::not_applicable(
+        return Ok(not_applicable(
             "with keys",
             "the target knows no idempotency keys",
         ));
