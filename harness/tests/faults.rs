@@ -4,12 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::fault::play::Played;
-use rowlock::fault::{Case, gentle_faults, matrix};
+use rowlock::fault::{gentle_faults, matrix};
 use rowlock::mutants;
 use rowlock::progress::Progress;
 use rowlock::setting::Setting;
+use rowlock::shop::campaign::{self, Campaign, Case, Plan, Played};
 use rowlock_core::finding::{BROKEN_ON_PURPOSE, Outcome};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;

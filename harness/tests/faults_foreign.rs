@@ -7,11 +7,11 @@
 
 use std::time::Duration;
 
-use rowlock::fault::campaign::{self, Campaign, Plan};
-use rowlock::fault::{Case, Fault, SQL_STATES, SqlState, crashes, gentle_faults, matrix};
+use rowlock::fault::{Fault, SQL_STATES, SqlState, crashes, gentle_faults, matrix};
 use rowlock::progress::Progress;
 use rowlock::setting::Setting;
 use rowlock::shop::Story;
+use rowlock::shop::campaign::{self, Campaign, Case, Plan};
 use rowlock::target::TargetSpec;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;

@@ -132,7 +132,7 @@ async fn report<S: Stories>(
 impl FaultsArgs {
     /// The contract that is meant, if one is: not where a service is named, or a case of the shop.
     fn described(&self) -> anyhow::Result<Option<Described>> {
-        let is_of_shop = |case: &String| case.parse::<Case>().is_ok();
+        let is_of_shop = |case: &String| case.parse::<Case<Story>>().is_ok();
         let is_shop = self.common.service.is_named() || self.cases.iter().any(is_of_shop);
         let described = self.contract.read(!is_shop)?;
         if described.is_none() && self.program.is_some() {
@@ -221,7 +221,7 @@ impl Run {
             trace,
             ..args.common.setting(&server, &target, seed, progress)
         };
-        let campaign = campaign::run_all(&setting, stories, plan).await?;
+        let campaign = campaign::run(&setting, stories, plan).await?;
         let (postgres, target) = (server.description(), target.describe());
         server.stop().await?;
         Ok(FaultReport {

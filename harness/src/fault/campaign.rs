@@ -18,7 +18,6 @@ use super::stories::Stories;
 use super::{Case, Fault, pool};
 use crate::environment::EnvironmentError;
 use crate::setting::Setting;
-use crate::shop::{Shop, Story};
 use crate::trace::Phase;
 use rowlock_proxy::isolation::{Level, level_of_step};
 
@@ -28,7 +27,7 @@ const WORKERS: usize = 3;
 
 /// What `rowlock faults` does.
 #[derive(Debug, Clone)]
-pub struct Plan<T = Story> {
+pub struct Plan<T> {
     /// The faults; every one of them at every step.
     pub faults: Vec<Fault>,
     /// Where not empty: these cases only.
@@ -53,7 +52,7 @@ impl<T> Default for Plan<T> {
 /// What came of all cases.
 #[derive(Debug, Clone, Serialize)]
 #[serde(bound = "")]
-pub struct Campaign<S: Stories = Shop> {
+pub struct Campaign<S: Stories> {
     /// The SQL of each story's steps, in order, as the target's own trace shows it.
     pub steps: BTreeMap<String, Vec<String>>,
     /// What each story is, alone and with a rival.
@@ -97,19 +96,12 @@ fn target_env(fault: Fault) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Runs `plan` on the shop. Findings of the target are verdicts; an error is the environment's.
+/// Runs `plan` on the stories of a subject. Findings of the target are verdicts; an error is the
+/// environment's.
 ///
 /// # Errors
 /// [`EnvironmentError`].
-pub async fn run(setting: &Setting<'_>, plan: &Plan) -> Result<Campaign, EnvironmentError> {
-    run_all(setting, &Shop, plan).await
-}
-
-/// Runs `plan` on the stories of any subject.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_all<S: Stories>(
+pub async fn run<S: Stories>(
     setting: &Setting<'_>,
     stories: &S,
     plan: &Plan<S::Name>,

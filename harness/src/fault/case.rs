@@ -20,7 +20,7 @@ impl<T> StoryName for T where
 
 /// One fault at one step of one story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Case<T = crate::shop::Story> {
+pub struct Case<T> {
     /// What the request does.
     pub story: T,
     /// Whether a second client, who wants the same, comes while the step is under way.
@@ -94,6 +94,8 @@ impl<T: StoryName> FromStr for Case<T> {
 mod tests {
     use super::*;
     use crate::shop::Story;
+
+    type Case = super::Case<Story>;
 
     #[test]
     fn every_case_reads_back_from_its_name() {

@@ -6,11 +6,11 @@ use rowlock_core::verdict::Verdict;
 
 use super::detection::{Detected, Detection};
 use super::variant::{Kind, Variant};
-use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::matrix::complaints;
 use crate::fault::{Fault, SqlState, gentle_faults};
 use crate::mutants::Detector;
 use crate::setting::Setting;
+use crate::shop::campaign::{self, Campaign, Plan};
 
 /// What every mutant meets at every step, after the faults that must catch it: a failed
 /// statement, a request and a reply that are lost, and a client that hangs up.

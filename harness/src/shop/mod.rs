@@ -8,12 +8,14 @@
 //! load       many that buy at once
 //! scenario   rows, workload and what must hold, one file each
 //! stories    what is broken of it, step by step
+//! campaign   faults at the steps of those
 //! service    our own as a target
 //! ```
 //!
 //! What its rows, answers and rules are stands in `rowlock_shop`, which does no I/O.
 
 mod buyer;
+pub mod campaign;
 mod inspector;
 mod load;
 mod probe;

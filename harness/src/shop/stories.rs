@@ -10,12 +10,13 @@ use rowlock_shop::invariant::{Capabilities, Evidence};
 use rowlock_shop::judgement::judge;
 use rowlock_shop::rows;
 
+use super::campaign::Case;
 use super::{Shop, tables};
 use crate::baseline::Baseline;
 use crate::client::Client;
 use crate::environment::EnvironmentError;
 use crate::fault::stories::{Look, Recovery, Stories};
-use crate::fault::{Case, Fault, SqlState};
+use crate::fault::{Fault, SqlState};
 use crate::rig::Rig;
 use crate::target::OnConflict;
 

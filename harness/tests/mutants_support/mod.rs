@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rowlock::fault::Fault;
-use rowlock::fault::campaign::{self, Campaign, Plan};
 use rowlock::load::Trial;
 use rowlock::load::World;
 use rowlock::mutants;
 use rowlock::progress::Progress;
 use rowlock::setting::Setting;
+use rowlock::shop::campaign::{self, Campaign, Plan};
 use rowlock::shop::scenario::Load;
 use rowlock::shop::{self, BuildPurchaser, Shop, open};
 use rowlock::target::TargetSpec;

@@ -36,7 +36,6 @@ use super::pool::open_sessions;
 use super::stories::{Asked, Look, Operation, Recovery, Stage, Stories};
 use crate::environment::EnvironmentError;
 use crate::recovery::deadline;
-use crate::shop::Shop;
 use rowlock_core::finding::Finding;
 use rowlock_core::verdict::Verdict;
 use rowlock_proxy::SessionId;
@@ -44,7 +43,7 @@ use rowlock_proxy::SessionId;
 /// What a case was, and what came of it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(bound = "")]
-pub struct Played<S: Stories = Shop> {
+pub struct Played<S: Stories> {
     /// The case.
     pub case: Case<S::Name>,
     /// The SQL of the step that broke.

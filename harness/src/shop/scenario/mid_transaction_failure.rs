@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use rowlock_core::finding::{Finding, Outcome};
 
 use super::{Trials, not_applicable};
-use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::gentle_faults;
-use crate::fault::play::Played;
 use crate::load::Trial;
 use crate::setting::Setting;
 use crate::shop::Story;
+use crate::shop::campaign::{self, Campaign, Plan, Played};
 
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     let plan = Plan {
