@@ -6,6 +6,7 @@
 )]
 
 mod common;
+mod subject_support;
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::path::Path;
 use common::{Sandbox, assert_exit, stdout};
 use rowlock_testing::tool::python;
 use serde_json::Value;
+use subject_support::EMPORIUM;
 
 /// A contract of the club, whose calls are those that `calls` name, by two actors.
 fn contract(python: &str, kind: &str, calls: &[&str]) -> String {
@@ -140,6 +142,33 @@ fn a_long_story_is_hunted_at_its_suspicious_places_and_a_right_one_ends_within_i
         report["groups"][0]["not_proven"][0],
         "the budget ended before the search did"
     );
+}
+
+/// 300 statements, 40 of them in the transaction that matters, of which only the race is to be found
+/// here: all schedules of the right one take 20 s in a debug build, and those of a smaller page less.
+#[test]
+fn what_an_orm_fetches_is_run_in_no_more_orders_than_its_replies_tell_apart() {
+    let sandbox = Sandbox::new();
+    let witnesses = tempfile::tempdir().unwrap();
+    let directory = witnesses.path().to_str().unwrap();
+    let hunt = |variant, products, code| {
+        let arguments = ["hunt", "--format", "json", "--witness-dir", directory];
+        let variables = [("PRODUCTS", products)];
+        let subject = EMPORIUM.variant(variant);
+        let output = subject.rowlock_with(&sandbox, &variables, &arguments)?;
+        assert_exit(&output, code);
+        Some(serde_json::from_str::<Value>(&stdout(&output)).unwrap())
+    };
+    let Some(right) = hunt("right", "2", 0) else {
+        return;
+    };
+    let schedules = right["groups"][0]["schedules"].as_u64();
+    assert_eq!(right["groups"][0]["ended"], "valid");
+    assert!(schedules < Some(120), "{schedules:?}");
+    let wrong = hunt("wrong", "15", 1).unwrap();
+    let schedules = wrong["groups"][0]["schedules"].as_u64();
+    assert!(schedules <= Some(20), "{schedules:?}");
+    sandbox.wait_until_clean();
 }
 
 #[test]

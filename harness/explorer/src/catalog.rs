@@ -8,11 +8,98 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgConnection;
 
+/// What SQL says of a value and no function: `pg_proc` does not have them.
+const KEYWORDS: &[&str] = &[
+    "array",
+    "coalesce",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "greatest",
+    "grouping",
+    "least",
+    "localtime",
+    "localtimestamp",
+    "nullif",
+    "row",
+    "session_user",
+    "user",
+];
+
+/// Functions of PostgreSQL's own that are not immutable, and depend on nothing but their arguments, the
+/// time, settings and chance all the same.
+const HARMLESS: &[&str] = &[
+    "age",
+    "array_to_json",
+    "array_to_string",
+    "clock_timestamp",
+    "concat",
+    "concat_ws",
+    "convert",
+    "convert_from",
+    "convert_to",
+    "date_part",
+    "date_trunc",
+    "enum_first",
+    "enum_last",
+    "enum_range",
+    "extract",
+    "format",
+    "gen_random_uuid",
+    "generate_series",
+    "json_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "json_populate_record",
+    "json_populate_recordset",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_agg",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "jsonb_populate_record",
+    "jsonb_populate_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
+    "length",
+    "make_timestamptz",
+    "now",
+    "overlaps",
+    "pg_typeof",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "quote_literal",
+    "quote_nullable",
+    "random",
+    "row_to_json",
+    "statement_timestamp",
+    "timezone",
+    "to_char",
+    "to_date",
+    "to_json",
+    "to_jsonb",
+    "to_number",
+    "to_timestamp",
+    "to_tsquery",
+    "to_tsvector",
+    "transaction_timestamp",
+    "ts_headline",
+    "websearch_to_tsquery",
+];
+
 /// The tables whose statements can be understood; all others touch everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// By name; a name that several schemas have is left out.
     pub tables: BTreeMap<String, Table>,
+    /// Functions that touch no table, by name; a name that somebody else uses, too, is left out.
+    pub functions: BTreeSet<String>,
     /// Whether transactions are READ COMMITTED unless they say otherwise.
     pub is_read_committed: bool,
 }
@@ -29,6 +116,8 @@ pub struct Table {
     pub foreign: Vec<Foreign>,
     /// Columns to which other tables' rows refer.
     pub referenced: BTreeSet<String>,
+    /// The tables whose rows do; one of which nothing is known may be among them.
+    pub referencing: BTreeSet<String>,
 }
 
 /// One column.
@@ -83,12 +172,30 @@ impl Catalog {
         .await?;
         let mut catalog = Catalog {
             tables: BTreeMap::new(),
+            functions: Catalog::read_functions(connection).await?,
             is_read_committed,
         };
         catalog.read_columns(connection).await?;
         catalog.read_unique(connection).await?;
         catalog.read_foreign(connection).await?;
         Ok(catalog)
+    }
+
+    /// Whoever is superuser could make one in `pg_catalog`; its oid tells it.
+    async fn read_functions(
+        connection: &mut PgConnection,
+    ) -> Result<BTreeSet<String>, sqlx::Error> {
+        let of_the_server: Vec<String> = sqlx::query_scalar(
+            "select proname::text from pg_proc
+              group by proname
+             having bool_and(pronamespace = 'pg_catalog'::regnamespace and oid < 16384
+                             and (provolatile = 'i' or proname = any ($1)))",
+        )
+        .bind(HARMLESS)
+        .fetch_all(connection)
+        .await?;
+        let keywords = KEYWORDS.iter().map(|name| (*name).to_owned());
+        Ok(of_the_server.into_iter().chain(keywords).collect())
     }
 
     async fn read_columns(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -199,6 +306,7 @@ impl Catalog {
         for (from, to, own, referred) in rows {
             if let Some(table) = self.tables.get_mut(&to) {
                 table.referenced.extend(referred.iter().cloned());
+                table.referencing.insert(from.clone());
             }
             if let Some(table) = self.tables.get_mut(&from) {
                 table.foreign.push(Foreign {

@@ -42,6 +42,8 @@ pub enum Mode {
     Lock,
     /// The end of a transaction that locked or wrote them.
     Release,
+    /// The end of a transaction that only shared them: whoever wants to lock them need not wait.
+    Unshare,
 }
 
 impl Footprint {
@@ -63,14 +65,18 @@ impl Footprint {
         let Footprint::Rows(rows) = self else {
             return Footprint::Everything;
         };
-        let held = rows.iter().filter(|access| access.mode != Mode::Read);
-        Footprint::Rows(
-            held.map(|access| Access {
-                mode: Mode::Release,
+        let released = rows.iter().filter_map(|access| {
+            let mode = match access.mode {
+                Mode::Read => return None,
+                Mode::Share | Mode::Unshare => Mode::Unshare,
+                Mode::Lock | Mode::Release => Mode::Release,
+            };
+            Some(Access {
+                mode,
                 ..access.clone()
             })
-            .collect(),
-        )
+        });
+        Footprint::Rows(released.collect())
     }
 
     /// Whether the order of two steps that touch this and `other` can make a difference.
@@ -123,10 +129,13 @@ impl fmt::Display for Access {
 
 impl Mode {
     fn depends_on(self, other: Mode) -> bool {
-        use Mode::{Lock, Read, Share};
+        use Mode::{Lock, Read, Share, Unshare};
         !matches!(
             (self, other),
-            (Read, Read | Share | Lock) | (Share | Lock, Read) | (Share, Share)
+            (Read, Read | Share | Lock | Unshare)
+                | (Share | Lock | Unshare, Read)
+                | (Share | Unshare, Share)
+                | (Share, Unshare)
         )
     }
 }
@@ -163,6 +172,17 @@ mod tests {
         assert!(!read.depends_on(&write));
         assert!(read.depends_on(&write.released()));
         assert!(!read.depends_on(&read.released()));
+    }
+
+    #[test]
+    fn the_end_of_a_shared_lock_is_seen_by_who_locks_and_by_nobody_who_reads() {
+        let share = access("item", &[("id", "1")], Mode::Share);
+        let lock = access("item", &[("id", "1")], Mode::Lock);
+        let read = access("item", &[], Mode::Read);
+        assert!(share.released().depends_on(&lock));
+        assert!(!share.released().depends_on(&read));
+        assert!(!share.released().depends_on(&share));
+        assert!(share.released().released().depends_on(&lock));
     }
 
     #[test]

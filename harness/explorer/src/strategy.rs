@@ -16,6 +16,9 @@ pub trait Strategy: Send {
     /// Learns what ran; called once for each chooser, in the order of [`Self::next`].
     fn observe(&mut self, execution: &Execution);
 
+    /// Learns from a run that another strategy wanted, if it likes.
+    fn overhear(&mut self, _execution: &Execution) {}
+
     /// Branches that were left out because what follows them is equivalent to what ran.
     fn pruned(&self) -> u64 {
         0

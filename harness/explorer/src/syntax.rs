@@ -5,29 +5,34 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Expr, Ident, ObjectName, Query, SetExpr, Statement, TableFactor,
-    TableWithJoins, Visit, Visitor, visit_relations,
+    TableWithJoins, Visit, Visitor,
 };
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
-/// Functions that depend on nothing but their arguments, or on the time.
-const PURE: &[&str] = &[
-    "abs",
-    "array_positions",
-    "avg",
-    "cardinality",
-    "coalesce",
-    "count",
-    "current_timestamp",
-    "greatest",
-    "least",
-    "length",
-    "lower",
-    "max",
-    "min",
-    "now",
-    "nullif",
-    "sum",
-    "upper",
-];
+use super::catalog::Catalog;
+
+/// The statements of a text. Weaker locks on rows that the parser does not know are read as the
+/// stronger ones of their kind.
+pub(super) fn parse(sql: &str) -> Option<Vec<Statement>> {
+    let parsed = |sql: &str| Parser::parse_sql(&PostgreSqlDialect {}, sql).ok();
+    parsed(sql).or_else(|| {
+        let words: Vec<_> = sql.split_whitespace().collect();
+        let text = words.join(" ");
+        let lower = text.to_ascii_lowercase();
+        let weaker = [
+            ("for no key update", "for update"),
+            ("for key share", "for share"),
+        ];
+        let (weak, strong) = weaker.into_iter().find(|(weak, _)| lower.contains(weak))?;
+        let at = lower.rfind(weak)?;
+        parsed(&format!(
+            "{}{strong}{}",
+            &text[..at],
+            &text[at + weak.len()..]
+        ))
+    })
+}
 
 /// The name of the only table of a FROM item, if it is one.
 pub(super) fn table_of(from: &TableWithJoins) -> Option<String> {
@@ -45,7 +50,7 @@ pub(super) fn name_of(name: &ObjectName) -> Option<String> {
 }
 
 /// An identifier as PostgreSQL folds it.
-fn folded(ident: &Ident) -> String {
+pub(super) fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         None => ident.value.to_lowercase(),
         Some(_) => ident.value.clone(),
@@ -72,39 +77,82 @@ pub(super) fn assigned(assignments: &[Assignment]) -> Option<BTreeSet<String>> {
 }
 
 /// All tables that a statement names, in the order of its text.
-pub(super) fn relations(statement: &Statement) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    let visited = visit_relations(statement, |name| {
+pub(super) fn relations(statement: &Statement, catalog: &Catalog) -> Option<Vec<String>> {
+    let mut named = Named::default();
+    if statement.visit(&mut named).is_break() {
+        return None;
+    }
+    let Named { mut names, others } = named;
+    names.retain(|name| catalog.tables.contains_key(name) || !others.contains(name));
+    Some(names)
+}
+
+/// Gathers the names of relations.
+#[derive(Default)]
+struct Named {
+    names: Vec<String>,
+    /// Those that may be of functions and of common table expressions.
+    others: BTreeSet<String>,
+}
+
+impl Visitor for Named {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.others.extend(expressions_of(query));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        } = factor
+        {
+            self.others.extend(name_of(name));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
         match name_of(name) {
-            Some(name) => names.push(name),
+            Some(name) => self.names.push(name),
             None => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
-    });
-    visited.is_continue().then_some(names)
+    }
 }
 
-/// Whether the statement calls no function but those known to touch nothing, reads from nothing
-/// but tables, and has no subquery that locks or writes.
-pub(super) fn is_plain(statement: &Statement) -> bool {
+/// The names of a query's common table expressions.
+fn expressions_of(query: &Query) -> impl Iterator<Item = String> {
+    let expressions = query.with.iter().flat_map(|with| &with.cte_tables);
+    expressions.map(|expression| folded(&expression.alias.name))
+}
+
+/// Whether the statement calls only functions that are known to touch nothing, reads from nothing but tables and them,
+/// and has no subquery that locks or writes.
+pub(super) fn is_plain(statement: &Statement, is_known: impl FnMut(&str) -> bool) -> bool {
     // The outermost query is read by itself.
     let is_query = matches!(statement, Statement::Query(_) | Statement::Insert(_));
     let depth = usize::from(!is_query);
-    statement.visit(&mut Plain { depth }).is_continue()
+    statement
+        .visit(&mut Plain { depth, is_known })
+        .is_continue()
 }
 
 /// Stops at what is not plain.
-struct Plain {
+struct Plain<F> {
     /// Queries around the place that is looked at.
     depth: usize,
+    is_known: F,
 }
 
-impl Visitor for Plain {
+impl<F: FnMut(&str) -> bool> Visitor for Plain<F> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let only_reads = query.locks.is_empty()
-            && query.with.is_none()
             && matches!(
                 query.body.as_ref(),
                 SetExpr::Select(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
@@ -119,72 +167,68 @@ impl Visitor for Plain {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        go_on(is_of_tables(factor))
+        go_on(is_of_tables(factor, &mut self.is_known))
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        go_on(calls_nothing_impure(expr))
+        go_on(calls_only(expr, &mut self.is_known))
     }
 }
 
-/// Whether a row of `is_known` tables that somebody else has locked can do nothing to the
+/// Whether a row of tables of the catalog that somebody else has locked can do nothing to the
 /// statement but make it wait: it calls no function that could look for locks, and neither skips
 /// locked rows nor fails on them.
-pub(super) fn only_waits_for_rows(statement: &Statement, is_known: impl Fn(&str) -> bool) -> bool {
-    let mut patient = Patient::default();
+pub(super) fn only_waits_for_rows(statement: &Statement, catalog: &Catalog) -> bool {
+    let mut patient = Patient(&catalog.functions);
     let is_patient = matches!(
         statement,
         Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_)
     ) && statement.visit(&mut patient).is_continue();
-    let tables = relations(statement);
+    let tables = relations(statement, catalog);
     is_patient
-        && tables.is_some_and(|tables| {
-            let mut tables = tables.iter();
-            tables.all(|name| is_known(name) || patient.expressions.contains(name))
-        })
+        && tables.is_some_and(|tables| tables.iter().all(|it| catalog.tables.contains_key(it)))
 }
 
-/// Stops at what a lock could do more to than make it wait.
-#[derive(Default)]
-struct Patient {
-    /// The names of common table expressions.
-    expressions: BTreeSet<String>,
-}
+/// Stops at what a lock could do more to than make it wait: it may call these functions.
+struct Patient<'a>(&'a BTreeSet<String>);
 
-impl Visitor for Patient {
+impl Visitor for Patient<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let expressions = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.expressions
-            .extend(expressions.map(|expression| folded(&expression.alias.name)));
         go_on(query.locks.iter().all(|lock| lock.nonblock.is_none()))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        go_on(is_of_tables(factor))
+        go_on(is_of_tables(factor, |name| self.0.contains(name)))
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        go_on(calls_nothing_impure(expr))
+        go_on(calls_only(expr, |name| self.0.contains(name)))
     }
 }
 
-fn is_of_tables(factor: &TableFactor) -> bool {
-    matches!(
-        factor,
-        TableFactor::Table { args: None, .. }
-            | TableFactor::Derived { .. }
-            | TableFactor::NestedJoin { .. }
-    )
+fn is_of_tables(factor: &TableFactor, mut is_known: impl FnMut(&str) -> bool) -> bool {
+    match factor {
+        TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        }
+        | TableFactor::Function { name, .. } => is_known(&name_of(name).unwrap_or_default()),
+        TableFactor::Table { .. }
+        | TableFactor::Derived { .. }
+        | TableFactor::UNNEST { .. }
+        | TableFactor::NestedJoin { .. } => true,
+        _ => false,
+    }
 }
 
-fn calls_nothing_impure(expr: &Expr) -> bool {
-    let Expr::Function(function) = expr else {
-        return true;
-    };
-    let name = name_of(&function.name).unwrap_or_default();
-    PURE.contains(&name.as_str())
+fn calls_only(expr: &Expr, mut is_known: impl FnMut(&str) -> bool) -> bool {
+    match expr {
+        Expr::Function(function) => is_known(&name_of(&function.name).unwrap_or_default()),
+        _ => true,
+    }
 }
 
 fn go_on(is_plain: bool) -> ControlFlow<()> {
@@ -196,15 +240,16 @@ fn go_on(is_plain: bool) -> ControlFlow<()> {
 
 #[cfg(test)]
 mod tests {
-    use sqlparser::dialect::PostgreSqlDialect;
-    use sqlparser::parser::Parser;
-
     use super::*;
+    use crate::catalog::Table;
 
     fn only_waits(sql: &str) -> bool {
-        let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
-        let is_known = |name: &str| ["item", "purchase"].contains(&name);
-        only_waits_for_rows(&statements[0], is_known)
+        let tables = ["item", "purchase"].map(|name| (name.to_owned(), Table::default()));
+        let catalog = Catalog {
+            tables: tables.into(),
+            ..Catalog::default()
+        };
+        only_waits_for_rows(&parse(sql).unwrap()[0], &catalog)
     }
 
     #[test]

@@ -501,6 +501,7 @@ fn rows(values: &[(&str, i64)]) -> StatementResult {
                 .collect(),
         ],
         tag: Some("SELECT 1".into()),
+        digest: None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Reads the server's messages as the reply to one step.
 //!
 //! A reply is complete with ReadyForQuery, or, for a batch cut with Flush, when each
-//! of its messages is answered or one has failed. Rows are counted, and only the first are read.
+//! of its messages is answered or one has failed. Rows are counted and digested, and only the first
+//! are read.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::frame::Message;
 use super::memory::{Columns, Expected};
@@ -9,7 +12,7 @@ use super::message;
 use super::step::{ErrorResponse, Reply, ReplyEnd, StatementResult, TransactionState};
 use super::value;
 
-/// How many rows of each result are read; the others are counted.
+/// How many rows of each result are read; the others are counted and digested.
 pub(super) const FIRST_ROWS: u64 = 8;
 
 /// What a message of the server does to the reply.
@@ -30,6 +33,8 @@ pub(super) struct ReplyReader {
     answered: usize,
     ends_with_sync: bool,
     observed: bool,
+    /// Whether all rows are digested.
+    digested: bool,
     results: Vec<StatementResult>,
     current: Option<(StatementResult, Columns)>,
     error: Option<ErrorResponse>,
@@ -43,10 +48,19 @@ impl ReplyReader {
             answered: 0,
             ends_with_sync,
             observed,
+            digested: false,
             results: Vec::new(),
             current: None,
             error: None,
             failed: false,
+        }
+    }
+
+    /// Digests all rows from here on.
+    pub(super) fn digesting(self) -> Self {
+        ReplyReader {
+            digested: self.observed,
+            ..self
         }
     }
 
@@ -57,11 +71,8 @@ impl ReplyReader {
             b't' | b'T' => self.observed || self.describes_statement(),
             b'C' | b'E' => self.observed,
             b'D' => {
-                self.observed
-                    && self
-                        .current
-                        .as_ref()
-                        .is_none_or(|(result, _)| result.rows < FIRST_ROWS)
+                let is_first = |(result, _): &(StatementResult, _)| result.rows < FIRST_ROWS;
+                self.digested || self.observed && self.current.as_ref().is_none_or(is_first)
             }
             _ => false,
         }
@@ -155,6 +166,7 @@ impl ReplyReader {
     fn begin_result(&mut self, columns: Columns) {
         let result = StatementResult {
             columns: columns.names.clone(),
+            digest: self.digested.then_some(0),
             ..Default::default()
         };
         self.current = Some((result, columns));
@@ -172,6 +184,12 @@ impl ReplyReader {
             return;
         };
         result.rows += 1;
+        let is_whole = message.body.len() == message.len;
+        result.digest = result.digest.filter(|_| is_whole).map(|digest| {
+            let mut hasher = DefaultHasher::new();
+            (digest, message.body).hash(&mut hasher);
+            hasher.finish()
+        });
         if result.rows <= FIRST_ROWS {
             let row = message::fields(message).enumerate().map(|(index, field)| {
                 let oid = columns.types.get(index).copied().unwrap_or_default();

@@ -327,6 +327,11 @@ impl Session {
         let number = offered.map_or(self.next_number, |step| step.id.number);
         self.next_number = self.next_number.max(number + 1);
         let is_reply_kept = assembly.bytes.is_some() && assembly.kind != StepKind::Startup;
+        let reply = ReplyReader::new(
+            assembly.expected,
+            assembly.ends_with_sync,
+            assembly.observed,
+        );
         self.in_flight.push_back(InFlight {
             number,
             kind: assembly.kind,
@@ -339,11 +344,10 @@ impl Session {
             placed: offered.is_some(),
             times: (assembly.invoked, now),
             replaced: None,
-            reply: ReplyReader::new(
-                assembly.expected,
-                assembly.ends_with_sync,
-                assembly.observed,
-            ),
+            reply: match is_reply_kept {
+                true => reply.digesting(),
+                false => reply,
+            },
             ended: None,
         });
         if self.in_flight.len() == 1 {

@@ -153,6 +153,10 @@ pub struct StatementResult {
     /// suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// A digest of all rows as they came, where a gate had the reply kept and each could be read
+    /// whole; of use in the same process only.
+    #[serde(skip)]
+    pub digest: Option<u64>,
 }
 
 /// An ErrorResponse of the server.

@@ -257,6 +257,7 @@ mod tests {
             rows: 12,
             first_rows: vec![row],
             tag: Some("SELECT 12".to_owned()),
+            digest: None,
         };
         let end = ReplyEnd::Ready(TransactionState::Open);
         Reply {

@@ -27,7 +27,7 @@ use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
 
 /// How long each pair is explored unless told otherwise.
-const BUDGET: Budget = Budget::Time(Duration::from_secs(60));
+const BUDGET: Budget = Budget::Time(Duration::from_secs(300));
 
 /// More stories at once have more serial orders than anybody can wait for.
 const MOST_CALLS: u32 = 4;
@@ -43,7 +43,7 @@ pub(super) struct HuntArgs {
     /// Explore also what cannot conflict
     #[arg(long)]
     all: bool,
-    /// When to give up each pair: a number of schedules, or a time such as 30s or 5m; 1m unless
+    /// When to give up each pair: a number of schedules, or a time such as 30s or 2m; 5m unless
     /// told otherwise
     #[arg(long, value_name = "SCHEDULES|TIME", value_parser = read_budget)]
     budget: Option<Budget>,

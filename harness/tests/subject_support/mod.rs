@@ -23,6 +23,7 @@ const SCHEDULES: usize = 20;
 pub(crate) enum Platform {
     Node,
     Asyncpg,
+    Psycopg,
     Django,
 }
 
@@ -33,6 +34,7 @@ impl Platform {
         match self {
             Platform::Node => Some(("NODE_PATH", node_modules()?)),
             Platform::Asyncpg => Some((PYTHON, python_with(&["asyncpg"])?.into())),
+            Platform::Psycopg => Some((PYTHON, python_with(&["psycopg"])?.into())),
             Platform::Django => Some((PYTHON, django()?.into())),
         }
     }
@@ -50,6 +52,8 @@ pub(crate) const SEATS: Subject = Subject::new(Platform::Node, "seats");
 pub(crate) const TRANSFERS: Subject = Subject::new(Platform::Django, "transfers");
 pub(crate) const COUPONS: Subject = Subject::new(Platform::Asyncpg, "coupons");
 pub(crate) const ORDERS: Subject = Subject::new(Platform::Node, "orders");
+
+pub(crate) const EMPORIUM: Subject = Subject::new(Platform::Psycopg, "emporium");
 
 impl Subject {
     pub(crate) const fn new(platform: Platform, name: &'static str) -> Subject {
@@ -77,10 +81,32 @@ impl Subject {
         self.with_contract(sandbox, &contract, arguments)
     }
 
+    /// The same with variables beside.
+    pub(crate) fn rowlock_with(
+        self,
+        sandbox: &Sandbox,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Option<Output> {
+        let contract = self.directory().join("rowlock.toml");
+        let contract = ["--contract".as_ref(), contract.as_os_str()];
+        self.run(sandbox, &contract, variables, arguments)
+    }
+
     pub(crate) fn with_contract(
         self,
         sandbox: &Sandbox,
         contract: &[&std::ffi::OsStr],
+        arguments: &[&str],
+    ) -> Option<Output> {
+        self.run(sandbox, contract, &[], arguments)
+    }
+
+    fn run(
+        self,
+        sandbox: &Sandbox,
+        contract: &[&std::ffi::OsStr],
+        variables: &[(&str, &str)],
         arguments: &[&str],
     ) -> Option<Output> {
         let (name, value) = self.platform.env()?;
@@ -93,6 +119,7 @@ impl Subject {
             .env(name, value)
             .env("VARIANT", self.variant)
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(variables.iter().copied())
             .current_dir(self.directory());
         Some(rowlock.output().unwrap())
     }

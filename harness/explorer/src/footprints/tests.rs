@@ -2,8 +2,10 @@
 
 use rowlock_proxy::{SessionId, StepId, TransactionState};
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::catalog::{Column, Foreign};
+use crate::catalog::{Column, Foreign, Kind, Table};
 
 fn shop() -> Catalog {
     let column = |kind| Column {
@@ -20,6 +22,7 @@ fn shop() -> Catalog {
     };
     let mut item = table(&[("id", number), ("stock", number)], "id");
     item.referenced.insert("id".to_owned());
+    item.referencing.insert("purchase".to_owned());
     let id = Column {
         is_generated: true,
         has_default: true,
@@ -34,6 +37,9 @@ fn shop() -> Catalog {
     });
     Catalog {
         tables: BTreeMap::from([("item".to_owned(), item), ("purchase".to_owned(), purchase)]),
+        functions: ["count", "generate_series", "lower", "max"]
+            .map(str::to_owned)
+            .into(),
         is_read_committed: true,
     }
 }
@@ -140,17 +146,16 @@ fn a_column_that_is_given_anew_tells_no_rows_apart() {
 #[test]
 fn what_is_not_understood_touches_everything() {
     for sql in [
-        "select nextval('x')",
+        "select setval('x', 1)",
         "select pg_advisory_xact_lock(1)",
-        "update item set id = 2 where id = 1",
-        "delete from item where id = 1",
         "with x as (delete from purchase returning 1) select * from x",
         "select * from unknown_table",
-        "insert into purchase (item_id) values (1) on conflict do nothing",
         "lock table item",
         "this is no sql",
         "select * from (select * from item for update) as x",
-        "select * from generate_series(1, 2)",
+        "select * from generate_serials(1, 2)",
+        "with x as (select * from item for update) select * from x",
+        "with x as (select 1) update item set stock = 0",
         "update item set stock = (select 1 from purchase for update) where id = 1",
         "select 1 from item where id in (select item_id from purchase for update)",
     ] {
@@ -185,4 +190,131 @@ fn a_subquery_reads_all_of_its_table() {
     let read = "select stock, (select count(*) from purchase) from item where id = 1";
     let insert = of("insert into purchase (item_id) values (2)", &[]);
     assert!(of(read, &[]).depends_on(&insert.released()));
+}
+
+#[test]
+fn the_forms_that_orms_write_touch_the_tables_that_they_name() {
+    let all_reads = [
+        "select * from generate_series(1, 2)",
+        "with recursive x as (select 1 as n union all select n + 1 from x) select * from x",
+        "select * from unnest(array[1, 2]) as x",
+    ];
+    for sql in all_reads {
+        assert_eq!(of(sql, &[]), Footprint::NOTHING, "{sql}");
+    }
+    let commit = of("update item set stock = 0 where id = 1", &[]).released();
+    for sql in [
+        "with x as (select id from item) select * from x join purchase p on p.item_id = x.id",
+        "select * from purchase p left join item i on i.id = p.item_id where lower(p.key) = 'a'",
+        "select 1 union all (select id from item)",
+        "select * from purchase where item_id in (select max(id) from item)",
+    ] {
+        assert_ne!(of(sql, &[]), Footprint::Everything, "{sql}");
+        assert!(of(sql, &[]).depends_on(&commit), "{sql}");
+        assert!(
+            !depend(sql, "update item set stock = 0 where id = 1"),
+            "{sql}"
+        );
+    }
+}
+
+#[test]
+fn a_join_locks_all_that_it_names_and_weaker_locks_are_read_as_stronger_ones() {
+    let join = "select 1 from purchase p join item i on i.id = p.item_id for update";
+    assert_ne!(of(join, &[]), Footprint::Everything);
+    assert!(depend(
+        join,
+        "select 1 from item where id = 1 for no key update"
+    ));
+    assert!(depend(
+        join,
+        "select 1 from purchase where id = 1 for key share"
+    ));
+    let of_item = format!("{join} of i");
+    assert!(depend(
+        &of_item,
+        "select 1 from item where id = 1 for key share"
+    ));
+    assert!(!depend(
+        &of_item,
+        "select 1 from purchase where id = 1 for key share"
+    ));
+    let lock = |id| format!("select 1 from item where id = {id} for no key update skip locked");
+    assert!(depend(&lock(1), &lock(1)));
+    assert!(!depend(&lock(1), &lock(2)));
+}
+
+#[test]
+fn a_list_of_values_is_each_of_them() {
+    let item = |id| format!("select 1 from item where id = {id} for update");
+    let listed = "select 1 from item where id in (1, 3) for update";
+    assert!(depend(listed, &item(1)));
+    assert!(depend(listed, &item(3)));
+    assert!(!depend(listed, &item(2)));
+    for (array, met) in [
+        ("{1,3}", false),
+        ("{1,2}", true),
+        ("{{1},{3}}", true),
+        ("\\x01", true),
+    ] {
+        let bound = of(
+            "select 1 from item where id = any ($1) for update",
+            &[array],
+        );
+        assert_eq!(bound.depends_on(&of(&item(2), &[])), met, "{array}");
+    }
+}
+
+#[test]
+fn a_row_that_goes_or_changes_its_key_touches_the_rows_that_refer_to_it() {
+    for sql in [
+        "delete from item where id = 1",
+        "update item set id = 2 where id = 1",
+    ] {
+        assert_ne!(of(sql, &[]), Footprint::Everything, "{sql}");
+        assert!(
+            depend(sql, "insert into purchase (item_id) values (1)"),
+            "{sql}"
+        );
+        assert!(
+            depend(sql, "update purchase set key = null where item_id = 1"),
+            "{sql}"
+        );
+    }
+    let delete = "delete from item where id = 1";
+    assert!(!depend(
+        delete,
+        "delete from purchase where item_id = 2 and id = 7"
+    ));
+}
+
+#[test]
+fn an_insert_that_may_conflict_touches_the_row_with_its_key() {
+    let insert = |key, action| {
+        format!(
+            "insert into purchase (item_id, key) values (1, '{key}') on conflict (key) do {action}"
+        )
+    };
+    for action in ["nothing", "update set item_id = 1 where purchase.id > 0"] {
+        assert!(depend(
+            &insert("a", action),
+            "update purchase set key = 'b' where key = 'a'"
+        ));
+    }
+    let nothing = |key| insert(key, "nothing");
+    assert!(!depend(
+        &nothing("a"),
+        "select 1 from purchase where key = 'b' for update"
+    ));
+    assert!(depend(
+        &nothing("a"),
+        "select 1 from purchase where id = 1 for update"
+    ));
+}
+
+#[test]
+fn who_takes_a_number_of_a_sequence_meets_only_who_takes_one_too() {
+    let number = "select nextval('purchase_id_seq')";
+    assert!(depend(number, number));
+    assert!(!depend(number, "update item set stock = 0 where id = 1"));
 }

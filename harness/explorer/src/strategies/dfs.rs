@@ -11,10 +11,14 @@
 //! A delivery that then waits for a lock is a step like any other; the COMMIT that sets it free
 //! is a step of both requests, and touches what both touch. Whether a statement fails, and so
 //! gives its transaction's locks back, shows only when it runs: what a step was seen to touch
-//! counts, not only what it was expected to.
+//! counts, not only what it was expected to. And whether a read sees what a COMMIT published shows
+//! only in what it is told (`observed`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::numbered::{Number, Numbered};
+use super::observed::Observed;
+use super::races::reversals;
 use super::{ATTEMPTS, led_elsewhere};
 use crate::control::Control;
 use crate::execution::{Execution, Transition};
@@ -25,6 +29,8 @@ use crate::strategy::{Chooser, Next, Point, Strategy};
 /// Exhaustive search with reduction.
 #[derive(Debug, Default)]
 pub struct Dfs {
+    footprints: Numbered,
+    observed: Observed,
     nodes: Vec<Node>,
     /// Nodes that have something to do, the deepest last.
     open: BTreeSet<(usize, usize)>,
@@ -36,15 +42,20 @@ pub struct Dfs {
 }
 
 /// Whose next step need not be run, and what it was seen to touch when it was.
-type Sleep = BTreeMap<RequestIndex, Footprint>;
+type Sleep = BTreeMap<RequestIndex, Number>;
+
+/// The steps that are held, with what each can touch.
+type Enabled = Vec<(RequestIndex, Number)>;
 
 /// A point that was reached.
 #[derive(Debug)]
 struct Node {
-    /// The choices on the way to it.
-    path: Vec<Choice>,
-    /// What it offered, with what each step can touch.
-    transition: Transition,
+    /// From where it was reached, and by whose step; the first of all from nowhere.
+    parent: Option<(usize, RequestIndex)>,
+    /// How many choices are before it.
+    depth: usize,
+    /// What it offered.
+    enabled: Enabled,
     /// What need not be run from here: it is equivalent to something that was.
     sleep: Sleep,
     /// What is to be run from here.
@@ -52,8 +63,18 @@ struct Node {
     /// What was handed out from here.
     done: Vec<RequestIndex>,
     /// What the steps that were run from here were seen to touch.
-    touched: BTreeMap<RequestIndex, Footprint>,
+    touched: BTreeMap<RequestIndex, Number>,
     children: BTreeMap<RequestIndex, usize>,
+}
+
+/// As [`Sleep`]; of a step that has not come back nothing was seen.
+type SleepBefore = BTreeMap<RequestIndex, Option<Number>>;
+
+/// A run that was made, with the numbers of its footprints.
+struct Made<'a> {
+    execution: &'a Execution,
+    enabled: Vec<Enabled>,
+    touched: Vec<Number>,
 }
 
 /// A run to make: from this node, this choice. Without a node it is the first of all.
@@ -83,18 +104,35 @@ impl Strategy for Dfs {
             let what = format!("what follows {}: {why}", execution.schedule);
             return self.incomplete.push(what);
         }
-        if let Some(place) = self.diverged(&branch, execution) {
+        let enabled = execution.transitions.iter().map(|it| self.enabled(it));
+        let enabled: Vec<_> = enabled.collect();
+        if let Some(place) = self.diverged(&branch, execution, &enabled) {
             return self.retry(branch, place, execution);
         }
-        let path = self.extend(execution);
+        let made = Made {
+            execution,
+            enabled,
+            touched: self.touched(execution),
+        };
+        let commuting = (self.observed).learn(execution, &made.touched, &self.footprints);
+        let path = self.extend(&made);
         let transitions = &execution.transitions[..path.len()];
-        for (earlier, wanted) in reversals(transitions) {
+        for (earlier, wanted) in reversals(transitions, &made.touched, &self.footprints, &commuting)
+        {
             self.add(path[earlier], wanted);
         }
     }
 
+    /// What reads were told there is as true as in its own runs.
+    fn overhear(&mut self, execution: &Execution) {
+        if execution.control.is_kept() {
+            let touched = self.touched(execution);
+            let _ = self.observed.learn(execution, &touched, &self.footprints);
+        }
+    }
+
     fn pruned(&self) -> u64 {
-        let left_out = |node: &Node| node.transition.enabled.len() - node.done.len();
+        let left_out = |node: &Node| node.enabled.len() - node.done.len();
         let left_out: usize = self.nodes.iter().map(left_out).sum();
         left_out as u64 + self.redundant
     }
@@ -131,26 +169,60 @@ impl Dfs {
         let Some((at, request)) = branch.node else {
             return DfsRun {
                 prefix: Vec::new(),
-                sleep: Sleep::new(),
+                sleep: BTreeMap::new(),
+                known: None,
             };
         };
-        let node = &self.nodes[at];
-        let mut prefix = node.path.clone();
+        let mut prefix = self.path_to(at);
         prefix.push(Choice::Deliver(request));
+        let asleep = self.nodes[at].sleep_before(request, true).into_iter();
+        let asleep = asleep.map(|(request, seen)| {
+            let seen = seen.map_or(Footprint::NOTHING, |it| self.footprints.get(it).clone());
+            (request, seen)
+        });
         DfsRun {
+            sleep: asleep.collect(),
             prefix,
-            sleep: node.sleep_before(request, Some(Footprint::NOTHING)),
+            known: None,
         }
+    }
+
+    /// The choices on the way to a node.
+    fn path_to(&self, at: usize) -> Vec<Choice> {
+        let mut path = Vec::with_capacity(self.nodes[at].depth + 1);
+        let mut at = at;
+        while let Some((parent, by)) = self.nodes[at].parent {
+            path.push(Choice::Deliver(by));
+            at = parent;
+        }
+        path.reverse();
+        path
+    }
+
+    fn touched(&mut self, execution: &Execution) -> Vec<Number> {
+        let touched = execution.transitions.iter().map(|it| &it.touched);
+        touched.map(|it| self.footprints.number(it)).collect()
+    }
+
+    fn enabled(&mut self, transition: &Transition) -> Enabled {
+        let enabled = transition.enabled.iter();
+        let enabled = enabled.map(|(request, touches)| (*request, self.footprints.number(touches)));
+        enabled.collect()
     }
 
     /// The first place at which the run was offered something else than the same choices were
     /// offered before.
-    fn diverged(&self, branch: &Branch, execution: &Execution) -> Option<usize> {
+    fn diverged(
+        &self,
+        branch: &Branch,
+        execution: &Execution,
+        enabled: &[Enabled],
+    ) -> Option<usize> {
         let (last, _) = branch.node?;
         let mut at = 0;
         for (place, transition) in execution.transitions.iter().enumerate() {
             let node = &self.nodes[at];
-            if node.transition.enabled != transition.enabled {
+            if node.enabled != enabled[place] {
                 return Some(place);
             }
             if at == last {
@@ -176,31 +248,32 @@ impl Dfs {
 
     /// Adds the points of a run that are new, and gives all of its points, up to where it went
     /// on only because everything that could go on was asleep.
-    fn extend(&mut self, execution: &Execution) -> Vec<usize> {
+    fn extend(&mut self, made: &Made<'_>) -> Vec<usize> {
+        let transitions = &made.execution.transitions;
         let mut path: Vec<usize> = Vec::new();
-        for (place, transition) in execution.transitions.iter().enumerate() {
+        for (place, transition) in transitions.iter().enumerate() {
             let Some(request) = transition.choice.requests().next() else {
                 break;
             };
-            let known = match path.last() {
+            let came_by = place.checked_sub(1).and_then(|before| {
+                let by = transitions[before].choice.requests().next();
+                Some((*path.last()?, by?))
+            });
+            let known = match came_by {
                 None => (!self.nodes.is_empty()).then_some(0),
-                Some(parent) => {
-                    let came_by = execution.transitions[place - 1].choice.requests().next();
-                    came_by.and_then(|by| self.nodes[*parent].children.get(&by).copied())
-                }
+                Some((parent, by)) => self.nodes[parent].children.get(&by).copied(),
             };
             if let Some(known) = known {
-                self.nodes[known].see(request, &transition.touched);
+                self.see(known, request, made.touched[place]);
                 path.push(known);
                 continue;
             }
-            let sleep = match (path.last(), place.checked_sub(1)) {
-                (Some(parent), Some(before)) => {
-                    let before = &execution.transitions[before];
-                    let by = before.choice.requests().next().unwrap_or_default();
-                    still_asleep(self.nodes[*parent].sleep_before(by, None), before)
+            let sleep = match came_by {
+                Some((parent, by)) => {
+                    let sleep = self.nodes[parent].sleep_before(by, false);
+                    self.still_asleep(sleep, made, place - 1)
                 }
-                _ => Sleep::new(),
+                None => Sleep::new(),
             };
             let is_asleep = sleep.contains_key(&request);
             let mut awake = transition.enabled.iter().map(|(request, _)| *request);
@@ -210,19 +283,17 @@ impl Dfs {
                 break;
             }
             let id = self.nodes.len();
-            if let (Some(parent), Some(before)) = (path.last(), place.checked_sub(1)) {
-                let by = execution.transitions[before].choice.requests().next();
-                self.nodes[*parent]
-                    .children
-                    .insert(by.unwrap_or_default(), id);
+            if let Some((parent, by)) = came_by {
+                self.nodes[parent].children.insert(by, id);
             }
             self.nodes.push(Node {
-                path: execution.schedule.0[..place].to_vec(),
-                transition: transition.clone(),
+                parent: came_by,
+                depth: place,
+                enabled: made.enabled[place].clone(),
                 sleep,
                 todo: BTreeSet::new(),
                 done: Vec::new(),
-                touched: Sleep::new(),
+                touched: BTreeMap::new(),
                 children: BTreeMap::new(),
             });
             // Somebody was awake after all, now that it is known what the earlier steps did.
@@ -231,16 +302,45 @@ impl Dfs {
                 break;
             }
             self.nodes[id].done.push(request);
-            self.nodes[id].see(request, &transition.touched);
+            self.see(id, request, made.touched[place]);
             path.push(id);
         }
         path
     }
 
+    /// Takes note of what the step of `request` from a node was seen to touch.
+    fn see(&mut self, at: usize, request: RequestIndex, touched: Number) {
+        let before = self.nodes[at].touched.get(&request).copied();
+        let all = match before {
+            Some(before) if before != touched => {
+                let footprint = |number| self.footprints.get(number);
+                let both = footprint(before).union(footprint(touched));
+                self.footprints.number(&both)
+            }
+            _ => touched,
+        };
+        self.nodes[at].touched.insert(request, all);
+    }
+
+    /// What still sleeps after the step at `place`: what it did not touch.
+    fn still_asleep(&self, asleep: SleepBefore, made: &Made<'_>, place: usize) -> Sleep {
+        let touched = made.touched[place];
+        let asleep = asleep.into_iter().filter_map(|(request, seen)| {
+            let seen = seen?;
+            let mut pending = made.enabled[place].iter();
+            let (_, next) = pending.find(|(other, _)| *other == request)?;
+            let is_untouched =
+                !self.footprints.depend(*next, touched) && !self.footprints.depend(seen, touched);
+            let moved = &made.execution.transitions[place].moved;
+            (is_untouched && !moved.contains(&request)).then_some((request, seen))
+        });
+        asleep.collect()
+    }
+
     /// Sees to it that one of `wanted` is run from a node; none of them means all that can be.
     fn add(&mut self, at: usize, wanted: Vec<RequestIndex>) {
         let node = &mut self.nodes[at];
-        let enabled = node.transition.enabled.iter().map(|(request, _)| *request);
+        let enabled = node.enabled.iter().map(|(request, _)| *request);
         let enabled: Vec<_> = enabled.collect();
         let mut wanted: Vec<_> = wanted
             .into_iter()
@@ -259,114 +359,72 @@ impl Dfs {
         for request in wanted {
             if !node.done.contains(&request) && !node.sleep.contains_key(&request) {
                 node.todo.insert(request);
-                self.open.insert((node.path.len(), at));
+                self.open.insert((node.depth, at));
             }
         }
     }
 }
 
 impl Node {
-    /// What sleeps in the branch of `request`, before its own step wakes some. Of a step that was
-    /// handed out and has not come back, `unseen` is taken for what it touches; without that it
-    /// does not sleep.
-    fn sleep_before(&self, request: RequestIndex, unseen: Option<Footprint>) -> Sleep {
+    /// What sleeps in the branch of `request`, before its own step wakes some, each with what it was
+    /// seen to touch. A step that was handed out and has not come back was not seen: it does not
+    /// sleep unless `with_unseen`.
+    fn sleep_before(&self, request: RequestIndex, with_unseen: bool) -> SleepBefore {
+        let asleep = self.sleep.iter().map(|(other, seen)| (*other, Some(*seen)));
         let earlier = self.done.iter().take_while(|other| **other != request);
-        let earlier = earlier.filter_map(|other| {
-            let touched = self.touched.get(other).or(unseen.as_ref())?;
-            Some((*other, touched.clone()))
-        });
-        self.sleep.clone().into_iter().chain(earlier).collect()
+        let earlier = earlier.map(|other| (*other, self.touched.get(other).copied()));
+        let earlier = earlier.filter(|(_, seen)| with_unseen || seen.is_some());
+        asleep.chain(earlier).collect()
     }
-
-    /// Takes note of what the step of `request` was seen to touch.
-    fn see(&mut self, request: RequestIndex, touched: &Footprint) {
-        let seen = self.touched.entry(request).or_insert(Footprint::NOTHING);
-        if seen != touched {
-            *seen = seen.union(touched);
-        }
-    }
-}
-
-/// What still sleeps after a step: what it did not touch.
-fn still_asleep(mut sleep: Sleep, made: &Transition) -> Sleep {
-    sleep.retain(|request, seen| {
-        let pending = made.enabled.iter().find(|(other, _)| other == request);
-        let is_untouched = pending.is_some_and(|(_, next)| {
-            !next.depends_on(&made.touched) && !seen.depends_on(&made.touched)
-        });
-        is_untouched && !made.moved.contains(request)
-    });
-    sleep
-}
-
-/// The steps that could have come before an earlier one on which they depend: the place of the
-/// earlier one, and the requests of which one must go there for the order to be reversed.
-fn reversals(transitions: &[Transition]) -> Vec<(usize, Vec<RequestIndex>)> {
-    let count = transitions.len();
-    // before[k]: the steps that must precede step k.
-    let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); count];
-    let mut found = Vec::new();
-    for later in 0..count {
-        let step = &transitions[later];
-        let Some(request) = step.choice.requests().next() else {
-            continue;
-        };
-        let mut direct = Vec::new();
-        for earlier in (0..later).rev() {
-            let other = &transitions[earlier];
-            let is_same = other.moved.iter().any(|moved| step.moved.contains(moved));
-            let depends = step.touched.depends_on(&other.touched);
-            if !is_same && !depends {
-                continue;
-            }
-            let is_between = before[later].contains(&earlier);
-            if depends && !is_between && !other.moved.contains(&request) {
-                direct.push(earlier);
-            }
-            let all: Vec<_> = before[earlier].iter().copied().collect();
-            before[later].extend(all);
-            before[later].insert(earlier);
-        }
-        for earlier in direct {
-            let between = earlier + 1..later;
-            let needed = between.filter(|place| {
-                before[later].contains(place) && !before[*place].contains(&earlier)
-            });
-            let needed: Vec<_> = needed.collect();
-            // Whoever must wait for another of them cannot begin.
-            let begins = |place: &usize| !needed.iter().any(|other| before[*place].contains(other));
-            let first = needed.iter().copied().filter(begins);
-            let first = first.filter_map(|place| transitions[place].choice.requests().next());
-            let mut wanted: Vec<_> = first.collect();
-            if needed.is_empty() {
-                wanted.push(request);
-            }
-            found.push((earlier, wanted));
-        }
-    }
-    found
 }
 
 /// Follows a prefix, and then goes on calmly with what is not asleep.
 struct DfsRun {
     prefix: Vec<Choice>,
     /// What sleeps beside the last choice of the prefix.
-    sleep: Sleep,
+    sleep: Asleep,
+    /// What still sleeps after the first so many transitions.
+    known: Option<(usize, Asleep)>,
+}
+
+/// As [`Sleep`], for a run that knows no numbers.
+type Asleep = BTreeMap<RequestIndex, Footprint>;
+
+impl DfsRun {
+    /// What sleeps at `point`. It is worked out anew in each run, so that a run can be repeated. It may
+    /// be taken for deeper than it is, which costs at most a run: see [`Dfs::extend`].
+    fn asleep(&mut self, point: &Point<'_>) -> &Asleep {
+        let place = point.before.len();
+        let branch = self.prefix.len().saturating_sub(1).min(place);
+        let (from, known) = match self.known.take() {
+            Some((from, known)) if place > branch + 1 && from <= place => (from, known),
+            _ => (branch, self.sleep.clone()),
+        };
+        let made = point.transitions[from..].iter();
+        let asleep = made.fold(known, still_asleep);
+        &self.known.insert((place, asleep)).1
+    }
+}
+
+/// What still sleeps after a step: what it did not touch.
+fn still_asleep(mut asleep: Asleep, made: &Transition) -> Asleep {
+    asleep.retain(|request, seen| {
+        let pending = made.enabled.iter().find(|(other, _)| other == request);
+        let is_untouched = pending.is_some_and(|(_, next)| {
+            !next.depends_on(&made.touched) && !seen.depends_on(&made.touched)
+        });
+        is_untouched && !made.moved.contains(request)
+    });
+    asleep
 }
 
 impl Chooser for DfsRun {
-    /// Sleep is worked out from the prefix on each time, so that a run can be repeated. It may be
-    /// taken for deeper than it is, which costs at most a run: see [`Dfs::extend`].
     fn choose(&mut self, point: &Point<'_>) -> Choice {
-        let place = point.before.len();
-        if let Some(choice) = self.prefix.get(place) {
+        if let Some(choice) = self.prefix.get(point.before.len()) {
             return *choice;
         }
-        let branch = self.prefix.len().saturating_sub(1);
-        let sleep = point.transitions[branch.min(place)..]
-            .iter()
-            .fold(self.sleep.clone(), still_asleep);
         let nonpreemptive = point.nonpreemptive();
+        let sleep = self.asleep(point);
         let awake = point.enabled.iter().map(|(request, _)| *request);
         let mut awake = awake.filter(|request| !sleep.contains_key(request));
         let choice = match sleep.contains_key(&nonpreemptive) {

@@ -57,8 +57,9 @@ impl<S: Strategy> Strategy for Guided<S> {
     }
 
     fn observe(&mut self, execution: &Execution) {
-        if self.handed_out.pop_front() == Some(true) {
-            self.then.observe(execution);
+        match self.handed_out.pop_front() {
+            Some(true) => self.then.observe(execution),
+            _ => self.then.overhear(execution),
         }
     }
 

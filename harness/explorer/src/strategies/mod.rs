@@ -5,8 +5,11 @@ mod dfs;
 mod enumeration;
 mod exhaustive;
 mod guided;
+mod numbered;
+mod observed;
 mod overlap;
 mod pct;
+mod races;
 mod random;
 
 pub use bounded::Bounded;
