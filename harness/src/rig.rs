@@ -88,10 +88,7 @@ impl<S: Subject> Rig<S> {
         let trace = trace.map(|(control, file)| file.listen(control, database.name()));
         // From its first connection on, until another gate is set.
         let isolation = control.map(Isolation::watch);
-        let url = match control {
-            None => database.url(),
-            Some(control) => database.url_through(control.address()),
-        };
+        let url = url_of(&database, control);
         let target = Target::start(parts.target, &url, parts.target_env).await?;
         inspector.note_standing_locks().await?;
         let learning = subject.learn(&mut inspector, &target, parts.patience);
@@ -163,6 +160,11 @@ impl<S: Subject> Rig<S> {
         &self.known
     }
 
+    /// Where the target finds the database.
+    pub(crate) fn target_url(&self) -> String {
+        url_of(&self.database, self.proxy())
+    }
+
     /// Tells, at any time, whether the target has something to do, or opens a connection to the
     /// database; of a target in this process that is not known.
     pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
@@ -226,6 +228,13 @@ impl<S: Subject> Remains<S> {
     pub async fn drop(self, server: &Server) -> Result<(), EnvironmentError> {
         self.inspector.close().await;
         Ok(server.drop_database(&self.database).await?)
+    }
+}
+
+fn url_of(database: &Database, proxy: Option<&Control>) -> String {
+    match proxy {
+        None => database.url(),
+        Some(control) => database.url_through(control.address()),
     }
 }
 

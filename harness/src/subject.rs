@@ -74,9 +74,28 @@ pub trait Subject: Clone + Debug + Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Whether a statement belongs to no call, whenever it comes.
-    fn is_background(&self, _sql: &str) -> bool {
+    /// Whether the target remembers outside its database, and is to be started anew before each run.
+    fn remembers(&self) -> bool {
         false
+    }
+
+    /// Starts the target anew, at the same address. What it looks at when it starts is there already.
+    ///
+    /// # Errors
+    /// Failures of the environment.
+    fn restart(&self, _rig: &Rig<Self>) -> impl Future<Output = Result<(), EnvironmentError>> {
+        std::future::ready(Ok(()))
+    }
+
+    /// Whether a statement belongs to no call, whenever it comes; `application_name` looks up what its
+    /// connection was called at its begin.
+    fn is_background(&self, _sql: &str, _application_name: &dyn Fn() -> String) -> bool {
+        false
+    }
+
+    /// The longest that a call takes alone, where that is known.
+    fn takes_alone(&self, _expected: &Self::Expected) -> Option<Duration> {
+        None
     }
 
     /// What a report says beside the verdict, each a line.

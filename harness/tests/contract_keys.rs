@@ -208,23 +208,38 @@ actors = ["ada", "bob"]
     assert_exit(&output, 0);
 }
 
+/// The job begins transactions on new connections, which no text tells from a request's.
 #[test]
-fn what_is_not_built_is_told_before_anything_starts() {
-    for (database, said) in [
-        (
-            "memory = \"restart\"",
-            "rowlock.toml:5: database.memory = \"restart\" is not built",
-        ),
-        (
-            "background = [{ application_name = \"worker\" }]",
-            "rowlock.toml:5: database.background by `application_name` is not built",
-        ),
-    ] {
-        let service = format!("[database]\n{database}");
-        let Some(report) = explore_coupons(&service, "", 2) else {
-            return;
-        };
-        assert!(report.contains(said), "{report}");
-        assert!(!report.contains("postgres: "), "{report}");
+fn a_connection_that_is_nobodys_takes_no_turn_with_all_that_it_sends() {
+    let service = "env = { BACKGROUND = \"connections\" }
+[database]
+background = [{ application_name = \"looker\" }]";
+    if let Some(report) = explore_coupons(service, "", 0) {
+        assert!(
+            report.contains("of no request: select count(*)"),
+            "{report}"
+        );
+    }
+    let other = service.replace("looker\" }", "other\" }");
+    let report = explore_coupons(&other, "", 4).unwrap_or_default();
+    assert!(report.contains("\ninconclusive\n"), "{report}");
+}
+
+#[test]
+fn what_a_service_remembers_is_gone_with_a_restart() {
+    let sandbox = Sandbox::new();
+    let explore = |variant: &str, memory: &str, code: i32| {
+        let service =
+            format!("env = {{ VARIANT = \"{variant}\" }}\n[database]\nmemory = \"{memory}\"");
+        let contract = coupons_contract(&sandbox, &service, "SPRING", "");
+        let output = explore_file(&sandbox, &contract)?;
+        assert_exit(&output, code);
+        Some(stdout(&output))
+    };
+    if explore("keeps", "restart", 0).is_some() {
+        let report = explore("keeps", "keep", 4).unwrap();
+        assert!(report.contains("remembers something outside"), "{report}");
+        let report = explore("memory", "restart", 1).unwrap();
+        assert!(report.contains("\nVIOLATION\n"), "{report}");
     }
 }

@@ -4,6 +4,7 @@
 //! whether that was right is the `Assessment`'s, and steers no search.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::control::Control;
 use super::footprint::Footprint;
@@ -38,6 +39,42 @@ pub struct Execution {
     pub uncontrolled: BTreeMap<String, u64>,
     /// What the requests left behind in the database.
     pub leftovers: Leftovers,
+    /// Limits of the target's own that may have been met because steps were held.
+    pub limits: Vec<Limit>,
+}
+
+/// A limit of the target's own that may have been met because steps were held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// PostgreSQL gave up a statement of the request, or its session.
+    GivenUp {
+        /// Whose.
+        request: RequestIndex,
+        /// Why, as a code.
+        sqlstate: String,
+        /// Why, in PostgreSQL's words.
+        message: String,
+    },
+    /// The request's connection closed while a step on it was held.
+    Closed(RequestIndex),
+    /// The request was answered this long after it was given anything to go on with, while a step of
+    /// another was held or waited.
+    Silent {
+        /// Which request.
+        request: RequestIndex,
+        /// How long.
+        after: Duration,
+    },
+}
+
+impl Limit {
+    /// Whose limit it is.
+    pub fn request(&self) -> RequestIndex {
+        match self {
+            Limit::GivenUp { request, .. } | Limit::Closed(request) => *request,
+            Limit::Silent { request, .. } => *request,
+        }
+    }
 }
 
 /// What requests that were answered left behind in their sessions.

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use rowlock_contract::database::{Background, Memory};
 use rowlock_contract::{Contract, ContractError};
 use rowlock_postgres::Server;
 
 use super::common::quoted;
 use crate::contract::ContractSubject;
-use crate::environment::EnvironmentError;
 use crate::explorer::{Bounds, Setup};
 use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
@@ -54,9 +52,6 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Option<Described>> {
         }
     };
     let contract = Contract::read(&file)?;
-    if let Some(not_built) = not_built(&contract) {
-        return Err(EnvironmentError::Contract(not_built).into());
-    }
     Ok(Some(Described::new(Arc::new(contract))))
 }
 
@@ -76,27 +71,4 @@ pub(super) async fn set_up(
         bounds: Bounds::default(),
         trace,
     })
-}
-
-/// What a contract asks for that is not built, with its place in the file.
-fn not_built(contract: &Contract) -> Option<String> {
-    let database = &contract.database;
-    let is_by_connection = |it: &Background| matches!(it, Background::ApplicationName(_));
-    let (key, what) = if database.memory == Memory::Restart {
-        (
-            "memory",
-            "database.memory = \"restart\" is not built; only \"keep\" is allowed",
-        )
-    } else if database.background.iter().any(is_by_connection) {
-        (
-            "application_name",
-            "database.background by `application_name` is not built; `text` and `matches` are allowed",
-        )
-    } else {
-        return None;
-    };
-    let text = std::fs::read_to_string(&contract.file).unwrap_or_default();
-    let line = (1..).zip(text.lines()).find(|(_, line)| line.contains(key));
-    let line = line.map_or(String::new(), |(line, _): (usize, _)| format!(":{line}"));
-    Some(format!("{}{line}: {what}", contract.file.display()))
 }

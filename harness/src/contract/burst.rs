@@ -91,7 +91,11 @@ impl Loaded for ContractSubject {
         self.restore(rig).await?;
         let inspector = rig.inspector();
         let sql = self.reset_sql(rig.known(), program, inspector.baseline());
-        inspector.execute(sql).await?;
+        inspector.execute(sql.clone()).await?;
+        if self.remembers() {
+            self.restart(rig).await?;
+            inspector.execute(sql).await?;
+        }
         self.look(rig).await
     }
 

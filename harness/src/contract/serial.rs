@@ -3,6 +3,7 @@
 //! Each order is run twice, the second time more than a second later and with every sequence moved
 //! on, so that no identifier and no time is taken for the calls' doing.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub struct Expected {
     pub(super) initial: Rows,
     /// What the invariants' queries say before a run.
     pub(super) before: Numbers,
+    /// The longest that a call took alone.
+    pub(super) takes_alone: Duration,
 }
 
 /// The place where orders are run.
@@ -51,6 +54,8 @@ pub(super) struct Serial<'a> {
     pub(super) rig: &'a Rig<ContractSubject>,
     pub(super) rows: &'a mut crate::rows::Rows,
     pub(super) program: &'a Program,
+    /// The longest that a call has taken.
+    pub(super) takes_alone: Cell<Duration>,
 }
 
 impl Serial<'_> {
@@ -89,6 +94,7 @@ impl Serial<'_> {
             known,
             initial,
             before,
+            takes_alone: self.takes_alone.get(),
         })
     }
 
@@ -256,7 +262,12 @@ impl Serial<'_> {
             self.rows.baseline(),
             moved_on,
         );
-        self.rows.execute(sql).await
+        self.rows.execute(sql.clone()).await?;
+        if self.subject.remembers() {
+            self.subject.restart(self.rig).await?;
+            self.rows.execute(sql).await?;
+        }
+        Ok(())
     }
 
     async fn run_from(
@@ -310,7 +321,11 @@ impl Serial<'_> {
                 key: &key,
             };
             let planned = &self.program.actors[*actor].story[*position];
-            match story::make(telling, planned, standing, client).await {
+            let began = Instant::now();
+            let made = story::make(telling, planned, standing, client).await;
+            let took = began.elapsed().max(self.takes_alone.get());
+            self.takes_alone.set(took);
+            match made {
                 Ok((answer, _)) => told.push(answer),
                 Err(_) => return Ok(None),
             }

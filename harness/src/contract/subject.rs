@@ -1,9 +1,11 @@
 //! What rig and explorer need of a service that a contract describes.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rowlock_contract::database::{Background, Memory};
 use rowlock_contract::invariant::Predicate;
 use rowlock_contract::{Completion, Contract, Meaning, Variables};
 use rowlock_core::answer::Unknown;
@@ -292,9 +294,26 @@ impl Subject for ContractSubject {
         Ok(())
     }
 
-    fn is_background(&self, sql: &str) -> bool {
-        let background = &self.contract().database.background;
-        background.iter().any(|background| background.is(sql, ""))
+    fn remembers(&self) -> bool {
+        self.contract().database.memory == Memory::Restart
+    }
+
+    async fn restart(&self, rig: &Rig<Self>) -> Result<(), EnvironmentError> {
+        let url = rig.target_url();
+        rig.target().restart(&self.described, &url).await?;
+        settle(rig.target(), rig.inspector()).await
+    }
+
+    fn is_background(&self, sql: &str, application_name: &dyn Fn() -> String) -> bool {
+        let mut background = self.contract().database.background.iter();
+        background.any(|it| match it {
+            Background::ApplicationName(_) => it.is(sql, &application_name()),
+            Background::Text(_) | Background::Matches(_) => it.is(sql, ""),
+        })
+    }
+
+    fn takes_alone(&self, expected: &Expected) -> Option<Duration> {
+        Some(expected.takes_alone)
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -315,6 +334,7 @@ impl Subject for ContractSubject {
             rig,
             rows,
             program,
+            takes_alone: Cell::default(),
         };
         serial.expect().await
     }

@@ -2,6 +2,7 @@
 //! behind that, and the clients' connections. What is run in which order, and what it shows, is the
 //! crate's.
 
+mod limits;
 mod place;
 mod setup;
 

@@ -19,6 +19,7 @@ use rowlock_explorer::{
 use rowlock_postgres::Server;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::limits;
 use super::setup::Setup;
 use crate::bounded;
 use crate::client::Client;
@@ -117,7 +118,7 @@ impl<S: Subject> Place<S> {
             .collect();
         let subject = self.rig.subject();
         let history = subject.history(program, answers, end);
-        let findings = subject.judge(Seen {
+        let mut findings = subject.judge(Seen {
             known: self.rig.known(),
             expected: self.expected(),
             program,
@@ -127,6 +128,8 @@ impl<S: Subject> Place<S> {
             // A deadlock is broken by cancelling a statement, so errors are expected then.
             broken: execution.deadlock().is_some() || !execution.control.is_kept(),
         });
+        let alone = subject.takes_alone(self.expected());
+        limits::excuse(&mut findings, &execution, &history, alone);
         Run {
             execution,
             assessment: Assessment {
@@ -192,7 +195,7 @@ impl<S: Subject> Testbed for Place<S> {
             rig.activity(),
         );
         let subject = setup.subject.clone();
-        conductor.leave_alone(move |sql| subject.is_background(sql));
+        conductor.leave_alone(move |sql, name| subject.is_background(sql, name));
         conductor.listen(LISTEN).await;
         Ok(Place {
             server: Arc::clone(&setup.server),
@@ -289,7 +292,16 @@ impl<S: Subject> Place<S> {
         let subject = self.rig.subject();
         subject.restore(&self.rig).await?;
         let reset = subject.reset_sql(self.rig.known(), program, self.rows.baseline());
-        self.rows.execute(reset).await?;
+        self.rows.execute(reset.clone()).await?;
+        if subject.remembers() {
+            self.conductor.let_go();
+            // A service that is to stop may wait for whoever is still connected.
+            self.clients.clear();
+            subject.restart(&self.rig).await?;
+            self.rows.execute(reset).await?;
+            self.conductor.begin_anew();
+            self.conductor.listen(LISTEN).await;
+        }
         let count = program.call_count();
         self.connect(count).await?;
         self.spent.reset += began.elapsed();

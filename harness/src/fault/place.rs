@@ -14,6 +14,7 @@ use crate::environment::EnvironmentError;
 use crate::recovery;
 use crate::rig::{Parts, Rig};
 use crate::setting::Setting;
+use crate::subject::Subject;
 use crate::target::OnConflict;
 use crate::trace::Phase;
 
@@ -61,7 +62,13 @@ impl<'a, S: Stories> Place<'a, S> {
         let sql = self
             .stories
             .reset_sql(self.known(), name, self.inspector().baseline());
-        self.inspector().execute(sql).await
+        self.inspector().execute(sql.clone()).await?;
+        let subject = self.rig.subject();
+        if subject.remembers() {
+            subject.restart(&self.rig).await?;
+            self.inspector().execute(sql).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn stories(&self) -> &'a S {

@@ -1,5 +1,6 @@
 //! A target as its contract describes it: its processes, their surroundings, and when it is ready.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use rowlock_postgres::Port;
 use rustix::process;
 
 use super::launch::{Launch, Ready};
-use super::{OnConflict, ProcessTree, Running, Target, TargetError};
+use super::{OnConflict, ProcessTree, Running, Target, TargetError, Trees};
 
 /// A contract, and what stands for the variables that come from outside it.
 #[derive(Debug, Clone)]
@@ -92,29 +93,53 @@ impl Described {
     /// Starts the service against the database at `url`, and waits until it is ready.
     pub(super) async fn start(&self, url: &str) -> Result<Target, TargetError> {
         let service = &self.contract.service;
-        let common = self.variables(url);
-        let mut addresses = Vec::new();
-        let mut trees: Vec<(ProcessTree, Option<Port>)> = Vec::new();
-        let mut files = Vec::new();
-        for replica in 0..service.replicas {
-            let (address, port) = match service.port {
+        let mut places: Vec<(SocketAddr, Option<Port>)> = Vec::new();
+        for _ in 0..service.replicas {
+            places.push(match service.port {
                 Some(port) => (([127, 0, 0, 1], port).into(), None),
                 None => {
                     let port = Port::reserve().map_err(TargetError::Port)?;
                     (port.address(), Some(port))
                 }
-            };
-            let address: std::net::SocketAddr = address;
-            let variables = common.with([
-                ("port", address.port().to_string()),
-                ("host", address.ip().to_string()),
-                ("url", format!("http://{address}")),
-                ("replica", replica.to_string()),
-            ]);
+            });
+        }
+        let addresses: Vec<_> = places.iter().map(|(address, _)| *address).collect();
+        let mut files = Vec::new();
+        if let Some(first) = addresses.first() {
+            let variables = self.of_replica(url, 0, *first);
+            for file in &service.files {
+                files.push(self.write(file, &variables)?);
+            }
+        }
+        let trees = Trees::new(self.start_at(url, places).await?);
+        Ok(Target {
+            addresses,
+            on_conflict: OnConflict::GivesWay,
+            running: Running::Trees { trees, files },
+        })
+    }
+
+    /// The variables of replica `replica`, which listens at `address`.
+    fn of_replica(&self, url: &str, replica: usize, address: SocketAddr) -> Variables {
+        self.variables(url).with([
+            ("port", address.port().to_string()),
+            ("host", address.ip().to_string()),
+            ("url", format!("http://{address}")),
+            ("replica", replica.to_string()),
+        ])
+    }
+
+    /// Starts a replica at each of these addresses, and the processes beside them.
+    pub(super) async fn start_at(
+        &self,
+        url: &str,
+        places: Vec<(SocketAddr, Option<Port>)>,
+    ) -> Result<Vec<(ProcessTree, Option<Port>)>, TargetError> {
+        let service = &self.contract.service;
+        let mut trees = Vec::new();
+        for (replica, (address, port)) in places.into_iter().enumerate() {
+            let variables = self.of_replica(url, replica, address);
             if replica == 0 {
-                for file in &service.files {
-                    files.push(self.write(file, &variables)?);
-                }
                 for process in &service.auxiliary {
                     trees.push((self.launch(process, &variables)?.spawn()?, None));
                 }
@@ -127,14 +152,9 @@ impl Described {
             };
             let launch = self.launch(&service.process, &variables)?;
             let tree = launch.start(address, &ready).await?;
-            addresses.push(address);
             trees.push((tree, port));
         }
-        Ok(Target {
-            addresses,
-            on_conflict: OnConflict::GivesWay,
-            running: Running::Trees { trees, files },
-        })
+        Ok(trees)
     }
 
     fn missing(&self, source: MissingVariable) -> TargetError {

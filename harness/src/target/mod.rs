@@ -18,6 +18,7 @@ mod process_tree;
 mod spec;
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rowlock_postgres::Port;
 use rustix::process::Signal;
@@ -42,11 +43,35 @@ pub struct Target {
 enum Running {
     InProcess(Serving),
     Trees {
-        /// Each with the port that is its own until it has ended.
-        trees: Vec<(ProcessTree, Option<Port>)>,
+        trees: Trees,
         /// What was written for them.
         files: Vec<Written>,
     },
+}
+
+/// Processes, each with the port that is its own until it has ended.
+#[derive(Debug, Clone, Default)]
+struct Trees(Arc<Mutex<Vec<(ProcessTree, Option<Port>)>>>);
+
+impl Trees {
+    fn new(trees: Vec<(ProcessTree, Option<Port>)>) -> Trees {
+        Trees(Arc::new(Mutex::new(trees)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(ProcessTree, Option<Port>)>> {
+        // Whoever panicked left a list as good as before.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops all of them, and gives the ports, which nobody uses any more.
+    async fn stop(&self) -> Vec<Option<Port>> {
+        let trees = std::mem::take(&mut *self.lock());
+        let stop = |(tree, port): (ProcessTree, Option<Port>)| async move {
+            tree.stop().await;
+            port
+        };
+        futures::future::join_all(trees.into_iter().map(stop)).await
+    }
 }
 
 impl Target {
@@ -100,7 +125,7 @@ impl Target {
                     addresses,
                     on_conflict: *on_conflict,
                     running: Running::Trees {
-                        trees,
+                        trees: Trees::new(trees),
                         files: Vec::new(),
                     },
                 })
@@ -122,11 +147,16 @@ impl Target {
     /// Tells from outside, at any time, whether the target has something to do; of a target in
     /// this process that is not known.
     pub fn activity(&self) -> impl Fn() -> bool + Send + Sync + 'static {
-        let leaders: Vec<_> = match &self.running {
-            Running::InProcess(_) => Vec::new(),
-            Running::Trees { trees, .. } => trees.iter().map(|(tree, _)| tree.pid()).collect(),
+        let trees = match &self.running {
+            Running::InProcess(_) => Trees::default(),
+            Running::Trees { trees, .. } => trees.clone(),
         };
-        move || leaders.iter().any(|leader| process_tree::is_busy(*leader))
+        move || {
+            let trees = trees.lock();
+            trees
+                .iter()
+                .any(|(tree, _)| process_tree::is_busy(tree.pid()))
+        }
     }
 
     /// How a process that was started for the target ended, with what it said of it, if one did by
@@ -134,8 +164,29 @@ impl Target {
     pub fn exited(&self) -> Option<String> {
         match &self.running {
             Running::InProcess(_) => None,
-            Running::Trees { trees, .. } => trees.iter().find_map(|(tree, _)| tree.ended()),
+            Running::Trees { trees, .. } => trees.lock().iter().find_map(|(tree, _)| tree.ended()),
         }
+    }
+
+    /// Ends what a contract describes, and starts it anew at the same addresses, against the database at
+    /// `url`; of any other target nothing is done.
+    ///
+    /// # Errors
+    /// As [`Target::start`].
+    pub(crate) async fn restart(
+        &self,
+        described: &Described,
+        url: &str,
+    ) -> Result<(), TargetError> {
+        let Running::Trees { trees, .. } = &self.running else {
+            return Ok(());
+        };
+        let ports = trees.stop().await.into_iter().flatten();
+        let ports = ports.map(Some).chain(std::iter::repeat_with(|| None));
+        let places = self.addresses.iter().copied().zip(ports).collect();
+        let started = described.start_at(url, places).await?;
+        *trees.lock() = started;
+        Ok(())
     }
 
     /// Stops the target with everything that it started.
@@ -143,12 +194,8 @@ impl Target {
         match self.running {
             Running::InProcess(serving) => serving.stop().await,
             Running::Trees { trees, files } => {
-                let stop = |(tree, port): (ProcessTree, Option<Port>)| async move {
-                    tree.stop().await;
-                    // It was the tree's for as long as that could listen.
-                    drop(port);
-                };
-                futures::future::join_all(trees.into_iter().map(stop)).await;
+                // A port was the tree's for as long as that could listen.
+                drop(trees.stop().await);
                 drop(files);
             }
         }

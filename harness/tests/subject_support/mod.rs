@@ -55,6 +55,8 @@ pub(crate) const ORDERS: Subject = Subject::new(Platform::Node, "orders");
 
 pub(crate) const EMPORIUM: Subject = Subject::new(Platform::Psycopg, "emporium");
 
+pub(crate) const LIMITS: Subject = Subject::new(Platform::Psycopg, "limits");
+
 impl Subject {
     pub(crate) const fn new(platform: Platform, name: &'static str) -> Subject {
         Subject {

@@ -26,6 +26,8 @@ pub(super) struct Drive<'c, A> {
     pub(super) execution: Execution,
     /// Whose each step was.
     pub(super) senders: HashMap<StepId, RequestIndex>,
+    /// When each request was last given something to go on with.
+    pub(super) since: HashMap<RequestIndex, Instant>,
 }
 
 impl<'c, A: Send + 'static> Drive<'c, A> {
@@ -37,6 +39,7 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
             state: RunState::new(sessions),
             execution: Execution::default(),
             senders: HashMap::new(),
+            since: HashMap::new(),
         }
     }
 
@@ -73,6 +76,7 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
         for _ in 0..count {
             let request = self.state.requests.invoke();
             self.note(Event::Invoked { request });
+            self.since.insert(request, Instant::now());
             invoke(request, self.conductor.sender.clone());
             self.wait_for_applications().await?;
         }
@@ -195,6 +199,8 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
                 continue;
             };
             self.apply(request, &step, &reply);
+            self.note_limit(request, &reply);
+            self.since.insert(request, Instant::now());
             self.note(Event::Replied { request, reply });
             self.conductor
                 .proxy

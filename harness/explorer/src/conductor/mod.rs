@@ -16,6 +16,7 @@
 //!     wait_graph    who waits for whom             deadlock     when nothing is held
 //!     transactions  what the open ones touched     leftovers    after the last answer
 //!                                                  abandon      after control was lost
+//!                                                  limits       what our holding may have met
 //! ```
 //!
 //! Time-outs here bound silence and never decide: a request that shows nothing is marked as
@@ -34,6 +35,7 @@ mod application;
 mod deadlock;
 mod drive;
 mod leftovers;
+mod limits;
 mod server;
 mod signals;
 
@@ -161,7 +163,7 @@ impl<A: Send + 'static> Conductor<A> {
             bounds,
             sessions: Sessions::default(),
             is_busy: Activity(Box::new(is_busy)),
-            is_nobodys: Nobodys(Box::new(|_| false)),
+            is_nobodys: Nobodys(Box::new(|_, _| false)),
             texts: HashSet::new(),
             spent: Spent::default(),
         };
@@ -169,15 +171,32 @@ impl<A: Send + 'static> Conductor<A> {
         conductor
     }
 
-    /// Lets each statement pass at once that `is_nobodys` tells by its text: no request's.
-    pub fn leave_alone(&mut self, is_nobodys: impl Fn(&str) -> bool + Send + Sync + 'static) {
+    /// Lets each statement pass at once that `is_nobodys` tells by its text, or by the
+    /// `application_name` with which its connection began: no request's.
+    pub fn leave_alone(
+        &mut self,
+        is_nobodys: impl Fn(&str, &dyn Fn() -> String) -> bool + Send + Sync + 'static,
+    ) {
         self.is_nobodys = Nobodys(Box::new(is_nobodys));
     }
 
     /// Whether no statement of a step is a request's.
     fn is_left_alone(&self, step: &Step) -> bool {
+        let name = || {
+            let mut sessions = self.proxy.sessions().into_iter();
+            let session = sessions.find(|it| it.id == step.id.session);
+            let name = session.and_then(|mut it| it.parameters.remove("application_name"));
+            name.unwrap_or_default()
+        };
         let mut statements = step.statements.iter();
-        !step.statements.is_empty() && statements.all(|it| (self.is_nobodys.0)(&it.sql))
+        !step.statements.is_empty() && statements.all(|it| (self.is_nobodys.0)(&it.sql, &name))
+    }
+
+    /// Takes hold of the gate of a target that was started anew, of whose sessions nothing is known.
+    pub fn begin_anew(&mut self) {
+        while self.signals.try_recv().is_ok() {}
+        self.sessions = Sessions::default();
+        self.take_hold();
     }
 
     /// Takes hold of the gate again.
@@ -262,8 +281,10 @@ impl fmt::Debug for Activity {
     }
 }
 
-/// Says of a statement's text whether it is nobody's.
-struct Nobodys(Box<dyn Fn(&str) -> bool + Send + Sync>);
+/// Says of a statement's text and its connection's name whether it is nobody's.
+struct Nobodys(Box<IsNobodys>);
+
+type IsNobodys = dyn Fn(&str, &dyn Fn() -> String) -> bool + Send + Sync;
 
 impl fmt::Debug for Nobodys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

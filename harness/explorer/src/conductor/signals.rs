@@ -10,6 +10,7 @@ use super::drive::Drive;
 use super::stage::Impossible;
 use super::state::Sender;
 use crate::control::LostControl;
+use crate::execution::Limit;
 use crate::schedule::RequestIndex;
 use crate::signal::Signal;
 use crate::transcript::Event;
@@ -37,6 +38,7 @@ impl<A: Send + 'static> Drive<'_, A> {
                 Ok(())
             }
             Signal::Held(step) => self.take_held(step),
+            Signal::Passed(step) if self.conductor.is_left_alone(&step) => Ok(()),
             Signal::Passed(step) => {
                 self.take_passed(&step);
                 Ok(())
@@ -74,6 +76,10 @@ impl<A: Send + 'static> Drive<'_, A> {
             return Ok(());
         };
         state.answer = Some(answer);
+        self.note_silence(request);
+        let Some(state) = self.state.requests.get_mut(request) else {
+            return Ok(());
+        };
         if state.stage.wake().is_ok() {
             self.state.moved.push(request);
             return Ok(());
@@ -163,7 +169,10 @@ impl<A: Send + 'static> Drive<'_, A> {
                 let owner = closed.and_then(|session| session.owner);
                 if let (Some(owner), Some(step)) = (owner, abandoned) {
                     // Whatever else was abandoned was not held, and its request goes on.
-                    let _ = self.state.requests.stage_mut(owner).withdraw(step);
+                    let withdrawn = self.state.requests.stage_mut(owner).withdraw(step);
+                    if withdrawn.is_ok() {
+                        self.execution.limits.push(Limit::Closed(owner));
+                    }
                 }
                 Ok(())
             }

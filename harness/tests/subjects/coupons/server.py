@@ -5,8 +5,9 @@ VARIANT=wrong    counts the redemptions and locks nothing
 VARIANT=hasty    does not wait for the row: answers STATUS, a body that says to try again
 VARIANT=stale    locks, and says how many are left as it was before
 VARIANT=memory   counts in this process
+VARIANT=keeps    as memory, and locks the coupon's row
 
-BACKGROUND=1 has it look at its coupons all the time, for nobody.
+BACKGROUND=1 has it look at its coupons all the time, for nobody; BACKGROUND=connections on a connection of its own each time, in a transaction.
 """
 
 import asyncio
@@ -30,12 +31,12 @@ create table if not exists redemption (
 insert into coupon values ('SPRING', 1), ('SUMMER', 100) on conflict do nothing;
 """
 
-LOCKS = {"right": "for update", "stale": "for update", "hasty": "for update nowait"}
+LOCKS = {"right": "for update", "keeps": "for update", "stale": "for update", "hasty": "for update nowait"}
 remembered = {}
 
 
 async def count(connection, code):
-    if VARIANT == "memory":
+    if VARIANT in ("memory", "keeps"):
         return remembered.get(code, 0)
     return await connection.fetchval("select count(*) from redemption where code = $1", code)
 
@@ -54,7 +55,7 @@ async def redeem(connection, code, customer):
         redemption = await connection.fetchrow(
             "insert into redemption (code, customer) values ($1, $2) returning id, created_at",
             code, customer)
-    remembered[code] = remembered.get(code, 0) + 1
+        remembered[code] = remembered.get(code, 0) + 1
     left = redeemable - 1 - (redeemed if before is None else before)
     return 200, {"id": str(redemption["id"]), "left": left}
 
@@ -86,9 +87,19 @@ async def serve(pool, reader, writer):
 
 
 async def look(url):
-    connection = await asyncpg.connect(url)
+    async def connect():
+        return await asyncpg.connect(url, server_settings={"application_name": "looker"})
+
+    connection = await connect()
     while True:
-        await connection.execute("select count(*) from coupon as looked_at")
+        if os.environ["BACKGROUND"] == "connections":
+            await connection.close()
+            connection = await connect()
+            await connection.execute("begin")
+            await connection.execute("select count(*) from coupon as looked_at")
+            await connection.execute("commit")
+        else:
+            await connection.execute("select count(*) from coupon as looked_at")
         await asyncio.sleep(0.002)
 
 
