@@ -473,6 +473,7 @@ impl ToyRun {
                 control: self.control,
                 uncontrolled: BTreeMap::new(),
                 leftovers: Leftovers::default(),
+                limits: Vec::new(),
             },
             assessment: Assessment {
                 history,

@@ -11,7 +11,7 @@ use rowlock_postgres::Port;
 use rustix::process;
 
 use super::launch::{Launch, Ready};
-use super::{OnConflict, ProcessTree, Running, Target, TargetError, Trees};
+use super::{OnConflict, Running, Target, TargetError, Tree, Trees};
 
 /// A contract, and what stands for the variables that come from outside it.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Described {
         &self,
         url: &str,
         places: Vec<(SocketAddr, Option<Port>)>,
-    ) -> Result<Vec<(ProcessTree, Option<Port>)>, TargetError> {
+    ) -> Result<Vec<Tree>, TargetError> {
         let service = &self.contract.service;
         let mut trees = Vec::new();
         for (replica, (address, port)) in places.into_iter().enumerate() {

@@ -49,16 +49,19 @@ enum Running {
     },
 }
 
-/// Processes, each with the port that is its own until it has ended.
+/// A process, with the port that is its own until it has ended.
+type Tree = (ProcessTree, Option<Port>);
+
+/// The processes of a target.
 #[derive(Debug, Clone, Default)]
-struct Trees(Arc<Mutex<Vec<(ProcessTree, Option<Port>)>>>);
+struct Trees(Arc<Mutex<Vec<Tree>>>);
 
 impl Trees {
-    fn new(trees: Vec<(ProcessTree, Option<Port>)>) -> Trees {
+    fn new(trees: Vec<Tree>) -> Trees {
         Trees(Arc::new(Mutex::new(trees)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(ProcessTree, Option<Port>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Tree>> {
         // Whoever panicked left a list as good as before.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +69,7 @@ impl Trees {
     /// Stops all of them, and gives the ports, which nobody uses any more.
     async fn stop(&self) -> Vec<Option<Port>> {
         let trees = std::mem::take(&mut *self.lock());
-        let stop = |(tree, port): (ProcessTree, Option<Port>)| async move {
+        let stop = |(tree, port): Tree| async move {
             tree.stop().await;
             port
         };

@@ -97,14 +97,22 @@ impl Reader<'_> {
             _ => return None,
         };
         let inside = array.strip_prefix('{')?.strip_suffix('}')?;
-        let is_plain = |it: char| it.is_ascii_alphanumeric() || ['-', '_', ','].contains(&it);
-        if !inside.chars().all(is_plain) {
-            return None;
-        }
-        let elements = inside
+        let mut elements = Vec::new();
+        for element in inside
             .split(',')
-            .filter(|it| !it.is_empty() && *it != "NULL");
-        elements.map(|it| in_one_form(kind, it)).collect()
+            .filter(|it| !it.is_empty() && *it != "NULL")
+        {
+            // What is quoted may hold a comma, whose parts are then quoted on one side only.
+            let quoted = element
+                .strip_prefix('"')
+                .and_then(|it| it.strip_suffix('"'));
+            let plain = quoted.unwrap_or(element);
+            if plain.contains(['"', '\\', '{', '}']) {
+                return None;
+            }
+            elements.push(in_one_form(kind, plain)?);
+        }
+        Some(elements)
     }
 
     /// A value in the one form in which equal values of its kind are equal texts.
@@ -114,7 +122,7 @@ impl Reader<'_> {
             Expr::Cast { expr, .. } if kind == Kind::Integer => return self.value(kind, expr),
             Expr::Value(value) => match &value.value {
                 Literal::Number(number, _) => number,
-                Literal::SingleQuotedString(text) => text,
+                Literal::SingleQuotedString(text) | Literal::EscapedStringLiteral(text) => text,
                 Literal::Null => return Some(NULL.to_owned()),
                 placeholder => match self.bound(placeholder)? {
                     Some(text) => text,
