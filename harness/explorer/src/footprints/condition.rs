@@ -98,16 +98,15 @@ impl Reader<'_> {
         };
         let inside = array.strip_prefix('{')?.strip_suffix('}')?;
         let mut elements = Vec::new();
-        for element in inside
-            .split(',')
-            .filter(|it| !it.is_empty() && *it != "NULL")
-        {
+        let is_null = |it: &str| it.is_empty() || it.eq_ignore_ascii_case("null");
+        for element in inside.split(',').filter(|it| !is_null(it)) {
             // What is quoted may hold a comma, whose parts are then quoted on one side only.
             let quoted = element
                 .strip_prefix('"')
                 .and_then(|it| it.strip_suffix('"'));
             let plain = quoted.unwrap_or(element);
-            if plain.contains(['"', '\\', '{', '}']) {
+            let is_spaced = quoted.is_none() && plain.contains(char::is_whitespace);
+            if is_spaced || plain.contains(['"', '\\', '{', '}']) {
                 return None;
             }
             elements.push(in_one_form(kind, plain)?);

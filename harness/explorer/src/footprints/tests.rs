@@ -37,9 +37,16 @@ fn shop() -> Catalog {
     });
     Catalog {
         tables: BTreeMap::from([("item".to_owned(), item), ("purchase".to_owned(), purchase)]),
-        functions: ["count", "generate_series", "lower", "max"]
-            .map(str::to_owned)
-            .into(),
+        functions: [
+            "array_positions",
+            "cardinality",
+            "count",
+            "generate_series",
+            "lower",
+            "max",
+        ]
+        .map(str::to_owned)
+        .into(),
         is_read_committed: true,
     }
 }
@@ -57,14 +64,15 @@ fn depend(one: &str, other: &str) -> bool {
 }
 
 #[test]
-fn one_value_of_an_array_tells_a_row_and_several_tell_none() {
+fn the_values_of_an_array_tell_rows() {
     let lock = |ids| {
         let sql = "select id from item where id = any($1) order by id for update";
         of(sql, &[ids])
     };
     assert!(lock("{1}").depends_on(&lock("{1}")));
     assert!(!lock("{1}").depends_on(&lock("{2}")));
-    assert!(lock("{1,3}").depends_on(&lock("{2}")));
+    assert!(!lock("{1,3}").depends_on(&lock("{2}")));
+    assert!(lock("{1,3}").depends_on(&lock("{3}")));
     let find = |keys| {
         of(
             "select id from purchase where key = any($1) for update",
@@ -77,7 +85,10 @@ fn one_value_of_an_array_tells_a_row_and_several_tell_none() {
     };
     assert!(find(r#"{"k"}"#).depends_on(&write("E'k'")));
     assert!(!find(r#"{"k"}"#).depends_on(&write("'other'")));
-    assert!(find(r#"{"a","b"}"#).depends_on(&write("'other'")));
+    assert!(!find(r#"{"a","b"}"#).depends_on(&write("'other'")));
+    assert!(find(r#"{"a","b"}"#).depends_on(&write("'b'")));
+    assert!(find("{ a , b }").depends_on(&write("'b'")));
+    assert!(find(r#"{"a,b"}"#).depends_on(&write("'a,b'")));
     assert!(find(r#"{"a\\\\b"}"#).depends_on(&write(r"E'a\\b'")));
 }
 
