@@ -16,7 +16,7 @@ use rowlock::load::World;
 use rowlock::progress::Progress;
 use rowlock::setting::Setting;
 use rowlock::shop::{BuildPurchaser, Shop, open};
-use rowlock::target::{OnConflict, TargetSpec};
+use rowlock::target::{Keys, OnConflict, TargetSpec};
 use rowlock_core::answer::Unknown;
 use rowlock_core::finding::Outcome;
 use rowlock_core::seed::Seed;
@@ -27,6 +27,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
     on_conflict: OnConflict::TriesAgain,
+    keys: Keys::AsSeen,
     build: |pool| {
         let timeout = Duration::from_secs(20);
         Arc::new(LockedPurchase::new(pool, timeout, NonZeroUsize::MIN))

@@ -77,6 +77,73 @@ fn mutants_fall_to_the_serial_oracle() {
 }
 
 #[test]
+fn a_header_for_keys_is_a_promise_that_is_checked() {
+    let report = explore(Some("charge-before-key"), "repeated-key", 1, 1);
+    let violated = "repeated-key-changes-nothing: what is sent again under its idempotency key";
+    assert!(report.contains(violated), "{report}");
+    assert!(
+        report.contains(
+            "ada buy_keyed again under the same key, after the first was answered: A alone leaves"
+        ),
+        "{report}"
+    );
+}
+
+#[test]
+fn verify_writes_what_all_its_parts_came_to_as_one_document() {
+    let sandbox = Sandbox::new();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/contracts");
+    let text = fs::read_to_string(examples.join("shop.toml")).unwrap();
+    let (first, _) = text.split_once("# One user buys two items").unwrap();
+    let contract = sandbox.path().join("shop.toml");
+    let xml = sandbox.path().join("junit.xml");
+    fs::write(&contract, first).unwrap();
+    let mut rowlock = sandbox.rowlock(
+        "verify --postgres local --format json --actors 20 --request-timeout-s 30 --seed 5",
+    );
+    rowlock
+        .arg("--contract")
+        .arg(&contract)
+        .arg("--junit")
+        .arg(&xml);
+    let service = format!(
+        "{} target --mutant function-call",
+        env!("CARGO_BIN_EXE_rowlock")
+    );
+    let output = rowlock.env("SHOP", service).output().unwrap();
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let parts = report["parts"].as_array().unwrap();
+    let command = |part: &serde_json::Value| part["command"].as_str().unwrap().to_owned();
+    let commands: Vec<_> = parts.iter().map(command).collect();
+    for (command, begin) in commands.iter().zip([
+        "rowlock explore one-item",
+        "rowlock run burst --actors 20",
+        "rowlock faults",
+    ]) {
+        assert!(command.starts_with(begin), "{commands:?}");
+        let is_patient = command.contains(" --request-timeout-s 30");
+        assert_eq!(is_patient, !command.contains("explore"), "{command}");
+    }
+    assert!(
+        parts[0]["report"]["schedules"].as_u64().unwrap() > 0,
+        "{report}"
+    );
+    assert_eq!(parts[1]["report"]["actors"], 20);
+    assert!(!parts[2]["report"]["played"].as_array().unwrap().is_empty());
+    let xml = fs::read_to_string(xml).unwrap();
+    for suite in ["explore one-item", "burst one-item", "A"] {
+        assert!(
+            xml.contains(&format!("<testsuite name=\"{suite}\"")),
+            "{xml}"
+        );
+    }
+    assert_exit(&output, 0);
+    fs::remove_file(contract).unwrap();
+    fs::remove_file(sandbox.path().join("junit.xml")).unwrap();
+    sandbox.wait_until_clean();
+}
+
+#[test]
 fn no_lawful_service_is_accused() {
     for lawful in [
         "conditional-update",

@@ -227,3 +227,30 @@ fn a_pool_of_one_connection_is_waited_for_inside_the_application() {
         assert!(report.contains("waited inside the application"), "{report}");
     }
 }
+
+#[test]
+fn keys_that_a_service_does_not_keep_are_a_violation_only_where_they_are_promised() {
+    let service = format!(
+        "{} target --mutant charge-before-key",
+        env!("CARGO_BIN_EXE_rowlock")
+    );
+    for (command, code) in [
+        ("explore repeated-key", 3),
+        ("explore repeated-key --keys", 1),
+        ("run double-click", 0),
+        ("run double-click --keys", 1),
+        ("faults --case repeat.1.drop-after --keys", 1),
+    ] {
+        let sandbox = Sandbox::new();
+        let witnesses = tempfile::tempdir().unwrap();
+        let mut rowlock = sandbox.rowlock(&format!("{command} --postgres local"));
+        rowlock.args(["--service-cmd", &service]);
+        if command.starts_with("explore") {
+            rowlock.arg("--witness-dir").arg(witnesses.path());
+        }
+        let output = rowlock.output().unwrap();
+        println!("{command}: {}", stdout(&output));
+        assert_exit(&output, code);
+        sandbox.wait_until_clean();
+    }
+}

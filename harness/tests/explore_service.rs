@@ -15,7 +15,7 @@ use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
 use rowlock::shop::Shop;
 use rowlock::shop::{BuildPurchaser, OURS};
-use rowlock::target::{OnConflict, TargetSpec};
+use rowlock::target::{Keys, OnConflict, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_postgres::{Provider, Server, Settings};
@@ -201,12 +201,14 @@ async fn every_mutant_meant_for_the_explorer_is_found_by_it() {
             continue;
         }
         for detector in mutant.detectors {
-            let Detector::Explorer(program) = detector else {
-                continue;
+            let (program, buyers) = match detector {
+                Detector::Explorer(program) => (program, &[2, 3][..]),
+                Detector::ExplorerOfThree(program) => (program, &[3][..]),
+                _ => continue,
             };
             let target = TargetSpec::in_process(mutant.purchaser());
             let mut verdict = Verdict::Inconclusive;
-            for buyers in [2, 3] {
+            for buyers in buyers.iter().copied() {
                 let mut search = search(&server, target.clone(), program, buyers);
                 search.budget = Budget::Schedules(500);
                 let found = run(&search, &mut Dfs::default()).await;
@@ -286,6 +288,7 @@ async fn the_same_seed_makes_the_same_runs_whatever_the_number_of_workers() {
 const WITH_A_JOB: BuildPurchaser = BuildPurchaser {
     name: "with-a-job",
     on_conflict: OnConflict::TriesAgain,
+    keys: Keys::AsSeen,
     build: |pool| {
         let options = pool.connect_options();
         tokio::spawn(async move {
@@ -319,7 +322,7 @@ mod beforehand {
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
     use rowlock::shop::{BuildPurchaser, OURS};
-    use rowlock::target::OnConflict;
+    use rowlock::target::{Keys, OnConflict};
     use sqlx::PgPool;
     use std::sync::Arc;
 
@@ -327,6 +330,7 @@ mod beforehand {
     pub(crate) const LOCK_FOR_GOOD: BuildPurchaser = BuildPurchaser {
         name: "lock-for-good",
         on_conflict: OnConflict::TriesAgain,
+        keys: Keys::AsSeen,
         build: |pool| beforehand(pool, |pool| lock_for_good(pool).boxed()),
     };
 
@@ -334,6 +338,7 @@ mod beforehand {
     pub(crate) const TWO_AT_ONCE: BuildPurchaser = BuildPurchaser {
         name: "two-at-once",
         on_conflict: OnConflict::TriesAgain,
+        keys: Keys::AsSeen,
         build: |pool| beforehand(pool, |pool| two_at_once(pool).boxed()),
     };
 
@@ -392,13 +397,14 @@ mod fresh_key {
     use purchase_service::order::{IdempotencyKey, Order};
     use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
     use rowlock::shop::{BuildPurchaser, OURS};
-    use rowlock::target::OnConflict;
+    use rowlock::target::{Keys, OnConflict};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     pub(crate) const TARGET: BuildPurchaser = BuildPurchaser {
         name: "fresh-key",
         on_conflict: OnConflict::TriesAgain,
+        keys: Keys::AsSeen,
         build: |pool| {
             let ours = (OURS.build)(pool);
             let made_up = AtomicU64::new(0);

@@ -13,7 +13,7 @@ use rowlock::progress::Progress;
 use rowlock::setting::Setting;
 use rowlock::shop::BuildPurchaser;
 use rowlock::shop::campaign::{self, Campaign, Case, Plan};
-use rowlock::target::{OnConflict, TargetSpec};
+use rowlock::target::{Keys, OnConflict, TargetSpec};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use rowlock_testing::tool::python;
@@ -122,6 +122,7 @@ async fn violated_in_process(
     let target = TargetSpec::in_process(BuildPurchaser {
         name,
         on_conflict: OnConflict::TriesAgain,
+        keys: Keys::AsSeen,
         build,
     });
     violated(&play(target, LOST_UPDATE).await)

@@ -22,7 +22,7 @@ use rowlock::load::Trial;
 use rowlock::mutants::lawful;
 use rowlock::shop::BuildPurchaser;
 use rowlock::shop::scenario::{self, Load};
-use rowlock::target::{OnConflict, TargetSpec};
+use rowlock::target::{Keys, OnConflict, TargetSpec};
 use rowlock_core::verdict::Verdict;
 use sqlx::{PgPool, query_scalar};
 
@@ -143,6 +143,7 @@ fn twin(build: fn(PgPool) -> Arc<dyn Purchaser>) -> TargetSpec {
     TargetSpec::in_process(BuildPurchaser {
         name: "twin",
         on_conflict: OnConflict::GivesWay,
+        keys: Keys::AsSeen,
         build,
     })
 }

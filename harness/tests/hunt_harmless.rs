@@ -12,9 +12,17 @@ use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::sync::Arc;
+
+use rowlock::contract::ContractSubject;
+use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Exhaustive;
-use rowlock::explorer::{Follow, Schedule};
-use rowlock::hunt::{Relation, StoryTrace};
+use rowlock::explorer::{Bounds, Follow, Schedule, Search, Setup};
+use rowlock::hunt::{Hunter, Relation, StoryTrace};
+use rowlock::mutants::{self, Mutant};
+use rowlock::target::{Described, TargetSpec};
+use rowlock_contract::Contract;
+use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_testing::seed::for_all;
 use sql_clients::{Clients, End, Scripts};
 
@@ -113,4 +121,96 @@ fn no_pair_that_is_called_harmless_shows_what_no_serial_order_shows() {
     let (tried, called) = harmless.get();
     println!("{called} of {tried} pairs are called harmless");
     assert!(called > 10 && called < tried);
+}
+
+/// Two users who each buy something else, of the shop.
+const APART: &str = r#"
+[[programs]]
+name = "apart"
+rows = """
+insert into item (id, price, stock) values (1, 250, 2), (2, 250, 2);
+insert into wallet (user_id, balance) values (1, 500), (2, 500)
+"""
+actors = ["ada", { actor = "bob", with = { item = 2 } }]
+"#;
+
+/// The shop's contract, with that program alone.
+fn apart() -> Contract {
+    let shop = include_str!("../../examples/contracts/shop.toml");
+    let (head, _) = shop.split_once("# Each has a wallet").unwrap();
+    Contract::parse(&format!("{head}{APART}"), "shop.toml").unwrap()
+}
+
+/// Schedules of a pair, without reduction: what calls a pair harmless would also leave them out.
+const TRIED: u64 = 40;
+
+/// Mutants of which the pair is called harmless.
+///
+/// Not among them is `begin-and-commit-apart`: it mixes up its own connections, which is no matter of
+/// rows, and shows whoever meets whom.
+const HARMLESS: [&str; 5] = [
+    "unlocked-absolute-write",
+    "check-before-transaction",
+    "statement-on-the-pool",
+    "stale-after-lock",
+    "lock-in-autocommit",
+];
+
+/// What is violated of the pair of `mutant` that is called harmless; nothing if none is so called.
+async fn explore_apart(
+    server: &Arc<Server>,
+    subject: &ContractSubject,
+    mutant: &Mutant,
+) -> Option<Vec<String>> {
+    let setup = Setup {
+        subject: subject.clone(),
+        target_env: Vec::new(),
+        server: Arc::clone(server),
+        target: TargetSpec::in_process(mutant.purchaser()),
+        bounds: Bounds::default(),
+        trace: None,
+    };
+    let mut hunter = Hunter::new(setup.clone());
+    let plan = hunter.plan(&apart(), 2, |_| {}).await.unwrap();
+    hunter.close().await.unwrap();
+    let is_harmless = |relation: &Relation| matches!(relation, Relation::CannotConflict(_));
+    let mut planned = plan.planned.into_iter();
+    let harmless = planned.find(|planned| is_harmless(&planned.relation))?;
+    let search = Search {
+        setup,
+        program: harmless.program,
+        workers: 1,
+        budget: Budget::Schedules(TRIED),
+        keep_going: false,
+    };
+    let explored = search
+        .run(&mut Exhaustive::default(), |_| {})
+        .await
+        .unwrap();
+    assert!(explored.schedules > 1, "{}: {explored:?}", mutant.name);
+    let violated = explored.violation.iter().flat_map(|run| run.violated());
+    Some(violated.map(|finding| finding.name.clone()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_pair_of_a_mutant_that_is_called_harmless_is_violated() {
+    let mut settings = Settings {
+        provider: Provider::Local,
+        ..Settings::from_env()
+    };
+    settings
+        .parameters
+        .push(("deadlock_timeout".into(), "1h".into()));
+    let server = Arc::new(Server::start(&settings).await.unwrap());
+    let described = Described::new(Arc::new(apart()));
+    let subject = ContractSubject::new(described, &server).await.unwrap();
+    let tried = HARMLESS.map(async |name| {
+        let mutant = mutants::find(name).unwrap();
+        (name, explore_apart(&server, &subject, mutant).await)
+    });
+    for (name, violated) in futures::future::join_all(tried).await {
+        assert_eq!(violated, Some(Vec::new()), "{name}");
+    }
+    drop(subject);
+    Arc::into_inner(server).unwrap().stop().await.unwrap();
 }

@@ -293,7 +293,9 @@ fn every_mutant_has_a_name_of_its_own_and_detectors_that_exist() {
                 Detector::Fault(name) => fault::gentle_faults()
                     .iter()
                     .any(|fault| fault.column() == *name),
-                Detector::Explorer(name) => program::find(name).is_some(),
+                Detector::Explorer(name) | Detector::ExplorerOfThree(name) => {
+                    program::find(name).is_some()
+                }
             };
             assert!(exists, "{}: {detector:?}", mutant.name);
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use common::{Sandbox, assert_exit, stdout};
 use rowlock::mutation::report::{Cell, Tries};
 
-use rowlock::mutants::MUTANTS;
+use rowlock::mutants::{BySerialOrders, MUTANTS};
 use rowlock::mutation::{
     Analysis, Column, Detected, Detection, Kind, Report, Row, Status, Variant, junit, matrix,
 };
@@ -29,8 +29,18 @@ use rowlock_postgres::{Provider, Server, Settings};
 /// Where the witnesses of our own mutants are.
 const WITNESSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/witnesses");
 
+/// The detectors that know the shop.
+const SHOP: [Column; 6] = [
+    Column::Scenario(ScenarioName::ConcurrentBuyers),
+    Column::Scenario(ScenarioName::DoubleClick),
+    Column::Scenario(ScenarioName::BalanceEdge),
+    Column::Scenario(ScenarioName::FailureUnderLoad),
+    Column::Faults,
+    Column::Explorer,
+];
+
 /// An analysis on servers of its own, since `failure-under-load` restarts one of them.
-async fn analysis(baseline: Variant, variants: &[Variant]) -> Report {
+async fn analysis(baseline: Variant, variants: &[Variant], columns: &[Column]) -> Report {
     let settings = Settings {
         provider: Provider::Local,
         ..Settings::from_env()
@@ -44,6 +54,7 @@ async fn analysis(baseline: Variant, variants: &[Variant]) -> Report {
     let analysis = Analysis {
         baseline,
         rowlock: Path::new(env!("CARGO_BIN_EXE_rowlock")),
+        columns,
         server: &server,
         exploring: &exploring,
         seed: Seed(5),
@@ -76,7 +87,7 @@ async fn each_kind_of_detector_catches_its_mutant_and_a_blind_spot_is_a_violatio
     let [baseline, blind_spot] =
         [Kind::Baseline, Kind::Mutant].map(|kind| Variant { kind, ..right() });
     variants.push(blind_spot);
-    let report = analysis(baseline, &variants).await;
+    let report = analysis(baseline, &variants, &SHOP).await;
     let text = matrix::render(&report);
     assert!(report.has_baseline(), "{text}");
     for (row, (name, detector)) in report.rows[1..].iter().zip(caught) {
@@ -90,13 +101,58 @@ async fn each_kind_of_detector_catches_its_mutant_and_a_blind_spot_is_a_violatio
     assert_eq!(report.verdict, Verdict::Violation);
 }
 
+/// The detectors that know nothing of the shop but its contract.
+const BY_CONTRACT: [Column; 2] = [Column::SerialFaults, Column::SerialExplorer];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutants_fall_to_the_shop_s_contract_alone_and_a_right_service_does_not() {
+    let caught = [
+        ("unlocked-wallet", Column::SerialExplorer),
+        ("charge-before-key", Column::SerialExplorer),
+        ("answer-before-commit", Column::SerialFaults),
+    ];
+    let caught = caught.map(|(name, column)| (Variant::find(name).unwrap(), column));
+    let right = || Variant::find("function-call").unwrap();
+    let baseline = Variant {
+        kind: Kind::Baseline,
+        ..right()
+    };
+    let variants = caught.map(|(variant, _)| variant);
+    let report = analysis(baseline, &variants, &BY_CONTRACT).await;
+    let text = matrix::render(&report);
+    assert_eq!(report.rows[0].status(), Status::Passed, "{text}");
+    for (row, (variant, column)) in report.rows[1..].iter().zip(caught) {
+        assert_eq!(row.name, variant.name());
+        assert!(row.is_caught_by(column), "{text}");
+    }
+    assert!(
+        text.contains("3 of 3 by the shop's contract alone"),
+        "{text}"
+    );
+}
+
+#[test]
+fn each_mutant_that_the_shop_s_contract_does_not_catch_has_its_reason_in_the_docs() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = words(include_str!("../../docs/src/mutants.md"));
+    let mut escapes = 0;
+    for mutant in MUTANTS {
+        if let BySerialOrders::Neither(why) = mutant.by_serial_orders {
+            escapes += 1;
+            let line = format!("`{}`: {why}", mutant.name);
+            assert!(page.contains(&words(&line)), "{line}");
+        }
+    }
+    assert!(MUTANTS.len() - escapes >= 26, "{escapes} escape");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_shown_where_the_baseline_does_not_pass() {
     let broken = Variant {
         kind: Kind::Baseline,
         ..Variant::find("unlocked-absolute-write").unwrap()
     };
-    let report = analysis(broken, &Variant::all()).await;
+    let report = analysis(broken, &Variant::all(), &SHOP).await;
     assert_eq!(report.rows.len(), 1);
     assert_eq!(report.rows[0].status(), Status::FalsePositive);
     assert_eq!(report.verdict, Verdict::Violation);
@@ -244,7 +300,10 @@ fn report() -> Report {
         ),
     ];
     let postgres = "local PostgreSQL 15".to_owned();
-    Report::new(Seed(7), postgres, Duration::from_secs(345), rows)
+    Report {
+        columns: SHOP.to_vec(),
+        ..Report::new(Seed(7), postgres, Duration::from_secs(345), rows)
+    }
 }
 
 #[test]
@@ -255,6 +314,19 @@ fn the_matrix_says_who_caught_whom_how_soon_and_what_was_missed() {
 #[test]
 fn junit_fails_survivors_and_false_positives_and_errs_on_the_undecided() {
     insta::assert_snapshot!(junit::render(&report()).unwrap());
+}
+
+#[test]
+fn a_mutant_whose_detector_was_left_out_is_undecided() {
+    let mut row = row(
+        "somebody",
+        Kind::Mutant,
+        Column::Faults,
+        [Detected::Nothing, Detected::Nothing, Detected::Nothing],
+    );
+    assert_eq!(row.status(), Status::Survived);
+    row.cells.retain(|cell| cell.detector != Column::Faults);
+    assert_eq!(row.status(), Status::Undecided);
 }
 
 #[test]

@@ -14,25 +14,26 @@ use crate::rows::Shop;
 pub const NAME: &str = "generated";
 
 /// Draws a program. Requests with one key are the same purchase.
+///
+/// Who is there mostly comes again, since what two of one user's purchases do to one another is
+/// where money is lost, and mostly for what somebody else wants, too.
 pub fn draw(rng: &mut impl Rng) -> Program {
-    let requests = rng.random_range(2..=4);
-    let users = rng.random_range(1..=requests);
-    let items = rng.random_range(1..=2);
-    let requests: Vec<_> = (0..requests)
-        .map(|_| {
-            let (user, item) = (rng.random_range(1..=users), rng.random_range(1..=items));
-            let request = Request::new(user, item);
-            match rng.random_range(0..4) {
-                0 => request.with_key(format!("again-{user}-{item}")),
-                _ => request,
-            }
-        })
-        .collect();
+    let mut requests: Vec<Request> = Vec::new();
+    let (mut users, mut items) = (0, 0);
+    for _ in 0..*of(rng, &[2, 3, 3, 4]) {
+        let user = again_or_new(rng, &mut users);
+        let item = again_or_new(rng, &mut items).min(MOST_ITEMS);
+        let request = Request::new(user, item);
+        requests.push(match rng.random_range(0..4) {
+            0 => request.with_key(format!("again-{user}-{item}")),
+            _ => request,
+        });
+    }
     let mut initial = Shop::default();
     for request in &requests {
         let (user, item) = (request.order.user_id, request.order.item_id);
         if !initial.items.contains_key(&item) {
-            initial = initial.item(item.0, PRICE, rng.random_range(0..=2));
+            initial = initial.item(item.0, PRICE, *of(rng, &[0, 1, 1, 1, 2, 2]));
         }
         let wallet = initial.wallets.entry(user);
         wallet.or_insert_with(|| Money(money(rng, &requests, user)));
@@ -44,20 +45,35 @@ pub fn draw(rng: &mut impl Rng) -> Program {
     }
 }
 
-/// The money for none of the user's purchases, for one, for all but one, or for all.
+/// Items beyond which no more are drawn.
+const MOST_ITEMS: i64 = 2;
+
+/// One of `known`, which are numbered from 1, or, as often as not, one more.
+fn again_or_new(rng: &mut impl Rng, known: &mut i64) -> i64 {
+    if *known == 0 || rng.random_range(0..2) == 0 {
+        *known += 1;
+        return *known;
+    }
+    rng.random_range(1..=*known)
+}
+
+fn of<'a, T>(rng: &mut impl Rng, values: &'a [T]) -> &'a T {
+    &values[rng.random_range(0..values.len())]
+}
+
+/// The money for none of the user's purchases, for one, for all but one, or for all; mostly for one.
 fn money(rng: &mut impl Rng, requests: &[Request], user: UserId) -> i64 {
     let own = requests.iter().filter(|it| it.order.user_id == user);
     let own = i64::try_from(own.count()).expect("a few requests");
-    match rng.random_range(0..4) {
-        0 => PRICE - 1,
-        1 => PRICE,
-        2 => own * PRICE - 1,
-        _ => own * PRICE,
-    }
+    *of(
+        rng,
+        &[PRICE - 1, PRICE, PRICE, own * PRICE - 1, own * PRICE],
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use purchase_service::order::Order;
     use rowlock_core::program::Program as _;
     use rowlock_core::seed::Seed;
 
@@ -77,5 +93,39 @@ mod tests {
             }
         }
         assert!((0..200).any(|seed| drawn(seed).repeats_keys()));
+    }
+
+    /// A user with the money for one who wants two things, and somebody else who wants the last unit
+    /// of one of them.
+    fn has_a_third_who_takes_the_last_unit(program: &Program) -> bool {
+        let Program {
+            initial, requests, ..
+        } = program;
+        let is_short = |user| (PRICE..2 * PRICE).contains(&initial.wallets[&user].0);
+        requests.iter().enumerate().any(|(at, one)| {
+            let (user, item) = (one.order.user_id, one.order.item_id);
+            let mut others = requests[..at].iter().chain(&requests[at + 1..]);
+            let mut rivals = others.clone();
+            initial.items[&item].stock == 1
+                && is_short(user)
+                && others.any(|it| {
+                    it.order.user_id == user && initial.items[&it.order.item_id].stock > 0
+                })
+                && rivals.any(|it| {
+                    let Order { user_id, item_id } = it.order;
+                    item_id == item && user_id != user && initial.wallets[&user_id].0 >= PRICE
+                })
+        })
+    }
+
+    #[test]
+    fn one_in_twenty_has_a_third_who_takes_the_last_unit_from_a_user_who_wants_two() {
+        const DRAWN: usize = 2_000;
+        let mut rng = Seed(7).rng("programs");
+        let programs = (0..DRAWN).map(|_| draw(&mut rng));
+        let such = programs.filter(has_a_third_who_takes_the_last_unit);
+        let such = such.count();
+        println!("{such} of {DRAWN}");
+        assert!(such * 20 >= DRAWN, "{such} of {DRAWN}");
     }
 }

@@ -193,6 +193,12 @@ pub const PROGRAMS: &[Template] = &[
         about: "one user clicks again and again and can pay once; a third request is another user's",
         make: double_click_refused,
     },
+    Template {
+        name: "last-unit",
+        about: "one user wants the last unit and something else, and can pay for one; a third \
+                request is another user's for the last unit",
+        make: last_unit,
+    },
 ];
 
 impl Template {
@@ -275,5 +281,19 @@ fn double_click_refused(buyers: i64) -> (Shop, Vec<Request>) {
         .wallet(1, 2 * PRICE - 1)
         .wallet(2, PRICE);
     let request = |click| Request::new(if click == 2 { 2 } else { 1 }, 1);
+    (shop, (0..buyers).map(request).collect())
+}
+
+fn last_unit(buyers: i64) -> (Shop, Vec<Request>) {
+    let shop = Shop::default()
+        .item(1, PRICE, 1)
+        .item(2, PRICE, buyers)
+        .wallet(1, PRICE)
+        .wallet(2, PRICE);
+    let request = |turn| match turn % 3 {
+        0 => Request::new(1, 1),
+        1 => Request::new(1, 2),
+        _ => Request::new(2, 1),
+    };
     (shop, (0..buyers).map(request).collect())
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use quick_junit::TestSuite;
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
@@ -12,11 +13,13 @@ use rowlock_postgres::Server;
 use super::common::{conclude, quoted};
 use super::contract::ContractArgs;
 use super::explore::contract_program;
+use super::part::{self, Part};
 use super::run::check_file_limit;
 use super::{Cli, Format, RunArgs, exit_code, output};
 use crate::contract::burst::{Burst, burst};
 use crate::contract::{ContractSubject, Program};
 use crate::progress::Progress;
+use crate::report::junit;
 use crate::target::{Described, TargetSpec};
 
 /// What a burst is called on the command line.
@@ -31,19 +34,41 @@ pub(super) async fn run_burst(args: RunArgs) -> anyhow::Result<ExitCode> {
             .error(ErrorKind::MissingRequiredArgument, message)
             .exit()
     };
+    let part = match burst_part(&args, described).await? {
+        Ok(part) => part,
+        Err(code) => return Ok(code),
+    };
+    args.common
+        .write_junit(|| part::junit("rowlock run burst", [&part]))?;
+    output::write(&match args.common.format {
+        Format::Json => serde_json::to_string_pretty(&part.report)? + "\n",
+        Format::Human => part.text,
+    })?;
+    Ok(exit_code::of(part.verdict))
+}
+
+/// Lets the actors go, as a part of a longer run or alone.
+pub(super) async fn burst_part(
+    args: &RunArgs,
+    described: Described,
+) -> anyhow::Result<Result<Part, ExitCode>> {
     let program = contract_program(args.program.as_deref(), &described)?;
     let progress = Progress::on_terminal();
     let again = args.repeat_burst(&described);
-    let measured = measure(&args, described, &program, &progress);
+    let measured = measure(args, described, &program, &progress);
     let (burst, postgres) = match conclude(measured, &progress, &again).await? {
         Ok(measured) => measured,
-        Err(code) => return Ok(code),
+        Err(code) => return Ok(Err(code)),
     };
-    output::write(&match args.common.format {
-        Format::Json => serde_json::to_string_pretty(&burst)? + "\n",
-        Format::Human => render(&burst, &postgres, &again),
-    })?;
-    Ok(exit_code::of(burst.verdict))
+    let mut suite = TestSuite::new(format!("burst {}", burst.program));
+    let findings = burst.findings.iter();
+    suite.add_test_cases(findings.map(|finding| junit::case("burst", finding)));
+    Ok(Ok(Part {
+        verdict: burst.verdict,
+        text: render(&burst, &postgres, &again),
+        report: serde_json::to_value(&burst)?,
+        suites: vec![suite],
+    }))
 }
 
 async fn measure(

@@ -18,7 +18,7 @@ use crate::trace::TraceFile;
 pub(super) struct ContractArgs {
     /// Judge the service that this file describes; without it, the nearest rowlock.toml in the
     /// working directory or above it, where no other service is named
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["service_cmd", "mutant", "replicas"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["service_cmd", "mutant", "replicas", "keys"])]
     contract: Option<PathBuf>,
 }
 

@@ -10,6 +10,7 @@ use rowlock_postgres::Server;
 use super::common::{conclude, quoted};
 use super::contract::ContractArgs;
 use super::explore::contract_program;
+use super::part::Part;
 use super::trace::TraceArgs;
 use super::{Cli, CommonArgs, Format, exit_code, output};
 use crate::contract::{ContractStories, ContractSubject, Program, Seat};
@@ -79,25 +80,71 @@ pub(super) async fn faults(
             report(args, measured, &progress, &again).await
         }
         Some(described) => {
-            let plan = args.plan::<Seat>();
             let program = contract_program(args.program.as_deref(), &described)?;
             let again = args.contract_flags(&described, &program, seed);
-            let measured = async {
-                let server = args.start(&progress).await?;
-                progress.say("preparing the contract's database");
-                let subject = ContractSubject::new(described.clone(), &server).await?;
-                let target = TargetSpec::Described(described);
-                let stories = ContractStories::new(subject, program);
-                let run = Run {
-                    server,
-                    target,
-                    seed,
-                    trace,
-                };
-                run.measure(args, &stories, &plan, &progress).await
-            };
+            let measured = measure_contract(args, described, program, (seed, trace), &progress);
             report(args, measured, &progress, &again).await
         }
+    }
+}
+
+/// Breaks the stories of a program of a contract, as a part of a longer run.
+pub(super) async fn faults_part(
+    args: &FaultsArgs,
+    described: Described,
+) -> anyhow::Result<Result<Part, ExitCode>> {
+    let seed = args.common.seed();
+    let progress = Progress::on_terminal();
+    let program = contract_program(args.program.as_deref(), &described)?;
+    let again = args.contract_flags(&described, &program, seed);
+    let measured = measure_contract(args, described, program, (seed, None), &progress);
+    let report = match conclude(measured, &progress, &args.repeat(&again)).await? {
+        Ok(report) => report,
+        Err(code) => return Ok(Err(code)),
+    };
+    Ok(Ok(Part {
+        verdict: report.campaign.verdict,
+        text: report.render(&again),
+        suites: matrix::suites(&report.campaign),
+        report: serde_json::to_value(&report)?,
+    }))
+}
+
+async fn measure_contract(
+    args: &FaultsArgs,
+    described: Described,
+    program: Program,
+    (seed, trace): (Seed, Option<TraceFile>),
+    progress: &Progress,
+) -> anyhow::Result<FaultReport<ContractStories>> {
+    let plan = args.plan::<Seat>();
+    let server = args.start(progress).await?;
+    progress.say("preparing the contract's database");
+    let subject = ContractSubject::new(described.clone(), &server).await?;
+    let target = TargetSpec::Described(described);
+    let stories = ContractStories::new(subject, program);
+    let run = Run {
+        server,
+        target,
+        seed,
+        trace,
+    };
+    run.measure(args, &stories, &plan, progress).await
+}
+
+impl<S: Stories> FaultReport<S> {
+    /// For people; `again` is the rest of the command line that makes the same run.
+    fn render(&self, again: &str) -> String {
+        let campaign = &self.campaign;
+        format!(
+            "{}\npostgres: {}\ntarget:   {}\nseed:     {}\ncases:    {}\nverdict:  {}\n",
+            matrix::render(campaign, again),
+            self.postgres,
+            self.target,
+            self.seed,
+            campaign.played.len(),
+            campaign.verdict
+        )
     }
 }
 
@@ -116,15 +163,7 @@ async fn report<S: Stories>(
     args.common.write_junit(|| matrix::junit(campaign))?;
     output::write(&match args.common.format {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-        Format::Human => format!(
-            "{}\npostgres: {}\ntarget:   {}\nseed:     {}\ncases:    {}\nverdict:  {}\n",
-            matrix::render(campaign, again),
-            report.postgres,
-            report.target,
-            report.seed,
-            campaign.played.len(),
-            campaign.verdict
-        ),
+        Format::Human => report.render(again),
     })?;
     Ok(exit_code::of(campaign.verdict))
 }

@@ -13,6 +13,7 @@ mod hunt;
 mod init;
 mod mutants;
 mod output;
+mod part;
 mod replay;
 mod run;
 mod serve;

@@ -13,11 +13,13 @@ use rowlock_postgres::Server;
 use super::common::{conclude, write_junit};
 use super::{Format, PostgresArgs, exit_code, output};
 use crate::explorer::Witness;
-use crate::mutation::{Analysis, Report, Variant, junit, matrix};
+use crate::mutation::detector::COLUMNS;
+use crate::mutation::{Analysis, Column, Report, Variant, junit, matrix};
 use crate::progress::Progress;
 
 /// Exit codes: 0 each mutant is caught and no lawful service is accused; 1 a mutant survived, or
-/// a right service is accused; 4 something could not be decided.
+/// a right service is accused; 4 something could not be decided, as where a mutant's own detectors are
+/// left out.
 #[derive(Debug, Args)]
 pub(super) struct MutantsArgs {
     #[command(flatten)]
@@ -25,6 +27,9 @@ pub(super) struct MutantsArgs {
     /// Only this mutant or lawful service; may be given again
     #[arg(long = "only", value_name = "NAME", value_parser = super::service::mutant_names())]
     only: Vec<String>,
+    /// Only this detector, a column of the report; may be given again
+    #[arg(long = "column", value_name = "NAME", value_parser = column_names())]
+    columns: Vec<Column>,
     /// Write a witness NAME.json for each mutant that the explorer catches, for `rowlock replay`
     #[arg(long, value_name = "DIR")]
     witness_dir: Option<PathBuf>,
@@ -82,6 +87,7 @@ async fn analyse(
     let analysis = Analysis {
         baseline: Variant::BASELINE,
         rowlock: &rowlock,
+        columns: args.columns(),
         server: &server,
         exploring: &exploring,
         seed,
@@ -116,12 +122,28 @@ fn write_witnesses(
     Ok(())
 }
 
+fn column_names() -> impl clap::builder::TypedValueParser<Value = Column> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    let names = PossibleValuesParser::new(COLUMNS.iter().map(|column| column.name()));
+    names.try_map(|name| name.parse::<Column>())
+}
+
 impl MutantsArgs {
+    /// The detectors that were chosen, or all.
+    fn columns(&self) -> &[Column] {
+        match self.columns.as_slice() {
+            [] => &COLUMNS,
+            chosen => chosen,
+        }
+    }
+
     /// The command line that makes the same run again.
     fn repeat(&self, seed: Seed) -> String {
         let mut words = vec!["mutants".to_owned(), format!("--seed {seed}")];
         words.extend(self.postgres.repeat());
         words.extend(self.only.iter().map(|name| format!("--only {name}")));
+        let columns = self.columns.iter();
+        words.extend(columns.map(|column| format!("--column {}", column.name())));
         if self.against_stress {
             words.push("--against-stress".into());
         }

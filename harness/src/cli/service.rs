@@ -8,7 +8,7 @@ use clap::Args;
 use super::up_to;
 use crate::mutants;
 use crate::shop::{self, BuildPurchaser, OURS};
-use crate::target::{START_TIMEOUT, TargetError, TargetSpec};
+use crate::target::{Keys, START_TIMEOUT, TargetError, TargetSpec};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct ServiceArgs {
@@ -22,6 +22,10 @@ pub(super) struct ServiceArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = START_TIMEOUT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..))]
     start_timeout_s: u64,
+    /// The target promises idempotency keys: what is sent again under a key happens once. Without
+    /// it a target is held to keys only where it is seen to know them
+    #[arg(long)]
+    keys: bool,
     /// Verify one of the deliberately broken services instead of ours
     #[arg(long, hide = true, value_parser = mutant_names())]
     mutant: Option<String>,
@@ -39,13 +43,14 @@ fn command_line(line: &str) -> Result<String, TargetError> {
 impl ServiceArgs {
     /// Whether the command line says which service is meant.
     pub(super) fn is_named(&self) -> bool {
-        self.service_cmd.is_some() || self.mutant.is_some() || self.replicas > 1
+        self.service_cmd.is_some() || self.mutant.is_some() || self.replicas > 1 || self.keys
     }
 
     /// The service as one or more processes.
     pub(super) fn processes(&self) -> anyhow::Result<TargetSpec> {
         let start_timeout = Duration::from_secs(self.start_timeout_s);
-        Ok(self.program()?.with_start_timeout(start_timeout))
+        let target = self.program()?.with_start_timeout(start_timeout);
+        Ok(self.promising(target))
     }
 
     /// The same in this process where that can be, which is faster and more easily controlled.
@@ -55,8 +60,22 @@ impl ServiceArgs {
         }
         match self.mutant()? {
             Some((_, replicas)) if replicas > 1 => self.processes(),
-            Some((purchaser, _)) => Ok(TargetSpec::in_process(purchaser)),
+            Some((purchaser, _)) => Ok(TargetSpec::in_process(BuildPurchaser {
+                keys: match self.keys {
+                    true => Keys::Promised,
+                    false => purchaser.keys,
+                },
+                ..purchaser
+            })),
             None => Ok(TargetSpec::in_process(OURS)),
+        }
+    }
+
+    /// `target` with what the command line says that it promises.
+    fn promising(&self, target: TargetSpec) -> TargetSpec {
+        match self.keys {
+            true => target.promising_keys(),
+            false => target,
         }
     }
 
@@ -107,6 +126,9 @@ impl ServiceArgs {
         }
         if self.start_timeout_s != START_TIMEOUT.as_secs() {
             flags.push(format!("--start-timeout-s {}", self.start_timeout_s));
+        }
+        if self.keys {
+            flags.push("--keys".into());
         }
         if let Some(command) = &self.service_cmd {
             let quoted = shlex::try_quote(command).unwrap_or_default();

@@ -5,11 +5,18 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Parser;
+use rowlock_core::verdict::Verdict;
 
+use super::burst::burst_part;
 use super::common::quoted;
 use super::contract::ContractArgs;
-use super::{Cli, RunArgs, output, run};
+use super::exit_code::Exit;
+use super::explore::explore_part;
+use super::faults::faults_part;
+use super::part::{self, Part, Ran};
+use super::{Cli, Command, Format, REQUEST_TIMEOUT_S, RunArgs, output, run};
 use crate::contract::programs;
 use crate::target::Described;
 
@@ -23,35 +30,93 @@ pub(super) async fn verify(args: RunArgs) -> anyhow::Result<ExitCode> {
 /// Gives the worst of the parts' exit codes; a signal ends them all.
 async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Result<ExitCode> {
     let mut worst = ExitCode::SUCCESS;
+    let mut all = Vec::new();
     for line in parts(args, described) {
-        output::write(&format!("== rowlock {line}\n"))?;
+        args.say(&format!("== rowlock {line}\n"))?;
         let words = shlex::split(&line).unwrap_or_default();
         let words = ["rowlock".to_owned()].into_iter().chain(words);
-        let code = Box::pin(Cli::try_parse_from(words)?.execute()).await;
-        output::write("\n")?;
+        let cli = Cli::try_parse_from(words)?;
+        let ended = Box::pin(run_part(cli.command, args.common.format, described.clone())).await;
+        let ended = ended.unwrap_or_else(|error| {
+            output::complain(&format!("error: {error:#}"));
+            Err(Exit::of_error(&error).into())
+        });
+        let ran = Ran::new(line, ended);
+        args.say(&format!("{}\n", ran.part.text))?;
+        let code = ran.code;
+        all.push(ran);
         if severity(code) > severity(worst) {
             worst = code;
         }
-        if code == super::exit_code::Exit::Interrupted.into() {
+        if code == Exit::Interrupted.into() {
             break;
         }
     }
+    let suites = || part::junit("rowlock verify", all.iter().map(|ran| &ran.part));
+    args.common.write_junit(suites)?;
+    if args.common.format == Format::Json {
+        let verdicts = all.iter().map(|ran| ran.part.verdict);
+        let parts: Vec<_> = all.iter().map(Ran::report).collect();
+        let report = serde_json::json!({
+            "contract": described.contract.file,
+            "verdict": Verdict::compose(verdicts),
+            "parts": parts,
+        });
+        output::write(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    }
     Ok(worst)
+}
+
+/// What one part came to.
+async fn run_part(
+    command: Command,
+    format: Format,
+    described: Described,
+) -> anyhow::Result<Result<Part, ExitCode>> {
+    match command {
+        Command::Explore(mut args) => {
+            args.is_quiet = format == Format::Json;
+            explore_part(&args, described).await
+        }
+        Command::Run { args, .. } => burst_part(&args, described).await,
+        Command::Faults(args) => faults_part(&args, described).await,
+        _ => bail!("no part of a verification"),
+    }
 }
 
 /// The command lines of the parts.
 fn parts(args: &RunArgs, described: &Described) -> Vec<String> {
     let mut common = vec![ContractArgs::repeat(described)];
     common.extend(args.common.postgres.repeat());
-    let common = common.join(" ");
+    if let Some(seed) = args.common.seed {
+        common.push(format!("--seed {seed}"));
+    }
+    let mut patient = common.clone();
+    if args.common.request_timeout_s != REQUEST_TIMEOUT_S {
+        patient.push(format!(
+            "--request-timeout-s {}",
+            args.common.request_timeout_s
+        ));
+    }
+    let (common, patient) = (common.join(" "), patient.join(" "));
     let programs = programs(&described.contract);
     let mut parts: Vec<_> = programs
         .iter()
         .map(|program| format!("explore {} {common}", quoted(&program.name)))
         .collect();
-    parts.push(format!("run burst --actors {} {common}", args.actors));
-    parts.push(format!("faults {common}"));
+    parts.push(format!("run burst --actors {} {patient}", args.actors));
+    parts.push(format!("faults {patient}"));
     parts
+}
+
+impl RunArgs {
+    /// Writes what is for people, if people are to read it.
+    fn say(&self, text: &str) -> anyhow::Result<()> {
+        match self.common.format {
+            Format::Human => output::write(text),
+            Format::Json => Ok(()),
+        }
+    }
 }
 
 /// What decides where parts end differently: a violation most of all, then what kept a part from

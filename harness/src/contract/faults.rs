@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use rowlock_contract::Contract;
 use rowlock_core::answer::{Answer, Ending, Unknown};
-use rowlock_core::finding::Finding;
+use rowlock_core::finding::{Finding, Outcome};
+use rowlock_core::rows::Rows;
 use rowlock_core::serial::{CallIndex, Concurrent, Oracle};
 use rowlock_core::universal;
 
 use super::judge::{self, Left};
+use super::keys;
 use super::program::Program;
 use super::seat::Seat;
 use super::serial::Expected;
@@ -25,8 +27,9 @@ use crate::environment::EnvironmentError;
 use crate::fault::stories::{Asked, Look, Recovery, Stage, Stories};
 use crate::fault::{Case, Fault};
 use crate::rig::Rig;
-use crate::rows::Rows;
+use crate::rows;
 use crate::subject::Subject;
+use crate::tables::Tables;
 use crate::target::OnConflict;
 
 /// A program of a contract, whose stories are broken.
@@ -69,13 +72,8 @@ impl ContractStories {
     /// Why an actor's story may not come twice, if it may not: each call that changes something
     /// must name a key.
     fn no_key(&self, contract: &Contract, actor: usize) -> Option<String> {
-        let story = self.program.actors[actor].story.iter();
-        let mut calls = story.filter_map(|planned| contract.call(&planned.call));
-        let lacks_key = calls.find(|call| {
-            let only_reads = ["GET", "HEAD"].contains(&call.method.as_str());
-            !only_reads && call.idempotency_key.is_none()
-        });
-        lacks_key.map(|call| format!("call `{}` names no idempotency_key", call.name))
+        let call = keys::call_without(contract, &self.program.actors[actor].story)?;
+        Some(format!("call `{call}` names no idempotency_key"))
     }
 
     /// Whether an actor's story ends so alone, as the serial runs have it.
@@ -146,12 +144,13 @@ impl Stories for ContractStories {
         let client = connect(rig.target().address(0), PATIENCE).await?;
         self.send(rig.known(), self.request(0), client).await;
         rig.inspector().wait_for_rest().await?;
-        rig.inspector_mut().clear_and_renew().await
+        rig.inspector_mut().clear_and_renew().await?;
+        self.note_begun(rig).await
     }
 
     async fn expect(&self, rig: &Rig<ContractSubject>) -> Result<Expected, EnvironmentError> {
         let baseline = rig.inspector().baseline().clone();
-        let mut rows = Rows::open(rig.database().options(), baseline).await?;
+        let mut rows = rows::Rows::open(rig.database().options(), baseline).await?;
         let expected = self.subject.expect(rig, &mut rows, &self.program).await;
         rows.close().await;
         expected
@@ -259,8 +258,14 @@ impl Stories for ContractStories {
             .read(known, look.expected, &mut connection)
             .await;
         drop(connection);
-        let left = inspector.explained(read).await?;
-        findings.push(self.explain(look.case.story.actor, &answers, look.expected, &left));
+        let mut left = inspector.explained(read).await?;
+        let begun = Begun {
+            here: known.begun(),
+            there: &look.expected.initial,
+        };
+        let comparable = begun.align(&mut left.rows);
+        let actor = look.case.story.actor;
+        findings.push(self.explain(actor, &answers, look.expected, &left, comparable));
         let history: Vec<_> = answers.into_values().collect();
         let before = &look.expected.before;
         let invariants = judge::invariants(&self.subject, before, &left.numbers, &history);
@@ -270,6 +275,25 @@ impl Stories for ContractStories {
 }
 
 impl ContractStories {
+    /// Takes note of the rows that the cases on `rig` begin with: a service may have written some
+    /// as it started.
+    async fn note_begun(&self, rig: &Rig<ContractSubject>) -> Result<(), EnvironmentError> {
+        let inspector = rig.inspector();
+        let sql = self
+            .subject
+            .reset_sql(rig.known(), &self.program, inspector.baseline());
+        inspector.execute(sql).await?;
+        let mut connection = inspector.pool().acquire().await?;
+        let tables = Tables::look_up(&mut connection).await?;
+        let learned = self.subject.learn_tables(&tables, &mut connection).await?;
+        let read = self.subject.read_tables(&tables, &learned, &mut connection);
+        let begun = read.await;
+        drop(connection);
+        rig.known()
+            .remember_begun(inspector.explained(begun).await?);
+        Ok(())
+    }
+
     /// Whether what was broken came whole or not at all, as its answers say.
     fn explain(
         &self,
@@ -277,6 +301,7 @@ impl ContractStories {
         answers: &BTreeMap<usize, StoryAnswer>,
         expected: &Expected,
         left: &Left,
+        comparable: Result<(), String>,
     ) -> Finding {
         let mut finding = Finding::new(
             judge::SERIAL_ORDER,
@@ -295,7 +320,10 @@ impl ContractStories {
         };
         let broken = shown.refused_call(broken).unwrap_or(first);
         let atomicity = |oracle: &Oracle, run: &Concurrent| oracle.atomicity(run, broken);
-        finding.outcome = shown.explain(&expected.oracle, atomicity);
+        finding.outcome = match comparable {
+            Ok(()) => shown.explain(&expected.oracle, atomicity),
+            Err(why) => Outcome::Unchecked(why),
+        };
         finding
     }
 }
@@ -310,4 +338,39 @@ fn answers(asked: &[Asked<ContractStories>]) -> BTreeMap<usize, StoryAnswer> {
         }
     }
     answers
+}
+
+/// The rows that cases begin with, on one rig and on the one where the serial orders were run.
+struct Begun<'a> {
+    here: Option<&'a Rows>,
+    there: &'a Rows,
+}
+
+impl Begun<'_> {
+    /// Makes `left`, which was left here, comparable with what serial orders left there: a table that
+    /// each start of the service fills with other rows is as it was there, where nothing has changed
+    /// it since. `Err` says what cannot be compared.
+    fn align(&self, left: &mut Rows) -> Result<(), String> {
+        let Some(here) = self.here else {
+            return Ok(());
+        };
+        for (name, table) in &mut left.0 {
+            let (Some(here), Some(there)) = (here.0.get(name), self.there.0.get(name)) else {
+                continue;
+            };
+            if judge::has_rows_of(here, there) {
+                continue;
+            }
+            match judge::has_rows_of(here, table) {
+                true => table.clone_from(there),
+                false => {
+                    return Err(format!(
+                        "`{name}` holds other rows at each start of the service, and the calls \
+                         change it"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }

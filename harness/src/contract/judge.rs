@@ -11,6 +11,7 @@ use rowlock_core::serial::{CallIndex, Concurrent, Explanation, Oracle, Unexplain
 use rowlock_core::universal::{self, NO_SERVER_ERROR};
 use serde::{Deserialize, Serialize};
 
+use super::keys;
 use super::program::Program;
 use super::serial::serial_told;
 use super::story::{StoryAnswer, Told};
@@ -55,7 +56,7 @@ impl Left {
     }
 }
 
-fn has_rows_of(one: &Table, other: &Table) -> bool {
+pub(super) fn has_rows_of(one: &Table, other: &Table) -> bool {
     let sorted = |table: &Table| {
         let mut rows = table.rows.clone();
         rows.sort();
@@ -70,6 +71,8 @@ pub(super) fn judge(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>)
     let mut findings = universal::check(seen.history, &seen.aftermath, seen.broken);
     excuse_serial_errors(&mut findings, seen);
     findings.push(explain(subject, seen));
+    let oracle = &seen.expected.oracle;
+    findings.extend(keys::are_kept(subject.contract(), seen.program, oracle));
     findings.extend(invariants(
         subject,
         &seen.expected.before,

@@ -7,6 +7,7 @@
 //!   ├─ template  the database with all that is done only once
 //!   ├─ serial    every order of a program's calls, run alone: what is right
 //!   ├─ judge     a run against those, and the contract's invariants
+//!   │    └─ keys   a repeat under a key against those
 //!   ├─ remarks   what was not compared, and what was taken for granted
 //!   └─ burst     hundreds of actors at once, against the invariants alone
 //! faults     what a campaign of faults breaks of it, and holds it to  (crate::fault::stories)
@@ -20,6 +21,7 @@ pub mod burst;
 mod faults;
 pub mod generated;
 mod judge;
+mod keys;
 mod program;
 mod remarks;
 mod seat;

@@ -13,6 +13,7 @@ use rowlock_core::rows::{Rows, Table};
 use serde::{Deserialize, Serialize};
 
 use super::judge::Left;
+use super::keys;
 use super::story::StoryAnswer;
 
 /// Rows of a table that are shown on one line.
@@ -27,6 +28,10 @@ pub struct Program {
     /// SQL that makes its rows of those that every run begins with; a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<String>,
+    /// Variables that its rows are made with, above what all actors have in common; texts are
+    /// templates.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, Value>,
     /// Who calls; a schedule counts them from 0.
     pub actors: Vec<Participant>,
     /// Actors who must be refused, alone or after the others.
@@ -65,16 +70,51 @@ pub struct PlannedCall {
 }
 
 /// The programs of a contract: those that it writes, or else each pair of its actors' stories, each
-/// with itself, too.
+/// with itself, too, and each story twice under one key where all its calls take one.
 pub fn programs(contract: &Contract) -> Vec<Program> {
     if !contract.programs.is_empty() {
         return contract.programs.iter().map(Program::of).collect();
     }
-    pairs(contract)
+    let mut programs = pairs(contract);
+    programs.extend(repeats(contract));
+    programs
+}
+
+/// What a repeat's key is called.
+const AGAIN: &str = "again";
+
+/// Each story, twice under one key.
+fn repeats(contract: &Contract) -> Vec<Program> {
+    let stories = contract.actors.iter();
+    let stories = stories.flat_map(|actor| actor.stories.iter().map(|it| seat(&actor.name, it)));
+    let keyed = stories.filter(|it| takes_keys(contract, it));
+    let keyed = keyed.map(|once| Participant {
+        key: Some(AGAIN.to_owned()),
+        ..once
+    });
+    let programs = keyed.map(|once| Program {
+        name: format!("{} again under its key", once.label()),
+        rows: None,
+        with: BTreeMap::new(),
+        actors: vec![once.clone(), once],
+        refused: Vec::new(),
+        whole_stories: contract.atomic == Atomic::Story,
+    });
+    programs.collect()
+}
+
+/// Whether some of its calls take a key, and so do all that change something.
+pub(super) fn takes_keys(contract: &Contract, participant: &Participant) -> bool {
+    let mut calls = participant.story.iter();
+    let has_key = calls.any(|planned| {
+        let call = contract.call(&planned.call);
+        call.is_some_and(|call| call.idempotency_key.is_some())
+    });
+    has_key && keys::call_without(contract, &participant.story).is_none()
 }
 
 /// Each pair of stories of different actors, or of one actor where there is only one.
-pub(crate) fn pairs(contract: &Contract) -> Vec<Program> {
+fn pairs(contract: &Contract) -> Vec<Program> {
     let stories: Vec<_> = contract
         .actors
         .iter()
@@ -92,6 +132,7 @@ pub(crate) fn pairs(contract: &Contract) -> Vec<Program> {
             programs.push(Program {
                 name: name.join(" + "),
                 rows: None,
+                with: BTreeMap::new(),
                 actors,
                 refused: Vec::new(),
                 whole_stories: contract.atomic == Atomic::Story,
@@ -140,10 +181,16 @@ impl Program {
         Program {
             name: spec.name.clone(),
             rows: spec.rows.as_ref().map(ToString::to_string),
+            with: BTreeMap::new(),
             actors: actors.collect(),
             refused: spec.refused.clone(),
             whole_stories: spec.atomic == Atomic::Story,
         }
+    }
+
+    /// Whether nobody wrote it: an actor who is refused alone is then as good as another.
+    pub(super) fn is_generated(&self) -> bool {
+        self.name == super::generated::NAME
     }
 
     /// How many calls each story has.
@@ -223,13 +270,24 @@ impl rowlock_core::program::Program for Program {
         program
     }
 
-    /// The values that hold where nobody says otherwise; of a program that somebody wrote nothing.
+    /// The values that hold where nobody says otherwise, and no key; of a program that somebody wrote
+    /// nothing.
     fn simpler(&self) -> Vec<Program> {
         let mut simpler = Vec::new();
-        if self.name != super::generated::NAME {
+        if !self.is_generated() {
             return simpler;
         }
+        for name in self.with.keys() {
+            let mut program = self.clone();
+            program.with.remove(name);
+            simpler.push(program);
+        }
         for (at, actor) in self.actors.iter().enumerate() {
+            if actor.key.is_some() {
+                let mut program = self.clone();
+                program.actors[at].key = None;
+                simpler.push(program);
+            }
             for name in actor.with.keys() {
                 let mut program = self.clone();
                 program.actors[at].with.remove(name);
@@ -253,7 +311,17 @@ impl rowlock_core::program::Program for Program {
 
     fn describe_initial(&self) -> String {
         match &self.rows {
-            Some(sql) => sql.split_whitespace().collect::<Vec<_>>().join(" "),
+            Some(sql) => {
+                let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+                let with = self.with.iter();
+                let with: Vec<_> = with
+                    .map(|(name, value)| format!("{name} = {value}"))
+                    .collect();
+                match with.is_empty() {
+                    true => sql,
+                    false => format!("{sql} with {}", with.join(", ")),
+                }
+            }
             None => "the contract's rows".into(),
         }
     }
@@ -288,4 +356,27 @@ fn describe(rows: &Rows) -> String {
         }
     };
     rows.0.iter().map(table).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(call: &str) -> Vec<String> {
+        let text = format!(
+            "[service]\ncommand = \"serve\"\n[calls.look]\npath = \"/\"\n\
+             [calls.buy]\npath = \"/buy\"\nmethod = \"POST\"\n{call}\n\
+             [actors.ada]\nstory = [\"look\", \"buy\"]\n"
+        );
+        let contract = Contract::parse(&text, "rowlock.toml").unwrap();
+        programs(&contract).into_iter().map(|it| it.name).collect()
+    }
+
+    #[test]
+    fn a_story_whose_calls_take_keys_comes_twice_under_one() {
+        let twice = "ada look, buy + ada look, buy";
+        assert_eq!(names(""), [twice]);
+        let keyed = names("idempotency_key = \"Idempotency-Key\"");
+        assert_eq!(keyed, [twice, "ada look, buy again under its key"]);
+    }
 }

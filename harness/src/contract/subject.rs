@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rowlock_contract::database::{Background, Memory};
@@ -48,9 +48,21 @@ pub struct Known {
     standings: BTreeMap<String, Standing>,
     /// What everybody knows: what all have in common, and what each actor has, as `alice.token`.
     shared: Variables,
+    /// The rows that a campaign's cases begin with on this rig.
+    begun: OnceLock<Rows>,
 }
 
 impl Known {
+    /// Takes note of the rows that cases begin with on this rig.
+    pub(super) fn remember_begun(&self, rows: Rows) {
+        // A rig settles in once.
+        let _ = self.begun.set(rows);
+    }
+
+    pub(super) fn begun(&self) -> Option<&Rows> {
+        self.begun.get()
+    }
+
     pub(super) fn contract(&self) -> Arc<Contract> {
         Arc::clone(&self.contract)
     }
@@ -73,6 +85,23 @@ impl ContractSubject {
             template: Arc::new(template),
             remarks: Arc::default(),
         })
+    }
+
+    /// Drops the database that the others are copies of.
+    ///
+    /// # Errors
+    /// It could not be dropped.
+    pub(crate) async fn discard(self, server: &Server) -> Result<(), EnvironmentError> {
+        Ok(server.drop_database(&self.template.database).await?)
+    }
+
+    /// The same, served as `described` says; its database has been made the same way.
+    pub(crate) fn served_by(&self, described: Described) -> ContractSubject {
+        ContractSubject {
+            described,
+            template: Arc::clone(&self.template),
+            remarks: Arc::default(),
+        }
     }
 
     pub(super) fn contract(&self) -> &Contract {
@@ -112,9 +141,14 @@ impl ContractSubject {
         moved_on: i64,
     ) -> String {
         let rows = program.rows.as_deref().unwrap_or_default();
+        let shared = Standing {
+            variables: known.shared.clone(),
+            ..Standing::default()
+        };
+        let shared = shared.with(program.with.clone()).unwrap_or(shared);
         let filled = rowlock_contract::Template::parse(rows)
             .ok()
-            .and_then(|rows| rows.fill(&known.shared).ok());
+            .and_then(|rows| rows.fill(&shared.variables).ok());
         format!(
             "{} {} {}",
             baseline.clear_sql(),
@@ -280,6 +314,7 @@ impl Subject for ContractSubject {
             contract,
             standings,
             shared: shared.with(each),
+            begun: OnceLock::new(),
         })
     }
 

@@ -30,6 +30,8 @@ const WORKERS: usize = 3;
 pub struct Plan<T> {
     /// The faults; every one of them at every step.
     pub faults: Vec<Fault>,
+    /// Where not empty: these stories only.
+    pub stories: Vec<T>,
     /// Where not empty: these cases only.
     pub only: Vec<Case<T>>,
     /// Whether to end with the first violation, and leave out what has not begun by then.
@@ -42,6 +44,7 @@ impl<T> Default for Plan<T> {
     fn default() -> Self {
         Plan {
             faults: Vec::new(),
+            stories: Vec::new(),
             only: Vec::new(),
             until_violation: false,
             impossible: false,
@@ -107,7 +110,7 @@ pub async fn run<S: Stories>(
     plan: &Plan<S::Name>,
 ) -> Result<Campaign<S>, EnvironmentError> {
     setting.progress.say("faults: tracing the target's steps");
-    let measured = measure(setting, stories).await?;
+    let measured = measure(setting, stories, &plan.stories).await?;
     let can_restart = setting.server.can_restart();
     let left_out = left_out(plan, &measured, can_restart);
     let (cases, impossible) = cases(stories, plan, &measured.baselines, can_restart);
@@ -184,10 +187,11 @@ struct Common<'a, S: Stories> {
     is_over: AtomicBool,
 }
 
-/// What the target does when nothing is broken, in every story that applies to it.
+/// What the target does when nothing is broken, in every story that applies to it, or in `only` those.
 async fn measure<S: Stories>(
     setting: &Setting<'_>,
     stories: &S,
+    only: &[S::Name],
 ) -> Result<Measured<S>, EnvironmentError> {
     let setting = Setting {
         target_env: target_env(Fault::DropBefore),
@@ -198,7 +202,9 @@ async fn measure<S: Stories>(
     let expected = stories.expect(place.rig()).await?;
     let pool_size = pool::measure(&place).await?;
     let mut traced = Vec::new();
-    for story in stories.names(place.known()) {
+    let mut names = stories.names(place.known());
+    names.retain(|name| only.is_empty() || only.contains(name));
+    for story in names {
         traced.push((story, trace_steps(&place, story).await?));
     }
     let said = traced.iter().flat_map(|(_, (steps, _))| steps);

@@ -242,6 +242,12 @@ fn render_faulty<S: Stories>(text: &mut String, campaign: &Campaign<S>, again: &
 /// A text that XML cannot hold.
 pub fn junit<S: Stories>(campaign: &Campaign<S>) -> Result<String, quick_junit::SerializeError> {
     let mut report = quick_junit::Report::new("rowlock faults");
+    report.add_test_suites(suites(campaign));
+    report.to_string()
+}
+
+/// A suite for each story, with a case for each of its cases.
+pub fn suites<S: Stories>(campaign: &Campaign<S>) -> Vec<TestSuite> {
     let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
     for played in &campaign.played {
         let story = played.case.story.to_string();
@@ -261,8 +267,7 @@ pub fn junit<S: Stories>(campaign: &Campaign<S>) -> Result<String, quick_junit::
         case.set_classname(&played.sql);
         suite.add_test_case(case);
     }
-    report.add_test_suites(suites.into_values());
-    report.to_string()
+    suites.into_values().collect()
 }
 
 fn failed(kind: NonSuccessKind, complaints: &[String]) -> TestCaseStatus {

@@ -123,6 +123,7 @@ fn program(actors: Vec<Participant>, of: Option<&Program>, whole_stories: bool) 
     Program {
         name: format!("{}{of}", labels.join(" + ")),
         rows,
+        with: BTreeMap::new(),
         actors,
         refused: Vec::new(),
         whole_stories,

@@ -129,6 +129,7 @@ impl Hunter {
         let mut program = Program {
             name: format!("{} alone", participant.label()),
             rows: of.rows.clone(),
+            with: of.with.clone(),
             actors: vec![participant.clone()],
             refused: Vec::new(),
             whole_stories: of.whole_stories,

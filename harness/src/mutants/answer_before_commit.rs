@@ -4,7 +4,8 @@ use sqlx::PgPool;
 
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "answer-before-commit",
@@ -13,7 +14,9 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "commits in clean-up that runs after the response, as in FastAPI's dependencies \
           with yield, some versions of which exit after the response was sent",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Fault("drop-before")],
+    by_serial_orders: BySerialOrders::Faults,
     build: |pool| deciding(pool, decide),
 };
 

@@ -6,7 +6,8 @@ use sqlx::{Executor, PgPool, Postgres};
 
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "begin-and-commit-apart",
@@ -17,7 +18,9 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "pool.query('BEGIN') in node-postgres, whose documentation of transactions warns of \
           it",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Explorer("one-item")],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

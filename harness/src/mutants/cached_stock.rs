@@ -8,8 +8,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "cached-stock",
@@ -19,10 +20,12 @@ pub(super) const MUTANT: Mutant = Mutant {
           shop sells what it has not got",
     seen_in: "flash sales with the stock in Redis or in memory before the database",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| {
         let cache = Arc::new(Cache::default());
         deciding(pool, move |pool, sale| {

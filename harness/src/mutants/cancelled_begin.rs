@@ -8,7 +8,8 @@ use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 
 use super::decider::judging;
 use super::sql::judge;
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "cancelled-begin",
@@ -19,7 +20,9 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "sqlx up to 0.9.0 (launchbadge/sqlx issues 4385 and 4393) under every server that \
           drops a handler's future when the client leaves, as hyper does",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Fault("client-abort")],
+    by_serial_orders: BySerialOrders::Faults,
     build: |pool| {
         let purchaser = judging(pool, |connection, sale| judge(connection, sale).boxed());
         Arc::new(InPlace(purchaser))

@@ -4,8 +4,9 @@ use sqlx::PgPool;
 
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, read_wallet, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "check-before-transaction",
@@ -16,10 +17,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "validation in the controller, transaction in the service layer: the scope-based \
           anomalies of Warszawski and Bailis, ACIDRain (SIGMOD 2017)",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

@@ -7,8 +7,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, Stop, judging};
 use super::sql::{Item, lock_wallet, receipt, share_item, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "deadlock-victim-acknowledged",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     harm: "a buyer holds a receipt for a purchase that was rolled back",
     seen_in: "handlers that take every conflict in the database for \"already done\"",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -6,8 +6,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_item, lock_wallet, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "greater-for-at-least",
@@ -15,7 +16,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     harm: "whoever has exactly the price is refused",
     seen_in: "every language with both operators: CWE-193, the off-by-one error",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Scenario(ScenarioName::BalanceEdge)],
+    by_serial_orders: BySerialOrders::Neither(
+        "it refuses whoever has exactly the price also alone, which is no race: calibration calls \
+         the contract wrong",
+    ),
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

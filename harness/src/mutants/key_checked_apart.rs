@@ -4,8 +4,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, deciding_after, end};
 use super::sql::{Item, charge, find_repeat, lock_item, lock_wallet, take_unit, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "key-checked-apart",
@@ -14,10 +15,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     harm: "a double click under one key charges twice",
     seen_in: "middleware that looks the key up in a cache or a table, and then calls the handler",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("repeated-key"),
         Detector::Scenario(ScenarioName::DoubleClick),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding_after(pool, SCHEMA, decide),
 };
 

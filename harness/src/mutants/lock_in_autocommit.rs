@@ -4,8 +4,9 @@ use sqlx::{Connection, PgPool};
 
 use super::decider::{Decision, Sale, deciding};
 use super::sql::{Item, lock_item, lock_wallet, set_balance, set_stock, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "lock-in-autocommit",
@@ -16,10 +17,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "JDBC, whose connections begin in auto-commit mode, and every code base where the \
           transaction's bounds were moved",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

@@ -16,6 +16,8 @@ mod answer_before_commit;
 mod begin_and_commit_apart;
 mod cached_stock;
 mod cancelled_begin;
+mod charge_before_key;
+mod charge_then_refund;
 mod check_before_transaction;
 mod deadlock_victim_acknowledged;
 mod greater_for_at_least;
@@ -52,7 +54,7 @@ use sqlx::PgPool;
 use self::lawful::Lawful;
 use crate::shop::BuildPurchaser;
 use crate::shop::scenario::ScenarioName;
-use crate::target::OnConflict;
+use crate::target::{Keys, OnConflict};
 
 /// A service with one deliberate bug.
 #[derive(Clone, Copy)]
@@ -67,8 +69,12 @@ pub struct Mutant {
     pub seen_in: &'static str,
     /// How many of it must share a database for the bug to show.
     pub replicas: usize,
+    /// What it promises of idempotency keys.
+    pub keys: Keys,
     /// What must catch it, the surest first.
     pub detectors: &'static [Detector],
+    /// What must catch it by the shop's contract alone.
+    pub by_serial_orders: BySerialOrders,
     /// Makes it on the service's pool.
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
@@ -82,6 +88,20 @@ pub enum Detector {
     Fault(&'static str),
     /// The explorer, on the program of this name for two buyers.
     Explorer(&'static str),
+    /// The same for three.
+    ExplorerOfThree(&'static str),
+}
+
+/// How a mutant falls where nothing is known of the shop but its contract, and what is right are its
+/// own calls, one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BySerialOrders {
+    /// To the explorer.
+    Explorer,
+    /// To faults.
+    Faults,
+    /// To neither, and why.
+    Neither(&'static str),
 }
 
 impl Mutant {
@@ -91,6 +111,7 @@ impl Mutant {
             name: self.name,
             // Each is our service but for its bug, and promises the same.
             on_conflict: OnConflict::TriesAgain,
+            keys: self.keys,
             build: self.build,
         }
     }
@@ -134,6 +155,8 @@ pub const MUTANTS: &[Mutant] = &[
     once_by_not_exists::MUTANT,
     deadlock_victim_acknowledged::MUTANT,
     stock_by_count::MUTANT,
+    charge_then_refund::MUTANT,
+    charge_before_key::MUTANT,
 ];
 
 /// The mutant called `name`.

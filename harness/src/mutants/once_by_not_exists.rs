@@ -6,7 +6,8 @@ use sqlx::{PgConnection, PgPool, query_as};
 
 use super::decider::{Decision, Sale, Stop, deciding};
 use super::sql::{Item, read_item, read_wallet, receipt};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "once-by-not-exists",
@@ -16,8 +17,10 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "find-or-create in every ORM, of which Rails' documentation says that it is not \
           atomic; uniqueness validations in Bailis et al., Feral Concurrency Control (SIGMOD 2015)",
     replicas: 1,
+    keys: Keys::AsSeen,
     // By overlap: no order of whole statements shows it.
     detectors: &[Detector::Explorer("double-click")],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

@@ -7,8 +7,9 @@ use tokio::sync::Mutex;
 
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, read_item, read_wallet, set_balance, set_stock, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "process-mutex",
@@ -19,10 +20,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "`synchronized`, `lock` or an async mutex around the sale, in services that were \
           later scaled out",
     replicas: 2,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| {
         let mutex = Arc::new(Mutex::new(()));
         deciding(pool, move |pool, sale| {

@@ -5,8 +5,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, deciding};
 use super::sql::{Item, charge, lock_item, lock_wallet, take_unit, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-debits",
@@ -16,10 +17,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a COMMIT in a finally block, or frameworks that roll back on exceptions only and \
           are given a refusal as a value",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Scenario(ScenarioName::BalanceEdge),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

@@ -4,8 +4,9 @@ use sqlx::{Executor, PgPool};
 
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "refusal-without-rollback",
@@ -15,10 +16,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "BEGIN and COMMIT sent by hand with a return between them; PostgreSQL has \
           idle_in_transaction_session_timeout against it",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
         Detector::Scenario(ScenarioName::BalanceEdge),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

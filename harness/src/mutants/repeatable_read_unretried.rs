@@ -5,8 +5,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, Stop, deciding, end};
 use super::sql::{Item, read_item, read_wallet, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "repeatable-read-unretried",
@@ -16,10 +17,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "isolation levels raised as a quick fix; PostgreSQL's manual says that applications \
           at this level must be prepared to retry",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

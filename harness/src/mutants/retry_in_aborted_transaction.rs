@@ -6,8 +6,9 @@ use sqlx::{PgConnection, query_as};
 
 use super::decider::{Decision, Sale, Stop, judging};
 use super::sql::{Item, lock_wallet, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "retry-in-aborted-transaction",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a catch inside the transaction block, which Django's documentation of atomic() \
           warns of",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -5,7 +5,8 @@ use sqlx::PgPool;
 
 use super::decider::{Decision, Sale, Stop, deciding, end};
 use super::sql::judge;
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "retry-of-lost-commit",
@@ -15,7 +16,9 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "retry middleware around a whole transaction; what idempotency keys of payment APIs \
           such as Stripe's are there for",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Fault("drop-after")],
+    by_serial_orders: BySerialOrders::Faults,
     build: |pool| deciding(pool, decide),
 };
 

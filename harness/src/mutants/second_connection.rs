@@ -7,8 +7,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, lock_item, lock_wallet, read_item, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "second-connection",
@@ -18,7 +19,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a repository call that opens its own connection; HikariCP's page \"About Pool \
           Sizing\" gives the pool size that avoids the lock-up",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Scenario(ScenarioName::ConcurrentBuyers)],
+    by_serial_orders: BySerialOrders::Neither(
+        "both buyers wait for a connection until the pool gives up, and are told 503, which is to \
+         give way; that hardly anybody is served shows in a crowd",
+    ),
     build: |pool| deciding(small(&pool), decide),
 };
 

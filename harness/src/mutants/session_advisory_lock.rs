@@ -4,8 +4,9 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, deciding};
 use super::sql::judge;
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "session-advisory-lock",
@@ -15,10 +16,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "pg_advisory_lock under a connection pool: PostgreSQL holds it until it is released \
           or the session ends, and pgbouncer's features page excludes it from transaction pooling",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
         Detector::Scenario(ScenarioName::BalanceEdge),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

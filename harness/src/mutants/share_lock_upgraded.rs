@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_wallet, share_item, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "share-lock-upgraded",
@@ -16,10 +17,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "the counter of MySQL's manual on locking reads, which it gives as an example of \
           what FOR SHARE is not good for",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -6,8 +6,9 @@ use sqlx::{PgConnection, query_as};
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_wallet, read_item, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "skip-locked",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "queue code reused for a shared row; PostgreSQL's manual calls the view that SKIP \
           LOCKED gives inconsistent and unsuitable for general purpose work",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("double-click"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, charge, lock_item, lock_wallet, read_item, set_stock, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "stale-after-lock",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "ORM objects that were loaded before they were locked; ActiveRecord's lock! reloads \
           the record for that reason",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

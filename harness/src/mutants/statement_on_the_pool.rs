@@ -4,7 +4,8 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, deciding, end};
 use super::sql::{Item, charge, lock_item, read_wallet, take_unit, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "statement-on-the-pool",
@@ -15,10 +16,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "one `pool` where `tx` was meant; Go's and node-postgres's documentation of \
           transactions both warn of it",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Fault("error"),
         Detector::Explorer("one-wallet-two-items"),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| deciding(pool, decide),
 };
 

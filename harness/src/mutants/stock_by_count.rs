@@ -5,8 +5,9 @@ use sqlx::{PgConnection, query_as};
 
 use super::decider::{Decision, Sale, judging_after};
 use super::sql::{Item, charge, lock_wallet, set_stock, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "stock-by-count",
@@ -16,10 +17,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "limits of coupons, seats and bookings; A5B, write skew, of Berenson et al., A \
           Critique of ANSI SQL Isolation Levels (1995)",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| {
         judging_after(pool, SCHEMA, |connection, sale| {
             judge(connection, sale).boxed()

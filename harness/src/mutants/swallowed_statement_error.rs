@@ -8,8 +8,9 @@ use super::decider::{Decision, Sale, judging};
 use super::sql::{
     Item, charge, find_repeat, lock_item, lock_wallet, receipt, take_unit, write_purchase,
 };
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "swallowed-statement-error",
@@ -19,10 +20,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "catch-and-log around a statement inside a transaction, which Django's \
           documentation of atomic() warns of; pgjdbc has raiseExceptionOnSilentRollback for it",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Scenario(ScenarioName::FailureUnderLoad),
         Detector::Fault("error"),
     ],
+    by_serial_orders: BySerialOrders::Faults,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -5,8 +5,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::decider::{Decision, Sale, Stop, deciding, end};
 use super::sql::{Item, charge, lock_item, lock_wallet, read_item, take_unit, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "two-transactions",
@@ -16,10 +17,13 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a wallet and a stock module that each commit for themselves, such as Spring \
           methods with REQUIRES_NEW",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Scenario(ScenarioName::FailureUnderLoad),
         Detector::Fault("drop-before"),
+        Detector::ExplorerOfThree("last-unit"),
     ],
+    by_serial_orders: BySerialOrders::Faults,
     build: |pool| deciding(pool, decide),
 };
 

@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, read_item, read_wallet, set_balance, set_stock, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-absolute-write",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "the save() of most ORMs, for which Django's documentation recommends F() \
           expressions; the textbook's lost update",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_wallet, read_item, take};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-relative-decrement",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "the inventory checks of the shop systems in Warszawski and Bailis, ACIDRain \
           (SIGMOD 2017)",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{Item, lock_item, read_wallet, set_balance, take_unit, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "unlocked-wallet",
@@ -15,10 +16,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     harm: "whoever buys two items at once pays for one of them",
     seen_in: "Flexcoin, closed in March 2014 after simultaneous transfers overdrew accounts",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-wallet-two-items"),
         Detector::Scenario(ScenarioName::BalanceEdge),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

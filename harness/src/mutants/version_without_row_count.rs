@@ -6,8 +6,9 @@ use sqlx::{PgConnection, query_as};
 
 use super::decider::{Decision, Sale, judging_after};
 use super::sql::{Item, charge, lock_wallet, write_purchase};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "version-without-row-count",
@@ -17,10 +18,12 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "version columns kept by hand; ORMs such as Hibernate raise an exception where the \
           row count is 0",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[
         Detector::Explorer("one-item"),
         Detector::Scenario(ScenarioName::ConcurrentBuyers),
     ],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| {
         judging_after(pool, SCHEMA, |connection, sale| {
             judge(connection, sale).boxed()

@@ -5,7 +5,8 @@ use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, judging};
 use super::sql::{self, lock_wallet};
-use super::{Detector, Mutant};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::target::Keys;
 
 pub(super) const MUTANT: Mutant = Mutant {
     name: "wallet-before-item",
@@ -16,7 +17,9 @@ pub(super) const MUTANT: Mutant = Mutant {
     seen_in: "a second code path that grew beside the first; what PostgreSQL's manual, on \
           deadlocks, tells to avoid by a consistent order",
     replicas: 1,
+    keys: Keys::AsSeen,
     detectors: &[Detector::Explorer("double-click-half-keyed")],
+    by_serial_orders: BySerialOrders::Explorer,
     build: |pool| judging(pool, |connection, sale| judge(connection, sale).boxed()),
 };
 

@@ -14,17 +14,21 @@ use rowlock_postgres::Server;
 use tokio::time::timeout;
 
 use super::breaking::break_steps;
+use super::by_contract::{BROKEN, ByContract};
 use super::detection::{Detected, Detection};
 use super::detector::{COLUMNS, Column};
 use super::exploring::Explorer;
 use super::loading::load;
+use super::plan;
 use super::report::{Report, Row, Status};
 use super::variant::{Kind, Variant};
 use crate::environment::EnvironmentError;
 use crate::explorer::Witness;
 use crate::progress::Progress;
 use crate::setting::Setting;
+use crate::shop::Shop;
 use crate::shop::scenario::Load;
+use crate::subject::Subject;
 
 /// How many buyers `concurrent-buyers` lets go at once.
 const BUYERS: usize = 200;
@@ -58,6 +62,8 @@ pub struct Analysis<'a> {
     pub server: &'a Server,
     /// For the explorer: it must break no deadlock before that is seen.
     pub exploring: &'a Arc<Server>,
+    /// The detectors that are tried.
+    pub columns: &'a [Column],
     /// What all random choices come from.
     pub seed: Seed,
     /// Whether the explorer's violations are shrunk to witnesses.
@@ -69,6 +75,9 @@ pub struct Analysis<'a> {
 /// An analysis's report, and a witness for each variant that the explorer caught, if they are
 /// wanted.
 pub type Analysed = (Report, BTreeMap<&'static str, Witness>);
+
+/// What the detectors made of one variant.
+type Cells = Vec<(Column, Detection)>;
 
 impl Analysis<'_> {
     /// Tries every detector on the baseline, and if that passes, on every variant.
@@ -85,22 +94,29 @@ impl Analysis<'_> {
             rows.extend(detected);
             witnesses = caught;
         }
-        let report = Report::new(self.seed, self.server.description(), start.elapsed(), rows);
+        let elapsed = start.elapsed();
+        let mut report = Report::new(self.seed, self.server.description(), elapsed, rows);
+        report.columns = self.columns().collect();
         Ok((report, witnesses))
+    }
+
+    /// The chosen detectors, in the order of the report.
+    fn columns(&self) -> impl Iterator<Item = Column> {
+        let all = COLUMNS.into_iter();
+        all.filter(|column| self.columns.contains(column))
     }
 
     async fn detect_all(
         &self,
         variants: &[Variant],
     ) -> Result<(Vec<Row>, BTreeMap<&'static str, Witness>), EnvironmentError> {
-        let loads = async { Ok(self.load_all(variants).await) };
+        let loads = self.load_all(variants);
         let (loaded, explored) = futures::try_join!(loads, self.explore_all(variants))?;
         let mut witnesses = BTreeMap::new();
         let mut rows = Vec::new();
-        for ((variant, mut cells), (detection, witness)) in
-            variants.iter().zip(loaded).zip(explored)
-        {
-            cells.push((Column::Explorer, detection));
+        for ((variant, mut cells), (more, witness)) in variants.iter().zip(loaded).zip(explored) {
+            cells.extend(more);
+            cells.sort_by_key(|(column, _)| COLUMNS.iter().position(|known| known == column));
             witnesses.extend(witness.map(|witness| (variant.name(), witness)));
             rows.push(Row::new(variant, cells));
         }
@@ -110,21 +126,48 @@ impl Analysis<'_> {
     async fn explore_all(
         &self,
         variants: &[Variant],
-    ) -> Result<Vec<(Detection, Option<Witness>)>, EnvironmentError> {
+    ) -> Result<Vec<(Cells, Option<Witness>)>, EnvironmentError> {
+        let columns: Vec<_> = self.columns().filter(|column| column.explores()).collect();
+        let by_contract = match columns.contains(&Column::SerialExplorer) {
+            true => Some(ByContract::new(self.exploring).await?),
+            false => None,
+        };
         let mut all = Vec::new();
         for (index, variant) in variants.iter().enumerate() {
-            self.say(variants, index, Column::Explorer);
-            let explorer = Explorer {
-                server: self.exploring,
-                target: variant.target(self.rowlock),
-                seed: self.seed,
-                wants_witness: self.wants_witnesses,
-            };
-            let (detection, witness) = explorer.explore(variant).await?;
-            tracing::debug!(variant = variant.name(), ?detection, "explored");
-            all.push((detection, witness));
+            let (mut cells, mut kept) = (Cells::new(), None);
+            for column in &columns {
+                self.say(variants, index, *column);
+                let (detection, witness) = match &by_contract {
+                    Some(shop) if *column == Column::SerialExplorer => {
+                        let explorer = self.explorer(variant, shop.subject(variant, self.rowlock));
+                        let plan = plan::of_contract(shop.contract(), variant);
+                        (explorer.explore(variant, plan).await?.0, None)
+                    }
+                    _ => {
+                        let explorer = self.explorer(variant, Shop);
+                        explorer.explore(variant, plan::of_shop(variant)).await?
+                    }
+                };
+                tracing::debug!(variant = variant.name(), ?column, ?detection, "explored");
+                cells.push((*column, detection));
+                kept = kept.or(witness);
+            }
+            all.push((cells, kept));
+        }
+        if let Some(by_contract) = by_contract {
+            by_contract.discard(self.exploring).await?;
         }
         Ok(all)
+    }
+
+    fn explorer<S: Subject>(&self, variant: &Variant, subject: S) -> Explorer<'_, S> {
+        Explorer {
+            subject,
+            server: self.exploring,
+            target: variant.target(self.rowlock),
+            seed: self.seed,
+            wants_witness: self.wants_witnesses,
+        }
     }
 
     fn say(&self, variants: &[Variant], index: usize, column: Column) {
@@ -133,31 +176,41 @@ impl Analysis<'_> {
         self.progress.say(what);
     }
 
-    async fn load_all(&self, variants: &[Variant]) -> Vec<Vec<(Column, Detection)>> {
+    async fn load_all(&self, variants: &[Variant]) -> Result<Vec<Cells>, EnvironmentError> {
+        let columns: Vec<_> = self.columns().filter(|column| !column.explores()).collect();
+        let by_contract = match columns.contains(&Column::SerialFaults) {
+            true => Some(ByContract::new(self.server).await?),
+            false => None,
+        };
         let mut all = Vec::new();
         for (index, variant) in variants.iter().enumerate() {
-            let mut cells = Vec::new();
-            let columns = COLUMNS
-                .into_iter()
-                .filter(|column| *column != Column::Explorer);
+            let mut cells = Cells::new();
+            let columns = columns.iter().copied();
             let (first, then): (Vec<_>, Vec<_>) = columns.partition(|it| variant.expects(*it));
             for column in first.into_iter().chain(then) {
                 self.say(variants, index, column);
-                let (detection, hung) = self.detect(variant, column).await;
+                let (detection, hung) = self.detect(variant, column, by_contract.as_ref()).await;
                 tracing::debug!(variant = variant.name(), ?column, ?detection, "tried");
                 cells.push((column, detection));
                 if hung && !variant.expects(column) {
                     break;
                 }
             }
-            cells.sort_by_key(|(column, _)| COLUMNS.iter().position(|known| known == column));
             all.push(cells);
         }
-        all
+        if let Some(by_contract) = by_contract {
+            by_contract.discard(self.server).await?;
+        }
+        Ok(all)
     }
 
     /// Tries a scenario or the faults on a variant; says too whether it hung.
-    async fn detect(&self, variant: &Variant, column: Column) -> (Detection, bool) {
+    async fn detect(
+        &self,
+        variant: &Variant,
+        column: Column,
+        by_contract: Option<&ByContract>,
+    ) -> (Detection, bool) {
         let target = variant.target(self.rowlock);
         let hidden = Progress::hidden();
         let setting = Setting {
@@ -171,9 +224,10 @@ impl Analysis<'_> {
             progress: &hidden,
             trace: None,
         };
+        let stories = by_contract.and_then(|shop| shop.stories(variant, self.rowlock));
         let seen = async {
-            match column {
-                Column::Scenario(name) => {
+            match (column, &stories) {
+                (Column::Scenario(name), _) => {
                     let little = Load {
                         buyers: BUYERS,
                         stocks: STOCKS.to_vec(),
@@ -181,7 +235,10 @@ impl Analysis<'_> {
                     };
                     load(&setting, &little, name).await
                 }
-                Column::Faults | Column::Explorer => break_steps(&setting, variant).await,
+                (Column::SerialFaults, Some(stories)) => {
+                    break_steps(&setting, (stories, &[BROKEN]), variant).await
+                }
+                _ => break_steps(&setting, (&Shop, &[]), variant).await,
             }
         };
         if variant.kind != Kind::Mutant {

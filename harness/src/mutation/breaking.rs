@@ -6,11 +6,12 @@ use rowlock_core::verdict::Verdict;
 
 use super::detection::{Detected, Detection};
 use super::variant::{Kind, Variant};
+use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::matrix::complaints;
+use crate::fault::stories::Stories;
 use crate::fault::{Fault, SqlState, gentle_faults};
 use crate::mutants::Detector;
 use crate::setting::Setting;
-use crate::shop::campaign::{self, Campaign, Plan};
 
 /// What every mutant meets at every step, after the faults that must catch it: a failed
 /// statement, a request and a reply that are lost, and a client that hangs up.
@@ -21,16 +22,21 @@ const SAMPLE: [Fault; 4] = [
     Fault::ClientAbort,
 ];
 
-/// Breaks every step of `variant`, which is the target of `setting`: in every way that leaves
-/// the server alive, or for a mutant in some, until it is caught.
-pub(super) async fn break_steps(setting: &Setting<'_>, variant: &Variant) -> Detection {
+/// Breaks every step of the `stories` of `variant`, or of `only` some of them, which is the target of `setting`: in every way that
+/// leaves the server alive, or for a mutant in some, until it is caught.
+pub(super) async fn break_steps<S: Stories>(
+    setting: &Setting<'_>,
+    (stories, only): (&S, &[S::Name]),
+    variant: &Variant,
+) -> Detection {
     let start = Instant::now();
     let plan = Plan {
         faults: faults(variant),
+        stories: only.to_vec(),
         until_violation: variant.kind == Kind::Mutant,
         ..Plan::default()
     };
-    let (seen, runs) = match campaign::run(setting, &plan).await {
+    let (seen, runs) = match campaign::run(setting, stories, &plan).await {
         Err(error) => (Detected::failed(&error), 0),
         Ok(campaign) => (judge(&campaign), campaign.played.len() as u64),
     };
@@ -54,7 +60,7 @@ fn faults(variant: &Variant) -> Vec<Fault> {
     faults
 }
 
-fn judge(campaign: &Campaign) -> Detected {
+fn judge<S: Stories>(campaign: &Campaign<S>) -> Detected {
     let of = |verdict| {
         campaign
             .played

@@ -1,5 +1,7 @@
 //! The columns of the matrix: which detectors there are.
 
+use std::str::FromStr;
+
 use serde::{Serialize, Serializer};
 
 use crate::mutants::Detector;
@@ -14,16 +16,22 @@ pub enum Column {
     Faults,
     /// The explorer.
     Explorer,
+    /// Faults, held against the serial orders of the shop's contract alone.
+    SerialFaults,
+    /// The explorer, held against the same.
+    SerialExplorer,
 }
 
 /// Every column, in order.
-pub const COLUMNS: [Column; 6] = [
+pub const COLUMNS: [Column; 8] = [
     Column::Scenario(ScenarioName::ConcurrentBuyers),
     Column::Scenario(ScenarioName::DoubleClick),
     Column::Scenario(ScenarioName::BalanceEdge),
     Column::Scenario(ScenarioName::FailureUnderLoad),
     Column::Faults,
     Column::Explorer,
+    Column::SerialFaults,
+    Column::SerialExplorer,
 ];
 
 impl Column {
@@ -33,6 +41,8 @@ impl Column {
             Column::Scenario(name) => name.as_str(),
             Column::Faults => "faults",
             Column::Explorer => "explorer",
+            Column::SerialFaults => "serial-faults",
+            Column::SerialExplorer => "serial-explorer",
         }
     }
 
@@ -40,9 +50,14 @@ impl Column {
     pub fn unit(self) -> &'static str {
         match self {
             Column::Scenario(_) => "trial",
-            Column::Faults => "case",
-            Column::Explorer => "schedule",
+            Column::Faults | Column::SerialFaults => "case",
+            Column::Explorer | Column::SerialExplorer => "schedule",
         }
+    }
+
+    /// Whether it needs a server that breaks no deadlock by itself.
+    pub(super) fn explores(self) -> bool {
+        matches!(self, Column::Explorer | Column::SerialExplorer)
     }
 
     /// The column in which `detector` is.
@@ -52,8 +67,18 @@ impl Column {
                 Column::Faults
             }
             Detector::Scenario(name) => Column::Scenario(name),
-            Detector::Explorer(_) => Column::Explorer,
+            Detector::Explorer(_) | Detector::ExplorerOfThree(_) => Column::Explorer,
         }
+    }
+}
+
+impl FromStr for Column {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let mut columns = COLUMNS.into_iter();
+        let column = columns.find(|column| column.name() == name);
+        column.ok_or_else(|| format!("there is no column {name:?}"))
     }
 }
 

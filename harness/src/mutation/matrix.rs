@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::detection::{Detected, Detection};
-use super::detector::COLUMNS;
+use super::detector::Column;
 use super::report::{Cell, Report, Row, Status};
 use super::stress::BOUND;
 use super::variant::Kind;
@@ -30,7 +30,7 @@ pub fn render(report: &Report) -> String {
         let of_kind = report.rows.iter().filter(|row| row.kind == kind);
         let rows: Vec<_> = of_kind.collect();
         if !rows.is_empty() {
-            write_rows(&mut text, title, &rows, name_width);
+            write_rows(&mut text, title, (&rows, &report.columns), name_width);
         }
     }
     write_legend(&mut text, report);
@@ -43,11 +43,16 @@ pub fn render(report: &Report) -> String {
 }
 
 /// A string takes all that is written, so the results of writing say nothing.
-fn write_rows(text: &mut String, title: &str, rows: &[&Row], name_width: usize) {
+fn write_rows(
+    text: &mut String,
+    title: &str,
+    (rows, columns): (&[&Row], &[Column]),
+    name_width: usize,
+) {
     let _ = writeln!(text, "{title}");
     for half in 0..2 {
         let mut line = format!("  {:name_width$}", "");
-        for column in COLUMNS {
+        for column in columns {
             let (upper, lower) = halves(column.name());
             let _ = write!(line, "  {:<CELL$}", if half == 0 { upper } else { lower });
         }
@@ -58,8 +63,8 @@ fn write_rows(text: &mut String, title: &str, rows: &[&Row], name_width: usize) 
     }
     for row in rows {
         let mut line = format!("  {:name_width$}", row.name);
-        for column in COLUMNS {
-            let cell = row.cells.iter().find(|cell| cell.detector == column);
+        for column in columns {
+            let cell = row.cells.iter().find(|cell| cell.detector == *column);
             let shown = cell.map_or("-".into(), |cell| mark(&cell.detection));
             let _ = write!(line, "  {shown:<CELL$}");
         }
@@ -107,29 +112,30 @@ fn seconds(ms: u64) -> String {
 }
 
 fn write_legend(text: &mut String, report: &Report) {
-    let units = COLUMNS.map(|column| (column.name(), column.unit()));
-    let of = |unit| {
-        let names = units.iter().filter(|(_, known)| *known == unit);
-        names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-    };
+    let runs = ["trial", "case", "schedule"]
+        .into_iter()
+        .filter_map(|unit| {
+            let columns = report.columns.iter();
+            let columns = columns.filter(|column| column.unit() == unit);
+            let names: Vec<_> = columns.map(|column| column.name()).collect();
+            (!names.is_empty()).then(|| format!("{unit}s ({})", names.join(", ")))
+        });
+    let runs: Vec<_> = runs.collect();
     let _ = writeln!(
         text,
         "X  caught; the number of runs up to the first detection, and the time to it\n\
          ·  everything that was run holds; how many runs, and how long they took\n\
          ?  inconclusive: neither caught nor valid\n\
-         runs are trials ({}), cases ({}) or schedules ({});\n\
-         a scenario's trials all run before one is judged, the other two end with the first \
-         detection;\n\
+         runs are {};\n\
+         a scenario's trials all run before one is judged, all else ends with the first detection;\n\
          a right service meets every fault and program in full, a mutant those that must catch \
          it, and a sample of the others",
-        of("trial"),
-        of("case"),
-        of("schedule"),
+        runs.join("; "),
     );
     if report
         .rows
         .iter()
-        .any(|row| row.cells.len() < COLUMNS.len())
+        .any(|row| row.cells.len() < report.columns.len())
     {
         let _ = writeln!(
             text,
@@ -200,6 +206,21 @@ fn write_notes(text: &mut String, row: &Row) {
     }
 }
 
+/// How many fall to the shop's contract alone, where both of its columns were tried.
+fn write_serial(text: &mut String, report: &Report) {
+    let serial = [Column::SerialFaults, Column::SerialExplorer];
+    if !serial.iter().all(|column| report.columns.contains(column)) {
+        return;
+    }
+    let mutants = || report.rows.iter().filter(|row| row.kind == Kind::Mutant);
+    let is_caught = |row: &&Row| serial.iter().any(|column| row.is_caught_by(*column));
+    let (caught, all) = (mutants().filter(is_caught).count(), mutants().count());
+    let _ = writeln!(
+        text,
+        "          {caught} of {all} by the shop's contract alone (serial-faults, serial-explorer)"
+    );
+}
+
 fn write_end(text: &mut String, report: &Report) {
     let count = |status| {
         let rows = report.rows.iter().filter(|row| row.status() == status);
@@ -215,6 +236,7 @@ fn write_end(text: &mut String, report: &Report) {
                 count(Status::Caught),
                 of_kind(Kind::Mutant)
             );
+            write_serial(text, report);
             let _ = writeln!(
                 text,
                 "accused:  {} of {} lawful services",

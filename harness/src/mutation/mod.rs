@@ -11,6 +11,8 @@
 //!   loading    a scenario under a small load
 //!   breaking   faults at the steps of a request
 //!   exploring  programs under the explorer's strategies
+//!     plan     which, how, and for how long
+//!   by_contract   the last two by nothing but the shop's contract
 //! detection  what one detector made of one variant
 //! analysis   every variant under every detector
 //! report     what came of it, and the verdict
@@ -23,8 +25,10 @@ pub mod detector;
 pub mod variant;
 
 mod breaking;
+mod by_contract;
 mod exploring;
 mod loading;
+mod plan;
 
 pub mod analysis;
 pub mod stress;

@@ -7,7 +7,7 @@ use rowlock_core::verdict::Verdict;
 use serde::Serialize;
 
 use super::detection::Detection;
-use super::detector::Column;
+use super::detector::{COLUMNS, Column};
 use super::variant::{Kind, Variant};
 
 /// An analysis's outcome.
@@ -17,6 +17,8 @@ pub struct Report {
     pub seed: Seed,
     /// The PostgreSQL that it was made on.
     pub postgres: String,
+    /// The detectors that were tried.
+    pub columns: Vec<Column>,
     /// The whole analysis's time, without the comparison with plain stress, in ms.
     pub elapsed_ms: u64,
     /// The service itself, and if it passed, every variant.
@@ -82,6 +84,7 @@ impl Report {
         Report {
             seed,
             postgres,
+            columns: COLUMNS.to_vec(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             verdict: Verdict::compose(rows.iter().map(|row| row.status().verdict())),
             rows,
@@ -98,21 +101,11 @@ impl Report {
 impl Row {
     /// What the detectors made of `variant`.
     pub fn new(variant: &Variant, cells: Vec<(Column, Detection)>) -> Row {
-        let mut expected = Vec::new();
-        for column in variant
-            .expected
-            .iter()
-            .map(|detector| Column::of(*detector))
-        {
-            if !expected.contains(&column) {
-                expected.push(column);
-            }
-        }
         let cells = cells.into_iter();
         Row {
             name: variant.name().to_owned(),
             kind: variant.kind,
-            expected,
+            expected: variant.expected_columns(),
             cells: cells
                 .map(|(detector, detection)| Cell {
                     detector,
@@ -123,13 +116,18 @@ impl Row {
         }
     }
 
+    /// Whether `column` catches it.
+    pub fn is_caught_by(&self, column: Column) -> bool {
+        let mut cells = self.cells.iter();
+        cells.any(|cell| cell.detector == column && cell.detection.is_caught())
+    }
+
     /// What became of the variant.
     pub fn status(&self) -> Status {
         let is_caught = self.cells.iter().any(|cell| cell.detection.is_caught());
-        let is_open = self
-            .cells
-            .iter()
-            .any(|cell| cell.detection.why_inconclusive().is_some());
+        let is_unclear = |cell: &Cell| cell.detection.why_inconclusive().is_some();
+        let has_run = |column: &Column| self.cells.iter().any(|cell| cell.detector == *column);
+        let is_open = self.cells.iter().any(is_unclear) || !self.expected.iter().all(has_run);
         match (self.kind, is_caught) {
             (Kind::Mutant, true) => Status::Caught,
             (Kind::Baseline | Kind::Lawful, true) => Status::FalsePositive,

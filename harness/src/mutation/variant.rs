@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::detector::Column;
 use crate::mutants::lawful::{LAWFUL, Lawful};
-use crate::mutants::{self, Detector, MUTANTS, Mutant};
+use crate::mutants::{self, BySerialOrders, Detector, MUTANTS, Mutant};
 use crate::shop::{self, BuildPurchaser, OURS};
 use crate::target::TargetSpec;
 
@@ -31,6 +31,8 @@ pub struct Variant {
     pub replicas: usize,
     /// What must catch it, the surest first; nothing unless it is a mutant.
     pub expected: &'static [Detector],
+    /// Which of the columns that know nothing but the shop's contract must catch it.
+    pub by_serial_orders: Option<BySerialOrders>,
     /// Its purchase, and its name.
     pub purchaser: BuildPurchaser,
 }
@@ -41,6 +43,7 @@ impl Variant {
         kind: Kind::Baseline,
         replicas: 1,
         expected: &[],
+        by_serial_orders: None,
         purchaser: OURS,
     };
 
@@ -56,10 +59,26 @@ impl Variant {
         mutant.or_else(|| mutants::lawful::find(name).map(Variant::from))
     }
 
+    /// The columns that must catch it, the surest first.
+    pub fn expected_columns(&self) -> Vec<Column> {
+        let columns = self.expected.iter().map(|detector| Column::of(*detector));
+        let serial = match self.by_serial_orders {
+            Some(BySerialOrders::Explorer) => Some(Column::SerialExplorer),
+            Some(BySerialOrders::Faults) => Some(Column::SerialFaults),
+            Some(BySerialOrders::Neither(_)) | None => None,
+        };
+        let mut expected = Vec::new();
+        for column in columns.chain(serial) {
+            if !expected.contains(&column) {
+                expected.push(column);
+            }
+        }
+        expected
+    }
+
     /// Whether `column` must catch it.
     pub fn expects(&self, column: Column) -> bool {
-        let mut expected = self.expected.iter();
-        expected.any(|detector| Column::of(*detector) == column)
+        self.expected_columns().contains(&column)
     }
 
     /// Its name.
@@ -82,6 +101,7 @@ impl From<&Mutant> for Variant {
             kind: Kind::Mutant,
             replicas: mutant.replicas,
             expected: mutant.detectors,
+            by_serial_orders: Some(mutant.by_serial_orders),
             purchaser: mutant.purchaser(),
         }
     }
@@ -93,6 +113,7 @@ impl From<&Lawful> for Variant {
             kind: Kind::Lawful,
             replicas: 1,
             expected: &[],
+            by_serial_orders: None,
             purchaser: lawful.purchaser(),
         }
     }

@@ -48,7 +48,8 @@ fn numbers(trial: &Trial) -> String {
     )
 }
 
-fn case(trial: &str, finding: &Finding) -> TestCase {
+/// A check as a case, of a trial or whatever was run.
+pub(crate) fn case(trial: &str, finding: &Finding) -> TestCase {
     let status = match &finding.outcome {
         Outcome::Holds => TestCaseStatus::success(),
         Outcome::Violated(places) => {

@@ -10,7 +10,7 @@ use rowlock_shop::rows::Shop;
 use crate::client::{Client, Clock};
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
-use crate::target::Target;
+use crate::target::{Keys, Target};
 
 /// Finds out by a few requests, one after another, what the target can do; leaves no row, and of
 /// the target's own tables what they held before the first purchase.
@@ -60,7 +60,7 @@ pub(super) async fn probe(
     let neither = client.purchase(Request::new(PENNILESS, SOLD_OUT)).await;
     inspector.wait_for_rest().await?;
     let left = inspector.read(false).await?.shop;
-    let idempotency_keys = left
+    let is_seen_to_know_keys = left
         .items
         .get(&ItemId(ID))
         .is_some_and(|item| item.stock == 8)
@@ -72,7 +72,7 @@ pub(super) async fn probe(
     inspector.clear_and_renew().await?;
     Ok(Capabilities {
         purchase_rows,
-        idempotency_keys,
+        idempotency_keys: is_seen_to_know_keys || target.keys() == Keys::Promised,
         judges_first: match &neither.completion {
             Completion::Fail(Refusal::OutOfStock) => JudgesFirst::Stock,
             Completion::Fail(Refusal::InsufficientBalance) => JudgesFirst::Balance,

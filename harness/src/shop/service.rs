@@ -14,7 +14,7 @@ use purchase_service::purchaser::Purchaser;
 use purchase_service::{Config, Service};
 use sqlx::PgPool;
 
-use crate::target::{Local, OnConflict, START_TIMEOUT, Serving, TargetSpec};
+use crate::target::{Keys, Local, OnConflict, START_TIMEOUT, Serving, TargetSpec};
 
 /// Makes the purchase that stands behind the service's HTTP layer.
 #[derive(Clone, Copy)]
@@ -23,6 +23,8 @@ pub struct BuildPurchaser {
     pub name: &'static str,
     /// What it does where it meets others.
     pub on_conflict: OnConflict,
+    /// What it promises of idempotency keys.
+    pub keys: Keys,
     /// Makes it on the service's pool.
     pub build: fn(PgPool) -> Arc<dyn Purchaser>,
 }
@@ -31,6 +33,7 @@ pub struct BuildPurchaser {
 pub const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
     on_conflict: OnConflict::TriesAgain,
+    keys: Keys::Promised,
     build: |pool| {
         Arc::new(LockedPurchase::new(
             pool,
@@ -69,6 +72,7 @@ fn started_again(
         name,
         start_timeout: START_TIMEOUT,
         on_conflict: purchaser.on_conflict,
+        keys: purchaser.keys,
     }
 }
 
@@ -85,6 +89,10 @@ impl Local for BuildPurchaser {
 
     fn on_conflict(&self) -> OnConflict {
         self.on_conflict
+    }
+
+    fn keys(&self) -> Keys {
+        self.keys
     }
 
     fn start<'a>(

@@ -11,7 +11,7 @@ use rowlock_postgres::Port;
 use rustix::process;
 
 use super::launch::{Launch, Ready};
-use super::{OnConflict, Running, Target, TargetError, Tree, Trees};
+use super::{Keys, OnConflict, Running, Target, TargetError, Tree, Trees};
 
 /// A contract, and what stands for the variables that come from outside it.
 #[derive(Debug, Clone)]
@@ -115,6 +115,7 @@ impl Described {
         Ok(Target {
             addresses,
             on_conflict: OnConflict::GivesWay,
+            keys: Keys::AsSeen,
             running: Running::Trees { trees, files },
         })
     }

@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::OnConflict;
+use super::{Keys, OnConflict};
 
 /// A service that can run in this process.
 pub trait Local: Debug + Send + Sync {
@@ -17,6 +17,11 @@ pub trait Local: Debug + Send + Sync {
 
     /// What it does where it meets others.
     fn on_conflict(&self) -> OnConflict;
+
+    /// What it promises of idempotency keys.
+    fn keys(&self) -> Keys {
+        Keys::AsSeen
+    }
 
     /// Starts it against the database at `url`, as a process with `env` in its environment would, on
     /// any port.

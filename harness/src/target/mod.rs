@@ -29,13 +29,14 @@ pub use error::TargetError;
 pub use in_process::{Local, Serving};
 use launch::{Launch, Ready};
 pub use process_tree::ProcessTree;
-pub use spec::{OnConflict, START_TIMEOUT, TargetSpec};
+pub use spec::{Keys, OnConflict, START_TIMEOUT, TargetSpec};
 
 /// A running target.
 #[derive(Debug)]
 pub struct Target {
     addresses: Vec<SocketAddr>,
     on_conflict: OnConflict,
+    keys: Keys,
     running: Running,
 }
 
@@ -94,6 +95,7 @@ impl Target {
                 Ok(Target {
                     addresses: vec![serving.address()],
                     on_conflict: service.on_conflict(),
+                    keys: service.keys(),
                     running: Running::InProcess(serving),
                 })
             }
@@ -104,6 +106,7 @@ impl Target {
                 name,
                 start_timeout,
                 on_conflict,
+                keys,
             } => {
                 let ready = Ready::at("/healthz", *start_timeout);
                 let launch = |address: SocketAddr| Launch {
@@ -127,6 +130,7 @@ impl Target {
                 Ok(Target {
                     addresses,
                     on_conflict: *on_conflict,
+                    keys: *keys,
                     running: Running::Trees {
                         trees: Trees::new(trees),
                         files: Vec::new(),
@@ -140,6 +144,11 @@ impl Target {
     /// What it does where it meets others.
     pub fn on_conflict(&self) -> OnConflict {
         self.on_conflict
+    }
+
+    /// What it promises of keys.
+    pub fn keys(&self) -> Keys {
+        self.keys
     }
 
     /// Where replica `index` listens, counted round and round.

@@ -19,6 +19,16 @@ pub enum OnConflict {
     GivesWay,
 }
 
+/// What a service says of idempotency keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// It promises that a call which is repeated under its key happens once, and is held to it.
+    Promised,
+    /// It promises nothing: it is held to keys where it is seen to know them.
+    #[default]
+    AsSeen,
+}
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub enum TargetSpec {
@@ -38,6 +48,8 @@ pub enum TargetSpec {
         start_timeout: Duration,
         /// What it does where it meets others.
         on_conflict: OnConflict,
+        /// What it promises of keys.
+        keys: Keys,
     },
     /// What a contract describes.
     Described(Described),
@@ -65,7 +77,16 @@ impl TargetSpec {
             name: line.into(),
             start_timeout: START_TIMEOUT,
             on_conflict: OnConflict::GivesWay,
+            keys: Keys::AsSeen,
         })
+    }
+
+    /// The same, which promises keys; others than a command say so themselves.
+    pub fn promising_keys(mut self) -> Self {
+        if let TargetSpec::Command { keys, .. } = &mut self {
+            *keys = Keys::Promised;
+        }
+        self
     }
 
     /// The same, with another bound on the time to its first HTTP answer.

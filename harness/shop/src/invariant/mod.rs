@@ -20,7 +20,7 @@ use crate::rows::{FinalRows, Shop};
 pub struct Capabilities {
     /// It keeps a `purchase` row per purchase.
     pub purchase_rows: bool,
-    /// A repeated `Idempotency-Key` makes no second purchase.
+    /// A repeated `Idempotency-Key` makes no second purchase, as it was seen to do or promises.
     pub idempotency_keys: bool,
     /// What it judges first; the sequential model judges the stock.
     pub judges_first: JudgesFirst,

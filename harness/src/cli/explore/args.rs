@@ -72,6 +72,9 @@ pub(in crate::cli) struct ExploreArgs {
     /// Where every random choice comes from; printed with the report
     #[arg(long, value_name = "SEED")]
     pub(in crate::cli) seed: Option<Seed>,
+    /// Whether nothing is said for people.
+    #[arg(skip)]
+    pub(in crate::cli) is_quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

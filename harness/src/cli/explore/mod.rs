@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod part;
 mod prepare;
 
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use rowlock_core::seed::Seed;
 use super::common::{conclude, unless_found};
 use super::{exit_code, output};
 use crate::explorer::search::Budget;
-use crate::explorer::{Exploration, Run, Search, Setup, coverage};
+use crate::explorer::{Exploration, Run, Search, Setup};
 use crate::progress::Progress;
 use crate::subject::Subject;
 use crate::trace::TraceFile;
@@ -23,6 +24,7 @@ use crate::trace::TraceFile;
 use args::StrategyName;
 pub(super) use args::{ExploreArgs, MOST_WORKERS};
 pub(super) use budget::{read_budget, repeat_budget};
+pub(super) use part::explore_part;
 pub(super) use prepare::{Prepared, contract_program};
 
 /// What each generated program is given unless told otherwise: many small ones show more than all of one.
@@ -76,18 +78,8 @@ async fn conclude_search<P: Program>(
         Ok(searched) => searched,
         Err(code) => return Ok(code),
     };
-    let Searched {
-        explored,
-        remarks,
-        evidence,
-    } = searched;
-    let remarks: Vec<_> = remarks.iter().map(|line| format!("  {line}\n")).collect();
-    let coverage = coverage::render(&explored) + &remarks.concat();
-    let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
-    output::write(&format!(
-        "{coverage}seed {seed}; again: rowlock {again}\n{evidence}"
-    ))?;
-    Ok(exit_code::of(explored.verdict()))
+    output::write(&searched.render(seed, again))?;
+    Ok(exit_code::of(searched.explored.verdict()))
 }
 
 async fn search<S: Subject>(

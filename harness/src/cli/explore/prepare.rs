@@ -58,11 +58,19 @@ impl ExploreArgs {
         contract_program(self.program.as_deref(), described)
     }
 
+    /// Writes what is for people, if people are to read it.
+    fn say(&self, text: &str) -> anyhow::Result<()> {
+        match self.is_quiet {
+            true => Ok(()),
+            false => output::write(text),
+        }
+    }
+
     /// Starts PostgreSQL, and says what is run where.
     async fn start(&self, target: &TargetSpec, progress: &Progress) -> anyhow::Result<Arc<Server>> {
         progress.say("starting PostgreSQL");
         let server = Arc::new(Server::start(&self.postgres.exploring()).await?);
-        output::write(&format!(
+        self.say(&format!(
             "postgres: {}\ntarget:   {}\n",
             server.description(),
             target.describe()
@@ -103,7 +111,7 @@ impl ExploreArgs {
         let flags = self.contract_flags(&described);
         let target = TargetSpec::Described(described.clone());
         let server = self.start(&target, progress).await?;
-        output::write(&format!(
+        self.say(&format!(
             "contract: {}\nprogram:  {}\n",
             described.contract.file.display(),
             program.name

@@ -18,7 +18,7 @@ use purchase_service::purchaser::Purchaser;
 use sqlx::PgPool;
 
 use crate::shop::BuildPurchaser;
-use crate::target::OnConflict;
+use crate::target::{Keys, OnConflict};
 
 /// A service that is right in its own way.
 #[derive(Clone, Copy)]
@@ -39,6 +39,7 @@ impl Lawful {
         BuildPurchaser {
             name: self.name,
             on_conflict: self.on_conflict,
+            keys: Keys::AsSeen,
             build: self.build,
         }
     }

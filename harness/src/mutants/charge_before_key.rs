@@ -1,0 +1,64 @@
+//! The money is taken before the key is found taken.
+
+use purchase_service::order::{Money, PurchaseId};
+use sqlx::{PgConnection, query_scalar};
+
+use super::decider::{Decision, Sale, Stop, judging};
+use super::sql::{Item, charge, find_repeat, lock_item, lock_wallet, receipt, take_unit};
+use super::{BySerialOrders, Detector, Mutant};
+use crate::shop::scenario::ScenarioName;
+use crate::target::Keys;
+
+pub(super) const MUTANT: Mutant = Mutant {
+    name: "charge-before-key",
+    bug: "the wallet is charged before the purchase is found to be there under its key, and the \
+          receipt of the first is answered and committed",
+    harm: "every retry under the key is charged once more, and gets the right receipt",
+    seen_in: "an INSERT with ON CONFLICT DO NOTHING as the last statement of a transaction whose \
+          other statements do not ask whether it inserted",
+    replicas: 1,
+    keys: Keys::Promised,
+    detectors: &[
+        Detector::Explorer("repeated-key"),
+        Detector::Scenario(ScenarioName::DoubleClick),
+    ],
+    by_serial_orders: BySerialOrders::Explorer,
+    build: |pool| judging(pool, |connection, sale| Box::pin(judge(connection, sale))),
+};
+
+async fn judge(connection: &mut PgConnection, sale: &Sale) -> Decision {
+    let item = Item::in_stock(lock_item(connection, sale.item_id).await?)?;
+    item.pay(lock_wallet(connection, sale.user_id).await?)?;
+    let balance_left = charge(connection, sale.user_id, item.price).await?;
+    match insert_once(connection, sale, item.price, balance_left).await? {
+        Some(id) => {
+            take_unit(connection, sale.item_id).await?;
+            Ok(receipt(sale, id, item.price, balance_left))
+        }
+        None => {
+            let first = find_repeat(connection, sale).await?;
+            first.ok_or(Stop::unexpected(sqlx::Error::RowNotFound))
+        }
+    }
+}
+
+/// Writes the purchase down, unless one is there under its key.
+async fn insert_once(
+    connection: &mut PgConnection,
+    sale: &Sale,
+    price: Money,
+    balance_left: Money,
+) -> sqlx::Result<Option<PurchaseId>> {
+    query_scalar(
+        "insert into purchase (user_id, item_id, price, balance_left, idempotency_key)
+         values ($1, $2, $3, $4, $5)
+         on conflict (idempotency_key) do nothing returning id",
+    )
+    .bind(sale.user_id)
+    .bind(sale.item_id)
+    .bind(price)
+    .bind(balance_left)
+    .bind(sale.key.as_ref())
+    .fetch_optional(connection)
+    .await
+}
