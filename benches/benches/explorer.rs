@@ -100,7 +100,7 @@ fn shop_program(buyers: usize) -> Result<rowlock_shop::program::Program, Box<dyn
 fn setup<S: Subject>(server: &Arc<Server>, subject: S, target: TargetSpec) -> Setup<S> {
     Setup {
         subject,
-        target_env: Vec::new(),
+        target_env: vec![("MAX_BATCH".to_owned(), "1".to_owned())],
         server: Arc::clone(server),
         target,
         bounds: Bounds::default(),
@@ -125,9 +125,9 @@ async fn by_contract(
     schedules: u64,
 ) -> Result<Search<ContractSubject>, Box<dyn Error>> {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/contracts/shop.toml");
-    let command = "exec $${SHOP:-purchase-service}";
+    let command = "$${SHOP:-purchase-service}";
     let text = std::fs::read_to_string(shop)?;
-    let text = text.replace(command, &format!("exec {} {SERVICE}", itself.display()));
+    let text = text.replace(command, &format!("{} {SERVICE}", itself.display()));
     // Where it lies the service runs.
     let file = std::env::temp_dir().join(format!("rowlock-bench-{}.toml", std::process::id()));
     std::fs::write(&file, text)?;

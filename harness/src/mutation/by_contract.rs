@@ -66,7 +66,11 @@ impl ByContract {
     /// The subject, served by `variant`.
     pub(super) fn subject(&self, variant: &Variant, rowlock: &Path) -> ContractSubject {
         let mut contract = self.contract.clone();
-        let mut words = vec![rowlock.display().to_string(), "target".to_owned()];
+        let rowlock = rowlock.display().to_string();
+        // As the contract's own command has it: orders that share a transaction do not meet.
+        let mut words = ["env", "MAX_BATCH=1", &rowlock, "target"]
+            .map(str::to_owned)
+            .to_vec();
         if mutants::purchaser(variant.name()).is_some() {
             words.extend(["--mutant".to_owned(), variant.name().to_owned()]);
         }
