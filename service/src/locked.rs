@@ -26,6 +26,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::backoff;
 use crate::judgement::KeyedOrder;
+use crate::metrics::latencies;
 use crate::order::{IdempotencyKey, ItemId, Order};
 use crate::purchase::{Failure, purchase};
 use crate::purchaser::{BoxError, Outcome, PurchaseError, Purchaser};
@@ -60,7 +61,7 @@ impl LockedPurchase {
             waiting: Combiner::new(max_batch),
             retries: AtomicU64::new(u64::from(std::process::id())),
             batch_orders: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
-            batch_wait: Histogram::new(exponential_buckets(0.0005, 2.0, 17)),
+            batch_wait: latencies(),
         }
     }
 
@@ -74,7 +75,7 @@ impl LockedPurchase {
 
     /// Decides orders of one item, together if it can be, and answers each.
     async fn decide(&self, mut batch: Vec<Waiting>) {
-        batch.retain(Waiting::claim);
+        batch.retain(|order| order.claim.is_first());
         if batch.is_empty() {
             return;
         }
@@ -186,31 +187,21 @@ type Answer = Result<Outcome, PurchaseError>;
 struct Waiting {
     order: KeyedOrder,
     since: Instant,
-    /// Set by whoever is first: its batch, or the end of its patience.
-    is_claimed: Arc<AtomicBool>,
+    claim: Arc<Claim>,
     answer: oneshot::Sender<Answer>,
 }
 
 impl Waiting {
     fn new(order: KeyedOrder) -> (Self, Told) {
         let (answer, answered) = oneshot::channel();
-        let is_claimed = Arc::new(AtomicBool::new(false));
+        let claim = Arc::new(Claim::default());
         let waiting = Self {
             order,
             since: Instant::now(),
-            is_claimed: Arc::clone(&is_claimed),
+            claim: Arc::clone(&claim),
             answer,
         };
-        let told = Told {
-            is_claimed,
-            answered,
-        };
-        (waiting, told)
-    }
-
-    /// Whether it still waits; from now on it is its batch's.
-    fn claim(&self) -> bool {
-        !self.is_claimed.swap(true, Ordering::AcqRel)
+        (waiting, Told { claim, answered })
     }
 
     fn tell(self, answer: Answer) {
@@ -219,9 +210,19 @@ impl Waiting {
     }
 }
 
+/// An order is its batch's, or withdrawn at the end of its patience: whichever comes first.
+#[derive(Default)]
+struct Claim(AtomicBool);
+
+impl Claim {
+    fn is_first(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
 /// What the sender of an order keeps.
 struct Told {
-    is_claimed: Arc<AtomicBool>,
+    claim: Arc<Claim>,
     answered: oneshot::Receiver<Answer>,
 }
 
@@ -234,7 +235,7 @@ impl Told {
     async fn answer_begun_within(mut self, patience: Duration) -> Answer {
         match timeout(patience, &mut self.answered).await {
             Ok(answered) => answered.unwrap_or_else(lost),
-            Err(_) if !self.is_claimed.swap(true, Ordering::AcqRel) => {
+            Err(_) if self.claim.is_first() => {
                 Err(PurchaseError::Busy("its turn did not come in time".into()))
             }
             Err(_) => self.answer().await,

@@ -25,7 +25,7 @@ const PREFIX: &str = "shop";
 
 /// Upper bounds of the latencies' buckets: from 0.5 ms, each twice the one before, to 32.8 s,
 /// which is longer than a purchase waits for its connection.
-fn latencies() -> Histogram {
+pub(crate) fn latencies() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 17))
 }
 

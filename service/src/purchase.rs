@@ -68,11 +68,11 @@ async fn settle(
         Ok((decisions, sold)) if sold.is_empty() => {
             // Nothing was changed, so the answers stand even if the rollback fails.
             session.rollback().await.ok();
-            outcomes(decisions, &HashMap::new())
+            Ok(outcomes(decisions, &HashMap::new()))
         }
         Ok((decisions, sold)) => {
             let receipts = write_down(session, orders, sold).await?;
-            outcomes(decisions, &receipts)
+            Ok(outcomes(decisions, &receipts))
         }
         Err(error) => {
             session.rollback().await.ok();
@@ -151,16 +151,13 @@ async fn decide(
 }
 
 /// What each order is told, once everything is committed.
-fn outcomes(
-    decisions: Vec<Decision>,
-    receipts: &HashMap<usize, Receipt>,
-) -> Result<Vec<Outcome>, Failure> {
+fn outcomes(decisions: Vec<Decision>, receipts: &HashMap<usize, Receipt>) -> Vec<Outcome> {
     let outcome = |(place, decision)| match decision {
         Decision::Buys(_) => Ok(receipts[&place]),
         Decision::Repeats(first) => Ok(receipts[&first]),
         Decision::Answered(outcome) => outcome,
     };
-    Ok(decisions.into_iter().enumerate().map(outcome).collect())
+    decisions.into_iter().enumerate().map(outcome).collect()
 }
 
 async fn lock_item(
@@ -205,10 +202,9 @@ struct KeyedRow {
 /// Locks the wallets that there are, and says what is in them.
 async fn lock_wallets(
     session: &mut Session,
-    mut owners: Vec<UserId>,
+    owners: Vec<UserId>,
 ) -> sqlx::Result<HashMap<UserId, Money>> {
-    owners.sort_unstable();
-    owners.dedup();
+    let owners = distinct(owners);
     if owners.is_empty() {
         return Ok(HashMap::new());
     }
@@ -226,9 +222,7 @@ async fn deduct(session: &mut Session, price: Money, sold: &Sold) -> sqlx::Resul
         "update wallet set balance = balance - $2 * cardinality(array_positions($1, user_id))
           where user_id = any($1) returning user_id",
     );
-    let mut wallets = buyers.clone();
-    wallets.sort_unstable();
-    wallets.dedup();
+    let wallets = distinct(buyers.clone());
     let deducted: Vec<(UserId,)> = session.rows(deduct.bind(buyers).bind(price)).await?;
     all(wallets.len(), deducted.len())
 }
@@ -239,6 +233,13 @@ async fn decrement(session: &mut Session, item_id: ItemId, units: usize) -> sqlx
     let units = i64::try_from(units).unwrap_or(i64::MAX);
     let left: Vec<(i64,)> = session.rows(decrement.bind(item_id).bind(units)).await?;
     all(1, left.len())
+}
+
+/// Each of them once, in their order.
+fn distinct(mut owners: Vec<UserId>) -> Vec<UserId> {
+    owners.sort_unstable();
+    owners.dedup();
+    owners
 }
 
 fn all(expected: usize, rows: usize) -> sqlx::Result<()> {
@@ -272,6 +273,8 @@ async fn write_down(
     }
     insert += " returning id";
     let ids: Vec<(PurchaseId,)> = session.commit(&insert).await?;
+    // The schema lets no row be left out; if one is all the same, nobody is told that he has it.
+    all(sold.len(), ids.len()).map_err(CommitError::Unknown)?;
     let receipts = sold
         .into_iter()
         .zip(ids)

@@ -90,7 +90,8 @@ impl Session {
                     return Ok((session, rows));
                 }
                 Ok(Err(error)) if is_refusal(&error) => {
-                    session.rollback().await.ok();
+                    // One that does not end in time is dropped, and its connection closed.
+                    timeout(patience, session.rollback()).await.ok();
                     return Err(BeginError::Statement(error));
                 }
                 Ok(Err(error)) if failures >= pool.options().get_max_connections() => {

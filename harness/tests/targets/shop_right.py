@@ -16,10 +16,10 @@ async def purchase(connection, order, key):
         return await purchase_once(connection, order, key)
 
 
-async def purchase_once(connection, order, key):
+async def purchase_once(connection, order, key, lock="for update"):
     async with connection.transaction():
         item = await connection.execute(
-            "select price, stock from item where id = %s for update", [order.item_id])
+            f"select price, stock from item where id = %s {lock}", [order.item_id])
         item = await item.fetchone()
         if item is None:
             return shop.UNKNOWN_ITEM
@@ -33,7 +33,7 @@ async def purchase_once(connection, order, key):
             return shop.OUT_OF_STOCK
 
         wallet = await connection.execute(
-            "select balance from wallet where user_id = %s for update", [order.user_id])
+            f"select balance from wallet where user_id = %s {lock}", [order.user_id])
         wallet = await wallet.fetchone()
         if wallet is None:
             return shop.UNKNOWN_USER
