@@ -111,6 +111,22 @@ async fn check_constraint_is_a_500_not_a_refusal() {
 }
 
 #[tokio::test]
+async fn purchase_row_that_is_left_out_is_a_500_and_the_next_order_is_served() {
+    let shop = open_shop(|_| {}).await;
+    shop.sql(
+        "create function leave_out() returns trigger language plpgsql as 'begin return null; end';
+         create trigger leave_out before insert on purchase for each row
+            execute function leave_out()",
+    )
+    .await;
+    shop.buy(1, 1)
+        .await
+        .assert_problem(500, "internal_error", "no row");
+    shop.sql("drop trigger leave_out on purchase").await;
+    assert_eq!(shop.buy(1, 1).await.status, 200);
+}
+
+#[tokio::test]
 async fn lock_that_is_never_given_back_is_a_conflict() {
     let shop = open_shop(|config| config.lock_timeout_ms = 20).await;
     let lock = shop.lock_item(1).await;

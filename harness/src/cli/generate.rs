@@ -178,13 +178,6 @@ impl Tally {
 impl ExploreArgs {
     /// The flags that draw the same programs again, ready to paste.
     fn repeat_generate(&self, seed: Seed, count: usize, target: &str) -> String {
-        let mut flags = vec![format!("explore --generate={count}")];
-        self.push_effort(&mut flags);
-        if self.keep_going {
-            flags.push("--keep-going".into());
-        }
-        flags.push(format!("--seed {seed}"));
-        flags.push(target.to_owned());
-        flags.join(" ").trim_end().to_owned()
+        self.repeat_from(vec![format!("explore --generate={count}")], seed, target)
     }
 }

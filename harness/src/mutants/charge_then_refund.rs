@@ -1,10 +1,10 @@
 //! The money is taken for a while from whoever is refused in the end.
 
 use purchase_service::order::Money;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
-use super::decider::{Decision, Sale, Stop, deciding, end};
-use super::sql::{Item, charge, lock_item, lock_wallet, read_item, take_unit, write_purchase};
+use super::decider::{Decision, Sale, deciding, end};
+use super::sql::{Item, charge, hand_over, pay, read_item};
 use super::{BySerialOrders, Detector, Mutant};
 use crate::target::Keys;
 
@@ -37,24 +37,8 @@ async fn decide(pool: PgPool, sale: Sale) -> Decision {
     delivered
 }
 
-async fn pay(connection: &mut PgConnection, sale: &Sale, item: Item) -> Result<Money, Stop> {
-    item.pay(lock_wallet(connection, sale.user_id).await?)?;
-    Ok(charge(connection, sale.user_id, item.price).await?)
-}
-
 async fn deliver(pool: &PgPool, sale: &Sale, item: Item, balance_left: Money) -> Decision {
     let mut transaction = pool.begin().await?;
     let decision = hand_over(&mut transaction, sale, item, balance_left).await;
     end(transaction, decision).await
-}
-
-async fn hand_over(
-    connection: &mut PgConnection,
-    sale: &Sale,
-    item: Item,
-    balance_left: Money,
-) -> Decision {
-    Item::in_stock(lock_item(connection, sale.item_id).await?)?;
-    take_unit(connection, sale.item_id).await?;
-    Ok(write_purchase(connection, sale, None, item.price, balance_left).await?)
 }

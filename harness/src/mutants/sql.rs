@@ -132,6 +132,28 @@ pub(super) async fn find_repeat(
     }
 }
 
+/// Takes the price of an item from a wallet that covers it, under the wallet's lock.
+pub(super) async fn pay(
+    connection: &mut PgConnection,
+    sale: &Sale,
+    item: Item,
+) -> Result<Money, Stop> {
+    item.pay(lock_wallet(connection, sale.user_id).await?)?;
+    Ok(charge(connection, sale.user_id, item.price).await?)
+}
+
+/// Takes a unit of what is paid, under the item's lock, and writes the purchase down, without a key.
+pub(super) async fn hand_over(
+    connection: &mut PgConnection,
+    sale: &Sale,
+    item: Item,
+    balance_left: Money,
+) -> Decision {
+    Item::in_stock(lock_item(connection, sale.item_id).await?)?;
+    take_unit(connection, sale.item_id).await?;
+    Ok(write_purchase(connection, sale, None, item.price, balance_left).await?)
+}
+
 /// Takes the price and the unit, and writes the purchase down, without a key.
 pub(super) async fn take(connection: &mut PgConnection, sale: &Sale, price: Money) -> Decision {
     let balance_left = charge(connection, sale.user_id, price).await?;

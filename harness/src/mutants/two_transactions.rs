@@ -1,10 +1,10 @@
 //! The money in one transaction, the unit in the next.
 
 use purchase_service::order::Money;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
 use super::decider::{Decision, Sale, Stop, deciding, end};
-use super::sql::{Item, charge, lock_item, lock_wallet, read_item, take_unit, write_purchase};
+use super::sql::{Item, charge, hand_over, pay, read_item};
 use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
 use crate::target::Keys;
@@ -34,27 +34,11 @@ async fn decide(pool: PgPool, sale: Sale) -> Decision {
     let debited = pay(&mut debit, &sale, item).await;
     let balance_left = end(debit, debited).await?;
     let mut decrement = pool.begin().await?;
-    let decision = deliver(&mut decrement, &sale, item, balance_left).await;
+    let decision = hand_over(&mut decrement, &sale, item, balance_left).await;
     let decision = end(decrement, decision).await;
     if let Err(Stop::Refused(_)) = decision {
         let refund = Money(-item.price.0);
         charge(&mut *pool.acquire().await?, sale.user_id, refund).await?;
     }
     decision
-}
-
-async fn pay(connection: &mut PgConnection, sale: &Sale, item: Item) -> Result<Money, Stop> {
-    item.pay(lock_wallet(connection, sale.user_id).await?)?;
-    Ok(charge(connection, sale.user_id, item.price).await?)
-}
-
-async fn deliver(
-    connection: &mut PgConnection,
-    sale: &Sale,
-    item: Item,
-    balance_left: Money,
-) -> Decision {
-    Item::in_stock(lock_item(connection, sale.item_id).await?)?;
-    take_unit(connection, sale.item_id).await?;
-    Ok(write_purchase(connection, sale, None, item.price, balance_left).await?)
 }

@@ -127,6 +127,16 @@ impl ExploreArgs {
         if program::find(program).is_some() {
             flags.push(format!("--buyers {}", self.buyers));
         }
+        self.repeat_from(flags, seed, target)
+    }
+
+    /// The same of a command line that begins with `flags`.
+    pub(in crate::cli) fn repeat_from(
+        &self,
+        mut flags: Vec<String>,
+        seed: Seed,
+        target: &str,
+    ) -> String {
         self.push_effort(&mut flags);
         if self.keep_going {
             flags.push("--keep-going".into());
