@@ -10,9 +10,8 @@ mod sql_clients;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rowlock::explorer::Strategy as _;
-use rowlock::explorer::strategies::{Dfs, Exhaustive};
-use rowlock_testing::seed::for_all;
+use rowlock::explorer::strategies::Dfs;
+use sql_clients::compare::{Tables, compare};
 use sql_clients::{Clients, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null);
@@ -95,36 +94,12 @@ fn readers() -> impl Strategy<Value = Scripts> {
 #[test]
 fn every_outcome_of_joins_lists_and_keys_is_also_an_outcome_under_reduction() {
     let program = prop_oneof![2 => vec(client(), 2), 1 => readers()];
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let clients = tokio::sync::Mutex::new(runtime.block_on(Clients::open(SCHEMA)));
-    let totals = std::cell::Cell::new((0, 0));
-    for_all(PROGRAMS, &program, |scripts| {
-        runtime.block_on(async {
-            let clients = &mut *clients.lock().await;
-            let mut brute = Exhaustive::default();
-            let brute = clients.explore(RESET, &scripts, ROWS, &mut brute, MANY);
-            let (all, brute_runs) = brute.await;
-            let mut reduced = Dfs::default();
-            let (found, runs) = clients
-                .explore(RESET, &scripts, ROWS, &mut reduced, MANY)
-                .await;
-            let missed: Vec<_> = all
-                .iter()
-                .filter(|(end, _)| !found.contains_key(end))
-                .collect();
-            prop_assert!(missed.is_empty(), "missed {missed:?}");
-            prop_assert_eq!(reduced.incomplete(), Vec::<String>::new());
-            prop_assert!(brute_runs < MANY && runs < MANY, "{runs} of {brute_runs}");
-            let (all_runs, reduced_runs) = totals.get();
-            totals.set((all_runs + brute_runs, reduced_runs + runs));
-            Ok(())
-        })
-    });
-    let (all, reduced) = totals.get();
-    println!("{all} runs by brute force, {reduced} under reduction");
+    let tables = Tables {
+        schema: SCHEMA,
+        reset: RESET,
+        rows: ROWS,
+    };
+    let (all, reduced) = compare(&tables, PROGRAMS, &program, MANY);
     assert!(reduced < all / 2);
 }
 

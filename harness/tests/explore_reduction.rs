@@ -11,9 +11,8 @@ use std::ops::RangeInclusive;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rowlock::explorer::Strategy as _;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive};
-use rowlock_testing::seed::for_all;
+use sql_clients::compare::{Tables, compare};
 use sql_clients::{Clients, End, Scripts};
 use sqlx::postgres::PgConnectOptions;
 
@@ -79,49 +78,14 @@ fn program() -> impl Strategy<Value = Scripts> {
     ]
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
 #[test]
 fn every_outcome_is_also_an_outcome_under_reduction() {
-    let runtime = runtime();
-    let clients = runtime.block_on(Clients::open(SCHEMA));
-    let clients = tokio::sync::Mutex::new(clients);
-    let totals = std::cell::Cell::new((0, 0));
-    for_all(PROGRAMS, &program(), |scripts| {
-        runtime.block_on(async {
-            let clients = &mut *clients.lock().await;
-            let mut brute = Exhaustive::default();
-            let (all, brute_runs) = clients
-                .explore(RESET, &scripts, ROWS, &mut brute, MANY)
-                .await;
-            let mut reduced = Dfs::default();
-            let (found, runs) = clients
-                .explore(RESET, &scripts, ROWS, &mut reduced, MANY)
-                .await;
-            let missed: Vec<_> = all
-                .iter()
-                .filter(|(end, _)| !found.contains_key(end))
-                .collect();
-            prop_assert!(missed.is_empty(), "missed {missed:?}");
-            prop_assert!(found.keys().all(|end| all.contains_key(end)));
-            prop_assert!(
-                reduced.incomplete().is_empty(),
-                "{:?}",
-                reduced.incomplete()
-            );
-            prop_assert!(brute_runs < MANY && runs < MANY, "{runs} of {brute_runs}");
-            let (all_runs, reduced_runs) = totals.get();
-            totals.set((all_runs + brute_runs, reduced_runs + runs));
-            Ok(())
-        })
-    });
-    let (all, reduced) = totals.get();
-    println!("{all} runs by brute force, {reduced} under reduction");
+    let tables = Tables {
+        schema: SCHEMA,
+        reset: RESET,
+        rows: ROWS,
+    };
+    let (all, reduced) = compare(&tables, PROGRAMS, &program(), MANY);
     assert!(reduced < all);
 }
 

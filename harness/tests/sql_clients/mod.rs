@@ -9,6 +9,7 @@
     reason = "a helper of tests fails by a panic, as a test does"
 )]
 
+pub(crate) mod compare;
 #[path = "../../proxy/tests/support/mod.rs"]
 mod proxy_support;
 
