@@ -58,10 +58,10 @@ async fn together(shop: &Shop, buyers: &[Buyer]) -> Vec<Answer> {
     answers.into_iter().map(Result::unwrap).collect()
 }
 
-/// `200`, or the problem's code.
+/// What is left in the wallet, or the problem's code.
 fn told(answer: &Answer) -> String {
     match answer.status {
-        200 => "200".to_owned(),
+        200 => format!("{} left", answer.body["balance_left"]),
         _ => answer.code().to_owned(),
     }
 }
@@ -80,10 +80,15 @@ async fn the_stock_goes_to_those_who_came_first() {
     let sold_out = "out_of_stock";
     assert_eq!(
         all_told(&answers),
-        ["200", "200", "200", sold_out, sold_out, sold_out]
+        ["0 left", "0 left", "0 left", sold_out, sold_out, sold_out]
     );
     for (answer, (user_id, _)) in answers.iter().zip(buyers).take(3) {
         assert_eq!(answer.body["user_id"], user_id, "its own receipt");
+        let row = format!(
+            "select count(*) from purchase where id = {} and user_id = {user_id}",
+            answer.body["purchase_id"]
+        );
+        assert_eq!(shop.count(row).await, 1, "its own row: {answer:?}");
     }
     shop.assert_sound(3, 60).await;
 }
@@ -91,14 +96,21 @@ async fn the_stock_goes_to_those_who_came_first() {
 #[tokio::test]
 async fn one_user_is_there_twice_and_pays_twice() {
     let shop = open(5, &[(1, 25), (2, 10)]).await;
+    let buyers = [(2, None), (1, None), (1, None)];
+    let answers = together(&shop, &buyers).await;
+    assert_eq!(all_told(&answers), ["0 left", "15 left", "5 left"]);
+    shop.assert_sound(5, 35).await;
+}
+
+#[tokio::test]
+async fn one_user_is_refused_once_the_money_is_gone() {
+    let shop = open(5, &[(1, 25), (2, 10)]).await;
     let buyers = [(2, None), (1, None), (1, None), (1, None)];
     let answers = together(&shop, &buyers).await;
     assert_eq!(
         all_told(&answers),
-        ["200", "200", "200", "insufficient_balance"]
+        ["0 left", "15 left", "5 left", "insufficient_balance"]
     );
-    assert_eq!(answers[1].body["balance_left"], 15);
-    assert_eq!(answers[2].body["balance_left"], 5);
     shop.assert_sound(5, 35).await;
 }
 
@@ -109,7 +121,7 @@ async fn a_key_that_two_orders_share_is_one_purchase() {
     let answers = together(&shop, &buyers).await;
     assert_eq!(
         all_told(&answers),
-        ["200", "200", "200", "idempotency_key_reused"]
+        ["90 left", "90 left", "90 left", "idempotency_key_reused"]
     );
     assert_eq!(answers[1].body, answers[2].body);
     shop.assert_sound(5, 200).await;
@@ -127,7 +139,10 @@ async fn a_poisoned_order_harms_no_other() {
     .await;
     let buyers = [(1, None), (2, None), (13, None), (3, None)];
     let answers = together(&shop, &buyers).await;
-    assert_eq!(all_told(&answers), ["200", "200", "internal_error", "200"]);
+    assert_eq!(
+        all_told(&answers),
+        ["0 left", "0 left", "internal_error", "0 left"]
+    );
     shop.assert_sound(9, 40).await;
 }
 
@@ -145,7 +160,7 @@ async fn a_wallet_that_somebody_holds_harms_no_other() {
     let answers = together(&shop, &buyers).await;
     assert_eq!(
         all_told(&answers),
-        ["insufficient_balance", "200", "conflict", "200"]
+        ["insufficient_balance", "0 left", "conflict", "0 left"]
     );
     held.rollback().await.unwrap();
     shop.assert_sound(9, 30).await;
@@ -207,31 +222,33 @@ async fn the_others_are_served_when_the_first_client_hangs_up() {
 struct Model {
     stock: i64,
     balances: HashMap<i64, i64>,
-    keys: HashMap<&'static str, i64>,
+    /// Whose purchase a key stands for, and what he was told.
+    keys: HashMap<&'static str, (i64, String)>,
 }
 
 impl Model {
-    fn buy(&mut self, (user_id, key): Buyer) -> &'static str {
-        if let Some(owner) = key.and_then(|key| self.keys.get(key)) {
-            return if *owner == user_id {
-                "200"
-            } else {
-                "idempotency_key_reused"
+    fn buy(&mut self, (user_id, key): Buyer) -> String {
+        if let Some((owner, told)) = key.and_then(|key| self.keys.get(key)) {
+            return match *owner == user_id {
+                true => told.clone(),
+                false => "idempotency_key_reused".to_owned(),
             };
         }
         if self.stock == 0 {
-            return "out_of_stock";
+            return "out_of_stock".to_owned();
         }
         let Some(balance) = self.balances.get_mut(&user_id) else {
-            return "unknown_user";
+            return "unknown_user".to_owned();
         };
         if *balance < PRICE {
-            return "insufficient_balance";
+            return "insufficient_balance".to_owned();
         }
         *balance -= PRICE;
         self.stock -= 1;
-        self.keys.extend(key.map(|key| (key, user_id)));
-        "200"
+        let told = format!("{balance} left");
+        self.keys
+            .extend(key.map(|key| (key, (user_id, told.clone()))));
+        told
     }
 }
 

@@ -134,6 +134,12 @@ impl Shop {
         sqlx::query(sql).fetch_one(&self.db).await.unwrap().get(0)
     }
 
+    /// The same, of a text that bears values.
+    pub async fn count(&self, sql: String) -> i64 {
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&self.db).await;
+        row.unwrap().get(0)
+    }
+
     pub async fn buy(&self, user_id: i64, item_id: i64) -> Answer {
         client::buy(self.address, user_id, item_id, None).await
     }
