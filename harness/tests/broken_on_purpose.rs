@@ -1,11 +1,6 @@
 //! A right service on a real PostgreSQL, and a hand that breaks something before the judgement:
 //! exactly the invariants that say so must report it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,5 @@
 //! `rowlock check` on the textbook: pairs of histories, one right and one wrong, by one fact each.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,18 +1,11 @@
 //! The command line as its users meet it: what it takes, what it prints, how it exits, and that
 //! nothing is left of it, however it ends.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
-use common::{Sandbox, assert_exit, eventually, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, eventually, stderr, stdout};
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 use rowlock::client::{Client, Clock};
 use rowlock::shop::scenario::SCENARIOS;

@@ -2,18 +2,11 @@
 //!
 //! What needs an engine and the image says so where they are missing, and does not run.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::collections::HashMap;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Sandbox, assert_exit, stderr};
+use crate::common::{Sandbox, assert_exit, stderr};
 use rowlock_postgres::Settings;
 use rowlock_testing::tool::Tool;
 use rustix::process::{Pid, Signal, kill_process};

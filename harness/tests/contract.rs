@@ -2,17 +2,9 @@
 //!
 //! They are in `subjects/`, each right in one variant and wrong in others.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-mod subject_support;
-
 use std::fs;
 
-use subject_support::{COUPONS, ORDERS, SEATS, TRANSFERS};
+use crate::subject_support::{COUPONS, ORDERS, SEATS, TRANSFERS};
 
 #[test]
 fn seats_that_are_locked_are_valid_in_every_interleaving() {

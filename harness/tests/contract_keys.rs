@@ -1,17 +1,9 @@
 //! What contracts say beside a command and calls, and what they say wrongly.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-mod subject_support;
-
 use std::fs;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
-use subject_support::{Platform, SEATS, TRANSFERS, coupons_contract, explore_file, hasty_contract};
+use crate::common::{Sandbox, assert_exit, stderr, stdout};
+use crate::subject_support::{Platform, SEATS, TRANSFERS, coupons_contract, explore_file, hasty_contract};
 
 #[test]
 fn a_service_may_give_way_by_the_statuses_that_say_so() {

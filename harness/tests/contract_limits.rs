@@ -1,14 +1,6 @@
 //! Limits that services bring: a wait that the harness made long accuses nobody.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-mod subject_support;
-
-use subject_support::LIMITS;
+use crate::subject_support::LIMITS;
 
 #[test]
 fn a_pool_that_gives_up_while_a_step_is_held_is_named_and_not_accused() {

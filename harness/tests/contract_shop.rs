@@ -1,17 +1,10 @@
 //! The shop by a contract, without its model and its invariants: the verdicts are the shop's.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use common::{Sandbox, assert_exit, stdout};
+use crate::common::{Sandbox, assert_exit, stdout};
 
 const PROGRAMS: [&str; 7] = [
     "one-item",

@@ -1,18 +1,11 @@
 //! The strategies that leave something to chance find what they promise, as often as they promise.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod sql_clients;
-
 use std::time::Duration;
 
 use rowlock::explorer::strategies::{Dfs, Overlap, Pct, Random};
 use rowlock::explorer::{Choice, Follow, Next, RequestIndex, Schedule, Strategy};
 use rowlock_core::seed::Seed;
-use sql_clients::{Clients, End, Scripts};
+use crate::sql_clients::{Clients, End, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null);
                       create table u (v bigint not null)";

@@ -1,15 +1,8 @@
 //! The explorer on services in another language, in several processes, unchanged.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::path::Path;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, stderr, stdout};
 use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_testing::tool::python;
 use sqlx::{ConnectOptions, Connection, Executor};

@@ -1,13 +1,6 @@
 //! Programs that nobody wrote: drawn from a seed, explored, shrunk with their rows.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
-use common::{Sandbox, assert_exit, stdout};
+use crate::common::{Sandbox, assert_exit, stdout};
 
 /// Explores generated programs, and gives the report without times.
 fn generate(arguments: &str, code: i32) -> String {

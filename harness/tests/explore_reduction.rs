@@ -1,19 +1,12 @@
 //! Reduction leaves out nothing: it sees every outcome that brute force sees, on many programs.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod sql_clients;
-
 use std::ops::RangeInclusive;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive};
-use sql_clients::compare::{Tables, compare};
-use sql_clients::{Clients, End, Scripts};
+use crate::sql_clients::compare::{Tables, compare};
+use crate::sql_clients::{Clients, End, Scripts};
 use sqlx::postgres::PgConnectOptions;
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null check (v >= 0))";

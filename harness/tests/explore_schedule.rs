@@ -1,10 +1,8 @@
 //! One printed schedule, run again by `rowlock explore --schedule`.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, stderr, stdout};
 
 /// The exit code of what was not proven.
 const INCONCLUSIVE: i32 = 4;

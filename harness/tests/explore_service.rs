@@ -1,10 +1,5 @@
 //! Services under the explorer: right ones pass in every interleaving, wrong ones are found at once.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

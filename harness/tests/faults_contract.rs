@@ -1,16 +1,9 @@
 //! Faults on services that a contract describes: right ones bear them, and wrong ones are caught
 //! where they are wrong, by their own serial orders.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, stderr, stdout};
 use rowlock_testing::tool::{node_modules, python_with};
 
 /// What a service runs on: the variable by which its contract finds it.

@@ -1,10 +1,5 @@
 //! Faults on services in another language, which are right in ways of their own.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
 use std::time::Duration;
 
 use rowlock::fault::{Fault, SQL_STATES, SqlState, crashes, gentle_faults, matrix};

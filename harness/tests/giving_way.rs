@@ -3,19 +3,11 @@
 //! The right ones are among the lawful services. Here are their wrong twins: the same purchase by
 //! compare-and-set, each with one bug in how it gives way.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-mod mutants_support;
-
 use std::sync::Arc;
 
-use common::{Sandbox, assert_exit, stdout};
+use crate::common::{Sandbox, assert_exit, stdout};
 use futures::future::{BoxFuture, FutureExt};
-use mutants_support::{setting, small, violated};
+use crate::mutants_support::{setting, small, violated};
 use purchase_service::order::{IdempotencyKey, Money, Order, PurchaseId, Receipt, Refusal};
 use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::load::Trial;

@@ -1,20 +1,12 @@
 //! Hunting without a program: which stories can meet, which of them race, and which cannot.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-mod subject_support;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Sandbox, assert_exit, stdout};
+use crate::common::{Sandbox, assert_exit, stdout};
 use rowlock_testing::tool::python;
 use serde_json::Value;
-use subject_support::EMPORIUM;
+use crate::subject_support::EMPORIUM;
 
 /// A contract of the club, whose calls are those that `calls` name, by two actors.
 fn contract(python: &str, kind: &str, calls: &[&str]) -> String {

@@ -1,12 +1,5 @@
 //! No pair of scripts that is called harmless by its traces ever shows what no serial order shows.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod sql_clients;
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
@@ -24,7 +17,7 @@ use rowlock::target::{Described, TargetSpec};
 use rowlock_contract::Contract;
 use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_testing::seed::for_all;
-use sql_clients::{Clients, End, Scripts};
+use crate::sql_clients::{Clients, End, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null check (v >= 0));
                       create table u (id bigint primary key, t_id bigint references t (id), v bigint)";

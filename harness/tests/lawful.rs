@@ -1,14 +1,7 @@
 //! What is right in another way than ours is not accused, whatever is done to it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod mutants_support;
-
 use futures::stream::{self, StreamExt};
-use mutants_support::{campaign, day_is_right, setting, small};
+use crate::mutants_support::{campaign, day_is_right, setting, small};
 use rowlock::fault::{Fault, SqlState};
 use rowlock::mutants::lawful::{LAWFUL, Lawful};
 use rowlock::setting::Setting;

@@ -1,10 +1,5 @@
 //! The model is the service run sequentially: the same answers, and the same rows at the end.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

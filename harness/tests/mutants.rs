@@ -1,16 +1,9 @@
 //! Every mutant sells rightly while nothing is concurrent and nothing breaks, so that only its
 //! bug can give it away; and where its bug can be shown without luck, it shows.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod mutants_support;
-
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
-use mutants_support::{
+use crate::mutants_support::{
     Race, campaign, day_is_right, hold_item, hold_wallets, impatient, setting, small, violated,
 };
 use rowlock::fault::{self, Fault, SqlState};

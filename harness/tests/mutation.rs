@@ -1,19 +1,12 @@
 //! Mutation analysis: what must be caught is, by the detector that is named for it; what is right is
 //! not accused; and who would slip through is a violation.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Sandbox, assert_exit, stdout};
+use crate::common::{Sandbox, assert_exit, stdout};
 use rowlock::mutation::report::{Cell, Tries};
 
 use rowlock::mutants::{BySerialOrders, MUTANTS};

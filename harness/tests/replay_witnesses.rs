@@ -1,18 +1,11 @@
 //! Violations that are explored become witnesses, and a witness replays: on the target that was
 //! caught, on one that is right, on a foreign one, file by file and a directory at a time.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, stderr, stdout};
 use rowlock_testing::tool::python;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -1,18 +1,11 @@
 //! Targets of every kind: the wrong one is caught every time, the right ones are not accused,
 //! and what cannot be started is named.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use common::{Sandbox, assert_exit, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, stderr, stdout};
 use rowlock::mutants;
 use rowlock::progress::Progress;
 use rowlock::setting::Setting;

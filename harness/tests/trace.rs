@@ -1,18 +1,11 @@
 //! `--trace FILE`, as its readers meet it: the steps of real runs in both forms, whole however the
 //! command ends.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use common::{Sandbox, assert_exit, eventually, stderr, stdout};
+use crate::common::{Sandbox, assert_exit, eventually, stderr, stdout};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

@@ -1,11 +1,5 @@
 //! The `rowlock` command in a temporary directory of its own, and what is left of it.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of this; a helper of tests fails by a panic"
-)]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Worlds around one purchaser, and races that are made rather than hoped for.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 

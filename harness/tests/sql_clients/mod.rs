@@ -3,12 +3,6 @@
 //! Each client is a connection of its own and runs a list of statements; its answer is what they
 //! brought. The same conductor and strategies as for services, without HTTP and without a shop.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails by a panic, as a test does"
-)]
-
 pub(crate) mod compare;
 #[path = "../../proxy/tests/support/mod.rs"]
 mod proxy_support;

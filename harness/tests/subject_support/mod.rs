@@ -1,11 +1,5 @@
 //! Services of our own with a contract each, and `rowlock` run on them.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of this; a helper of tests fails by a panic"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
