@@ -3,7 +3,9 @@
 use std::fs;
 
 use crate::common::{Sandbox, assert_exit, stderr, stdout};
-use crate::subject_support::{Platform, SEATS, TRANSFERS, coupons_contract, explore_file, hasty_contract};
+use crate::subject_support::{
+    Platform, SEATS, TRANSFERS, coupons_contract, explore_file, hasty_contract,
+};
 
 #[test]
 fn a_service_may_give_way_by_the_statuses_that_say_so() {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::sql_clients::{Clients, End, Scripts};
 use rowlock::explorer::strategies::{Dfs, Overlap, Pct, Random};
 use rowlock::explorer::{Choice, Follow, Next, RequestIndex, Schedule, Strategy};
 use rowlock_core::seed::Seed;
-use crate::sql_clients::{Clients, End, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null);
                       create table u (v bigint not null)";

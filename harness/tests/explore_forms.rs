@@ -1,11 +1,11 @@
 //! Reduction leaves out nothing either where statements name several tables, lists and keys, and where
 //! what commits makes no difference to what others read.
 
+use crate::sql_clients::compare::{Tables, compare};
+use crate::sql_clients::{Clients, Scripts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rowlock::explorer::strategies::Dfs;
-use crate::sql_clients::compare::{Tables, compare};
-use crate::sql_clients::{Clients, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null);
     create table u (id bigint primary key, t_id bigint references t (id) on delete cascade,

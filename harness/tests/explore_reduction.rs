@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use crate::sql_clients::compare::{Tables, compare};
+use crate::sql_clients::{Clients, End, Scripts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive};
-use crate::sql_clients::compare::{Tables, compare};
-use crate::sql_clients::{Clients, End, Scripts};
 use sqlx::postgres::PgConnectOptions;
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null check (v >= 0))";

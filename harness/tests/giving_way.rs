@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::common::{Sandbox, assert_exit, stdout};
-use futures::future::{BoxFuture, FutureExt};
 use crate::mutants_support::{setting, small, violated};
+use futures::future::{BoxFuture, FutureExt};
 use purchase_service::order::{IdempotencyKey, Money, Order, PurchaseId, Receipt, Refusal};
 use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
 use rowlock::load::Trial;

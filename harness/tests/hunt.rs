@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{Sandbox, assert_exit, stdout};
+use crate::subject_support::EMPORIUM;
 use rowlock_testing::tool::python;
 use serde_json::Value;
-use crate::subject_support::EMPORIUM;
 
 /// A contract of the club, whose calls are those that `calls` name, by two actors.
 fn contract(python: &str, kind: &str, calls: &[&str]) -> String {

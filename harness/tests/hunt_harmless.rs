@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
 
+use crate::sql_clients::{Clients, End, Scripts};
 use rowlock::contract::ContractSubject;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Exhaustive;
@@ -17,7 +18,6 @@ use rowlock::target::{Described, TargetSpec};
 use rowlock_contract::Contract;
 use rowlock_postgres::{Provider, Server, Settings};
 use rowlock_testing::seed::for_all;
-use crate::sql_clients::{Clients, End, Scripts};
 
 const SCHEMA: &str = "create table t (id bigint primary key, v bigint not null check (v >= 0));
                       create table u (id bigint primary key, t_id bigint references t (id), v bigint)";

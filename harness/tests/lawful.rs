@@ -1,7 +1,7 @@
 //! What is right in another way than ours is not accused, whatever is done to it.
 
-use futures::stream::{self, StreamExt};
 use crate::mutants_support::{campaign, day_is_right, setting, small};
+use futures::stream::{self, StreamExt};
 use rowlock::fault::{Fault, SqlState};
 use rowlock::mutants::lawful::{LAWFUL, Lawful};
 use rowlock::setting::Setting;

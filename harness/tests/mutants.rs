@@ -1,11 +1,11 @@
 //! Every mutant sells rightly while nothing is concurrent and nothing breaks, so that only its
 //! bug can give it away; and where its bug can be shown without luck, it shows.
 
-use futures::future::join_all;
-use futures::stream::{self, StreamExt};
 use crate::mutants_support::{
     Race, campaign, day_is_right, hold_item, hold_wallets, impatient, setting, small, violated,
 };
+use futures::future::join_all;
+use futures::stream::{self, StreamExt};
 use rowlock::fault::{self, Fault, SqlState};
 use rowlock::mutants::{self, Detector, MUTANTS, Mutant};
 use rowlock::shop::scenario::{self, ScenarioName};

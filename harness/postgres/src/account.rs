@@ -19,8 +19,8 @@ const LONGEST_PARENT: usize = 60;
 /// An unprivileged user of this machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account {
-    uid: u32,
-    gid: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 impl Account {

@@ -32,6 +32,7 @@ mod container;
 mod engine;
 mod owner;
 mod signals;
+mod template;
 
 mod account;
 mod binaries;

@@ -18,6 +18,7 @@ use super::access::Access;
 use super::account::{self, Account};
 use super::binaries::Binaries;
 use super::program::{PAUSE, Program};
+use super::template;
 use super::{ServerError, Settings, StartError, StopMode, children};
 use crate::janitor::Janitor;
 use crate::port::Port;
@@ -56,7 +57,7 @@ impl Local {
             postmaster: Mutex::new(None),
             janitor: Arc::new(janitor),
         };
-        local.initialise().await?;
+        local.make_cluster(settings.templates.as_deref()).await?;
         local.start_on_free_port().await?;
         Ok(local)
     }
@@ -134,6 +135,21 @@ impl Local {
             });
         }
         Ok(())
+    }
+
+    /// Copies the cluster that is kept in `templates`, or makes one, and keeps it there.
+    async fn make_cluster(&self, templates: Option<&Path>) -> Result<(), StartError> {
+        let Some(templates) = templates else {
+            return self.initialise().await;
+        };
+        let data = self.directory.join("data");
+        let template = template::place(templates, &self.binaries).map_err(StartError::Directory)?;
+        if template.is_dir() {
+            return template::copy_tree(&template, &data, self.account)
+                .map_err(StartError::Directory);
+        }
+        self.initialise().await?;
+        template::keep(&data, &template).map_err(StartError::Directory)
     }
 
     async fn initialise(&self) -> Result<(), StartError> {

@@ -60,6 +60,8 @@ pub struct Settings {
     pub parameters: Vec<(String, String)>,
     /// The directory of `initdb` and `postgres`; looked for when `None`.
     pub pg_bin: Option<PathBuf>,
+    /// Where the local provider keeps what `initdb` made, and copies it from; nowhere when `None`.
+    pub templates: Option<PathBuf>,
     /// The image of the container provider.
     pub image: String,
     /// Whether this program ends by itself after a signal, with the destructors of all that it has.
@@ -77,6 +79,7 @@ impl Default for Settings {
             max_connections: 200,
             parameters: Vec::new(),
             pg_bin: None,
+            templates: None,
             image: "postgres:latest".to_owned(),
             handles_signals: false,
             database_url: None,
@@ -85,12 +88,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The defaults, with PG_BIN, ROWLOCK_PG_IMAGE and DATABASE_URL from the environment.
+    /// The defaults, with PG_BIN, ROWLOCK_PG_TEMPLATES, ROWLOCK_PG_IMAGE and DATABASE_URL from the environment.
     pub fn from_env() -> Settings {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let defaults = Settings::default();
         Settings {
             pg_bin: set("PG_BIN").map(PathBuf::from),
+            templates: set("ROWLOCK_PG_TEMPLATES").map(PathBuf::from),
             image: set("ROWLOCK_PG_IMAGE").unwrap_or(defaults.image),
             database_url: set("DATABASE_URL"),
             ..defaults

@@ -287,3 +287,31 @@ fn shared_server_serves_tests_with_runtimes_of_their_own() {
         (vec!["one".to_owned()], vec!["two".to_owned()])
     );
 }
+
+#[tokio::test]
+async fn a_cluster_is_copied_from_what_an_earlier_server_left_as_a_template() {
+    let templates = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        provider: Provider::Local,
+        templates: Some(templates.path().to_owned()),
+        ..Settings::from_env()
+    };
+    let first = Server::start(&settings).await.unwrap();
+    first.create_database("only_in_the_first").await.unwrap();
+    let kept: Vec<PathBuf> = std::fs::read_dir(templates.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [template] = &kept[..] else {
+        panic!("not one template: {kept:?}");
+    };
+    std::fs::write(template.join("mark"), "copied").unwrap();
+
+    let second = Server::start(&settings).await.unwrap();
+    // A name that the first server has already: the two share nothing.
+    let (directory, _) = traces(&second, "only_in_the_first").await;
+    let mark = std::fs::read_to_string(directory.join("data/mark")).unwrap();
+    assert_eq!(mark, "copied");
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+}
