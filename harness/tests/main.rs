@@ -28,6 +28,7 @@ mod faults_contract;
 mod faults_foreign;
 mod faults_recovery;
 mod giving_way;
+mod html;
 mod hunt;
 mod hunt_harmless;
 mod lawful;

@@ -44,7 +44,7 @@ fn replay(sandbox: &Sandbox, path: &Path, arguments: &str) -> Output {
 
 /// The part of a report that is for people's eyes, without what is the machine's.
 fn shown(report: &str) -> String {
-    let from = report.find("violated: ").unwrap();
+    let from = report.find("\nviolated: ").unwrap() + 1;
     let to = report.find("shrunk: ").unwrap();
     report[from..to].to_owned()
 }

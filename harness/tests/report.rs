@@ -1,7 +1,7 @@
 //! The report as people and CI systems read it, from plain values.
 
 use rowlock::load::Trial;
-use rowlock::load::measure::{Rate, Tally};
+use rowlock::load::measure::{Course, Rate, Tally};
 use rowlock::report::{Report, ScenarioReport, human, json, junit};
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::seed::Seed;
@@ -47,6 +47,7 @@ fn trial(name: &str, ok: u64, findings: Vec<Finding>) -> Trial {
             per_second: 432.1,
         },
         gave_way: answers.conflict,
+        course: Course::default(),
         verdict: Some(Verdict::compose(
             findings.iter().filter_map(Finding::verdict),
         )),

@@ -69,9 +69,11 @@ fn the_unlocked_mutant_ends_the_command_with_1_and_the_line_that_reproduces_it()
         assert_exit(&output, 1);
         let report = stdout(&output);
         assert!(
-            report.starts_with("violated: stock-gone-is-purchases"),
+            report.starts_with("violated: item 1 oversold: "),
             "{report}"
         );
+        let first = report.lines().next().unwrap();
+        assert!(first.ends_with(" (stock-gone-is-purchases)"), "{report}");
         let last = report.lines().last().unwrap().to_owned();
         run = last.replace("reproduce: rowlock ", "");
         last_lines.push(last);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::Answer;
+use crate::rows::Rows;
 
 /// Initial rows, and calls that are all made at once; they count from 0.
 pub trait Program:
@@ -51,4 +52,12 @@ pub trait Program:
 
     /// The rows that a run left, on one line.
     fn describe_rows(rows: &Self::Rows) -> String;
+
+    /// The rows before the first call, table by table, where the program knows them.
+    fn initial_tables(&self) -> Option<Rows> {
+        None
+    }
+
+    /// The rows that a run left, table by table.
+    fn tables(rows: &Self::Rows) -> Rows;
 }

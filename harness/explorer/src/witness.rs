@@ -7,6 +7,7 @@
 mod contradiction;
 mod error;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use error::WitnessError;
@@ -160,6 +161,11 @@ impl<P: Program> Witness<P> {
         free.unwrap_or_else(|| path(hash.len()))
     }
 
+    /// The shapes of the steps that ran, each once: what two witnesses of one race have in common.
+    pub fn shapes(&self) -> BTreeSet<String> {
+        steps(&self.transcript).map(|step| step.shape()).collect()
+    }
+
     /// What makes it this witness: program, schedule, statements and what they violate; not the
     /// values that the statements brought.
     fn identity(&self) -> u64 {
@@ -190,6 +196,21 @@ fn file_stem(name: &str) -> String {
 }
 
 impl Violated {
+    /// Its first place, how many more there are, and its name.
+    pub fn sentence(&self) -> String {
+        format!("{} ({})", self.place(), self.name)
+    }
+
+    /// Its first place, and how many more there are.
+    pub fn place(&self) -> String {
+        let more = match self.places.len() {
+            0 | 1 => String::new(),
+            many => format!(", and {} more", many - 1),
+        };
+        let place = self.places.first().unwrap_or(&self.statement);
+        format!("{place}{more}")
+    }
+
     /// What `finding` found, if it is a violation.
     pub fn of(finding: &Finding) -> Option<Violated> {
         match &finding.outcome {

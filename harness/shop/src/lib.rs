@@ -27,4 +27,5 @@ pub mod linearizability;
 pub mod model;
 pub mod program;
 pub mod rows;
+mod tables;
 pub mod wire;

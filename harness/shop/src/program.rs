@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use purchase_service::order::Money;
+use rowlock_core::rows::Rows;
 use serde::{Deserialize, Serialize};
 
 use crate::generated;
 use crate::history::{Operation, Request};
 use crate::rows::{FinalRows, Shop};
+use crate::tables;
 
 /// What a unit costs.
 pub(crate) const PRICE: i64 = 250;
@@ -115,6 +117,14 @@ impl rowlock_core::program::Program for Program {
 
     fn describe_rows(rows: &FinalRows) -> String {
         rows.to_string()
+    }
+
+    fn initial_tables(&self) -> Option<Rows> {
+        Some(tables::of(&self.initial, None))
+    }
+
+    fn tables(rows: &FinalRows) -> Rows {
+        tables::of(&rows.shop, rows.purchases.as_deref())
     }
 }
 

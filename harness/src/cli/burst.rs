@@ -1,5 +1,6 @@
 //! `rowlock run burst`: many actors of a contract at once.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -19,7 +20,8 @@ use super::{Cli, Format, RunArgs, exit_code, output};
 use crate::contract::burst::{Burst, burst};
 use crate::contract::{ContractSubject, Program};
 use crate::progress::Progress;
-use crate::report::junit;
+use crate::report::html::{self, Page};
+use crate::report::{Accusation, Fingerprint, junit};
 use crate::target::{Described, TargetSpec};
 
 /// What a burst is called on the command line.
@@ -40,6 +42,7 @@ pub(super) async fn run_burst(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     args.common
         .write_junit(|| part::junit("rowlock run burst", [&part]))?;
+    args.common.publish.publish(&part.page, &part.text)?;
     output::write(&match args.common.format {
         Format::Json => serde_json::to_string_pretty(&part.report)? + "\n",
         Format::Human => part.text,
@@ -55,6 +58,7 @@ pub(super) async fn burst_part(
     let program = contract_program(args.program.as_deref(), &described)?;
     let progress = Progress::on_terminal();
     let again = args.repeat_burst(&described);
+    let source = described.contract.file.clone();
     let measured = measure(args, described, &program, &progress);
     let (burst, postgres) = match conclude(measured, &progress, &again).await? {
         Ok(measured) => measured,
@@ -64,6 +68,7 @@ pub(super) async fn burst_part(
     let findings = burst.findings.iter();
     suite.add_test_cases(findings.map(|finding| junit::case("burst", finding)));
     Ok(Ok(Part {
+        page: page(&burst, &postgres, &again, source),
         verdict: burst.verdict,
         text: render(&burst, &postgres, &again),
         report: serde_json::to_value(&burst)?,
@@ -115,6 +120,45 @@ fn render(burst: &Burst, postgres: &str, again: &str) -> String {
         text += &format!("again:    rowlock {again}\n");
     }
     text
+}
+
+/// As a page.
+fn page(burst: &Burst, postgres: &str, again: &str, source: PathBuf) -> Page {
+    let title = format!("burst of {} actors of {}", burst.actors, burst.program);
+    let accusations = burst.findings.iter().filter_map(|finding| {
+        let (sentence, verdict) = match &finding.outcome {
+            Outcome::Violated(places) => {
+                let place = places.first().unwrap_or(&finding.statement);
+                (place.clone(), Verdict::Violation)
+            }
+            Outcome::Unchecked(why) if burst.verdict == Verdict::Inconclusive => (
+                format!("could not be checked: {why}"),
+                Verdict::Inconclusive,
+            ),
+            _ => return None,
+        };
+        Some(Accusation {
+            check: finding.name.clone(),
+            sentence,
+            verdict,
+            fingerprint: Fingerprint::of(&finding.name, [NAME, burst.program.as_str()]),
+        })
+    });
+    let text = render(burst, postgres, again);
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    Page {
+        title,
+        verdict: burst.verdict,
+        explained: Vec::new(),
+        accusations: accusations.collect(),
+        sections: vec![html::course(&burst.course, burst.rate.counted, &lines)],
+        facts: vec![("postgres", postgres.to_owned())],
+        again: again.to_owned(),
+        source,
+    }
 }
 
 fn line(finding: &Finding) -> String {

@@ -1,5 +1,6 @@
 //! `rowlock faults`: every step of a purchase, or of a contract's calls, broken in every way.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -18,6 +19,7 @@ use crate::fault::campaign::{self, Campaign, Plan};
 use crate::fault::stories::Stories;
 use crate::fault::{Case, Fault, StoryName, crashes, gentle_faults, matrix};
 use crate::progress::Progress;
+use crate::report::html;
 use crate::setting::Setting;
 use crate::shop::{Shop, Story};
 use crate::target::{Described, TargetSpec};
@@ -102,7 +104,9 @@ pub(super) async fn faults_part(
         Ok(report) => report,
         Err(code) => return Ok(Err(code)),
     };
+    let line = args.repeat(&again);
     Ok(Ok(Part {
+        page: report.page(&again, &line, args.source()?),
         verdict: report.campaign.verdict,
         text: report.render(&again),
         suites: matrix::suites(&report.campaign),
@@ -133,6 +137,26 @@ async fn measure_contract(
 }
 
 impl<S: Stories> FaultReport<S> {
+    /// As a page; `again` is the rest of the command line `line` that makes the same run.
+    fn page(&self, again: &str, line: &str, source: PathBuf) -> html::Page {
+        let campaign = &self.campaign;
+        html::Page {
+            title: "faults".into(),
+            verdict: campaign.verdict,
+            explained: Vec::new(),
+            accusations: html::fault_accusations(campaign),
+            sections: html::faults(campaign, again),
+            facts: vec![
+                ("postgres", self.postgres.clone()),
+                ("target", self.target.clone()),
+                ("seed", self.seed.to_string()),
+                ("cases", campaign.played.len().to_string()),
+            ],
+            again: line.to_owned(),
+            source,
+        }
+    }
+
     /// For people; `again` is the rest of the command line that makes the same run.
     fn render(&self, again: &str) -> String {
         let campaign = &self.campaign;
@@ -161,9 +185,12 @@ async fn report<S: Stories>(
     };
     let campaign = &report.campaign;
     args.common.write_junit(|| matrix::junit(campaign))?;
+    let text = report.render(again);
+    let page = report.page(again, &args.repeat(again), args.source()?);
+    args.common.publish.publish(&page, &text)?;
     output::write(&match args.common.format {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-        Format::Human => report.render(again),
+        Format::Human => text,
     })?;
     Ok(exit_code::of(campaign.verdict))
 }
@@ -178,6 +205,13 @@ impl FaultsArgs {
             refuse("--program names a program of a contract, and there is no contract");
         }
         Ok(described)
+    }
+
+    /// The file that says what is judged.
+    fn source(&self) -> anyhow::Result<PathBuf> {
+        let described = self.described()?;
+        let file = described.map(|described| described.contract.file.clone());
+        Ok(file.unwrap_or_else(|| html::NO_CONTRACT.into()))
     }
 
     /// What is broken. Ends the process where a case is none.

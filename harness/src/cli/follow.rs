@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use rowlock_core::program::Program;
 use rowlock_core::verdict::Verdict;
 
 use super::common::{conclude_verdict, quoted, unless_found, wants_colour};
@@ -13,6 +14,7 @@ use super::explore::{ExploreArgs, Prepared};
 use super::{Cli, output};
 use crate::explorer::{self, RequestIndex, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
+use crate::report::html::{Page, Section, Violation};
 use crate::subject::Subject;
 use crate::trace::TraceFile;
 
@@ -90,17 +92,31 @@ async fn run<S: Subject>(
     let followed = explorer::follow(&mut runner, &program, schedule).await?;
     let verdict = followed.verdict();
     let is_violated = verdict == Verdict::Violation;
-    let shown = Witness::of(&setup.target.describe(), &program, &followed.run);
+    let target = setup.target.describe();
+    let shown = Witness::of(&target, &program, &followed.run);
     let replay_line = match is_violated {
         true => args
             .witness
             .write_as_is(&setup, &program, &followed.run, &flags)?,
         false => String::new(),
     };
-    output::write(&format!(
+    let text = format!(
         "\n{}\n{followed}\nagain:    rowlock {again}\n{replay_line}",
         timeline::render(&shown, wants_colour())
-    ))?;
+    );
+    output::write(&text)?;
+    let drawn = Violation::of(&shown);
+    let page = Page {
+        title: format!("explore {} --schedule", program.name()),
+        verdict,
+        explained: [drawn.explained.clone(), vec![followed.to_string()]].concat(),
+        accusations: drawn.accusations.clone(),
+        sections: vec![Section::new("What ran", drawn.render("run"))],
+        facts: vec![("postgres", server.description()), ("target", target)],
+        again: again.to_owned(),
+        source: args.source()?,
+    };
+    args.publish.publish(&page, &text)?;
     unless_found(is_violated, runner.close().await)?;
     drop(setup);
     let Some(server) = Arc::into_inner(server) else {

@@ -13,10 +13,12 @@ use rowlock_shop::generated;
 use super::common::{conclude_verdict, unless_found};
 use super::explore::{ExploreArgs, Prepared, search_one};
 use super::output;
+use super::witness::Evidence;
 use crate::contract;
 use crate::environment::EnvironmentError;
 use crate::explorer::coverage;
 use crate::progress::Progress;
+use crate::report::html::{Page, Section};
 use crate::subject::Subject;
 use crate::trace::TraceFile;
 
@@ -82,6 +84,8 @@ async fn explore_all<S: Subject>(
         flags,
     } = prepared;
     let mut tally = Tally::default();
+    let mut sections = Vec::new();
+    let (mut explained, mut accusations) = (Vec::new(), Vec::new());
     let mut next = Some(program);
     for number in 1..=count {
         let Some(program) = next.take().or_else(|| draw(&mut rng)) else {
@@ -108,8 +112,14 @@ async fn explore_all<S: Subject>(
             Verdict::Inconclusive => tally.not_proven += 1,
             Verdict::Violation => tally.violated += 1,
         }
+        if let Some(Evidence { drawn, .. }) = &evidence {
+            let body = drawn.render(&format!("run-{number}"));
+            sections.push(Section::new(shown.trim_end(), body));
+            explained.extend(drawn.explained.clone());
+            accusations.extend(drawn.accusations.clone());
+        }
         if explored.verdict() != Verdict::Valid {
-            let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
+            let evidence = evidence.map_or(String::new(), |it| format!("\n{}", it.text));
             let coverage = coverage::render(&explored);
             output::write(&format!("\n{shown}{coverage}{evidence}"))?;
         }
@@ -117,10 +127,25 @@ async fn explore_all<S: Subject>(
             break;
         }
     }
-    output::write(&format!(
-        "\n{}seed {seed}; again: rowlock {again}\n",
-        tally.render()
-    ))?;
+    let text = format!("\n{}seed {seed}; again: rowlock {again}\n", tally.render());
+    output::write(&text)?;
+    let counted = [tally.render().trim_end().to_owned()];
+    sections.extend(Section::lines("What was covered", &counted));
+    let page = Page {
+        title: format!("explore --generate={count}"),
+        verdict: tally.verdict(),
+        explained,
+        accusations,
+        sections,
+        facts: vec![
+            ("postgres", server.description()),
+            ("target", setup.target.describe()),
+            ("seed", seed.to_string()),
+        ],
+        again: again.to_owned(),
+        source: args.source()?,
+    };
+    args.publish.publish(&page, &text)?;
     drop(setup);
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived its search");

@@ -15,6 +15,7 @@ use rowlock_postgres::Server;
 use super::common::{conclude, unless_found};
 use super::contract::{self, ContractArgs, set_up};
 use super::explore::{MOST_WORKERS, read_budget, repeat_budget};
+use super::publish::PublishArgs;
 use super::trace::TraceArgs;
 use super::witness::WitnessArgs;
 use super::{Cli, Format, PostgresArgs, exit_code, output, up_to};
@@ -23,6 +24,7 @@ use crate::explorer::Run;
 use crate::explorer::search::Budget;
 use crate::hunt::{Ended, Group, HuntReport, Hunter, Planned, Relation, Suspicions};
 use crate::progress::Progress;
+use crate::report::html::{Page, Section, Violation};
 use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
 
@@ -58,8 +60,13 @@ pub(super) struct HuntArgs {
     #[command(flatten)]
     witness: WitnessArgs,
     #[command(flatten)]
+    publish: PublishArgs,
+    #[command(flatten)]
     pub(super) trace: TraceArgs,
 }
+
+/// A violation of stories that were hunted together, by their names.
+type Drawn = (String, Violation);
 
 /// Exit codes: as of `rowlock explore`, of all pairs together.
 pub(super) async fn hunt(args: &HuntArgs, trace: Option<TraceFile>) -> anyhow::Result<ExitCode> {
@@ -72,13 +79,16 @@ pub(super) async fn hunt(args: &HuntArgs, trace: Option<TraceFile>) -> anyhow::R
     let progress = Progress::on_terminal();
     let again = args.repeat(&described);
     let hunting = args.run(described, &progress, &again, trace);
-    let report = match conclude(hunting, &progress, &again).await? {
-        Ok(report) => report,
+    let (report, drawn, postgres) = match conclude(hunting, &progress, &again).await? {
+        Ok(hunted) => hunted,
         Err(code) => return Ok(code),
     };
+    let text = format!("{}again: rowlock {again}\n", report.summary());
+    args.publish
+        .publish(&page(&report, &drawn, postgres, &again), &text)?;
     match args.format {
         Format::Human => {
-            output::write(&format!("\n{}again: rowlock {again}\n", report.summary()))?;
+            output::write(&format!("\n{text}"))?;
         }
         Format::Json => {
             let json = serde_json::to_string_pretty(&report)?;
@@ -95,7 +105,7 @@ impl HuntArgs {
         progress: &Progress,
         again: &str,
         trace: Option<TraceFile>,
-    ) -> anyhow::Result<HuntReport> {
+    ) -> anyhow::Result<(HuntReport, Vec<Drawn>, String)> {
         progress.say("starting PostgreSQL");
         let server = Arc::new(Server::start(&self.postgres.exploring()).await?);
         let file = described.contract.file.display().to_string();
@@ -106,7 +116,9 @@ impl HuntArgs {
         ))?;
         progress.say("making the database");
         let mut hunter = Hunter::new(set_up(described.clone(), &server, trace).await?);
-        let hunted = self.groups(&mut hunter, &described, progress, again).await;
+        let mut drawn = Vec::new();
+        let hunted = self.groups(&mut hunter, &described, (progress, &mut drawn), again);
+        let hunted = hunted.await;
         let found = matches!(&hunted, Ok(groups) if is_violated(groups));
         let closed = hunter.close().await;
         let groups = hunted?;
@@ -114,15 +126,16 @@ impl HuntArgs {
         let Some(server): Option<Server> = Arc::into_inner(server) else {
             bail!("a worker outlived the hunt");
         };
+        let postgres = server.description();
         unless_found(found, server.stop().await)?;
-        Ok(HuntReport::new(file, groups))
+        Ok((HuntReport::new(file, groups), drawn, postgres))
     }
 
     async fn groups(
         &self,
         hunter: &mut Hunter,
         described: &Described,
-        progress: &Progress,
+        (progress, drawn): (&Progress, &mut Vec<Drawn>),
         again: &str,
     ) -> anyhow::Result<Vec<Group>> {
         let contract = Arc::clone(&described.contract);
@@ -136,8 +149,10 @@ impl HuntArgs {
         let mut groups = Vec::new();
         for (program, run) in &plan.wrong_alone {
             let mut group = Group::wrong_alone(program, run);
-            self.show(hunter, &mut group, program, Some(run), &evidence)
-                .await?;
+            drawn.extend(
+                self.show(hunter, &mut group, program, Some(run), &evidence)
+                    .await?,
+            );
             groups.push(group);
         }
         let count = plan.planned.len();
@@ -157,8 +172,10 @@ impl HuntArgs {
             };
             progress.say(format!("{name}: shrinking the violation"));
             let program = &planned.program;
-            self.show(hunter, &mut group, program, violation.as_deref(), &evidence)
-                .await?;
+            drawn.extend(
+                self.show(hunter, &mut group, program, violation.as_deref(), &evidence)
+                    .await?,
+            );
             groups.push(group);
         }
         Ok(groups)
@@ -215,7 +232,8 @@ impl HuntArgs {
         program: &Program,
         violation: Option<&Run<Program>>,
         evidence: &EvidenceFlags<'_>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<Drawn>> {
+        let mut drawn = None;
         let mut text = format!("\n{}", group.render());
         if let Some(run) = violation {
             let EvidenceFlags { flags, again } = evidence;
@@ -225,8 +243,10 @@ impl HuntArgs {
             let written = written.await?;
             group.witness = written.path;
             text += &format!("\n{}", written.text);
+            drawn = Some((group.program.clone(), written.drawn));
         }
-        self.say(&text)
+        self.say(&text)?;
+        Ok(drawn)
     }
 
     /// Writes what is for people, if people are to read it.
@@ -258,6 +278,45 @@ impl HuntArgs {
             flags.push(format!("--workers {}", self.workers));
         }
         flags.join(" ")
+    }
+}
+
+/// What was hunted, as a page: each violation as a drawing.
+fn page(report: &HuntReport, drawn: &[Drawn], postgres: String, again: &str) -> Page {
+    let sections = drawn.iter().enumerate().map(|(index, (program, drawn))| {
+        Section::new(program.clone(), drawn.render(&format!("run-{index}")))
+    });
+    let mut sections: Vec<_> = sections.collect();
+    let groups = report.groups.iter();
+    let lines: Vec<_> = groups
+        .clone()
+        .map(|group| format!("{}: {}", group.ended.as_str(), group.program))
+        .collect();
+    sections.extend(Section::lines("What was hunted", &lines));
+    let open = groups.flat_map(|group| {
+        let not_proven = group.not_proven.iter();
+        not_proven.map(|why| format!("{}: {why}", group.program))
+    });
+    let open: Vec<_> = open.collect();
+    sections.extend(Section::lines("What was not proven", &open));
+    Page {
+        title: "hunt".into(),
+        verdict: report.verdict,
+        explained: drawn
+            .iter()
+            .flat_map(|(_, it)| it.explained.clone())
+            .collect(),
+        accusations: drawn
+            .iter()
+            .flat_map(|(_, it)| it.accusations.clone())
+            .collect(),
+        sections,
+        facts: vec![
+            ("postgres", postgres),
+            ("contract", report.contract.clone()),
+        ],
+        again: again.to_owned(),
+        source: report.contract.clone().into(),
     }
 }
 

@@ -14,6 +14,7 @@ mod init;
 mod mutants;
 mod output;
 mod part;
+mod publish;
 mod replay;
 mod run;
 mod serve;
@@ -148,6 +149,8 @@ struct CommonArgs {
     /// Also write the report as JUnit XML
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    publish: publish::PublishArgs,
 }
 
 #[derive(Debug, Args)]

@@ -11,11 +11,13 @@ use rowlock_core::seed::Seed;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, write_junit};
+use super::publish::PublishArgs;
 use super::{Format, PostgresArgs, exit_code, output};
 use crate::explorer::Witness;
 use crate::mutation::detector::COLUMNS;
 use crate::mutation::{Analysis, Column, Report, Variant, junit, matrix};
 use crate::progress::Progress;
+use crate::report::html;
 
 /// Exit codes: 0 each mutant is caught and no lawful service is accused; 1 a mutant survived, or
 /// a right service is accused; 4 something could not be decided, as where a mutant's own detectors are
@@ -46,6 +48,8 @@ pub(super) struct MutantsArgs {
     /// Also write the report as JUnit XML
     #[arg(long, value_name = "PATH")]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    publish: PublishArgs,
 }
 
 pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
@@ -60,9 +64,12 @@ pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
     if let Some(directory) = &args.witness_dir {
         write_witnesses(directory, &witnesses)?;
     }
+    let text = format!("{}again:    rowlock {again}\n", matrix::render(&report));
+    args.publish
+        .publish(&html::mutants(&report, &again), &text)?;
     write_junit(args.junit.as_deref(), || junit::render(&report))?;
     output::write(&match args.format {
-        Format::Human => format!("{}again:    rowlock {again}\n", matrix::render(&report)),
+        Format::Human => text,
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
     })?;
     Ok(exit_code::of(report.verdict))

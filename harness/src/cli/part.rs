@@ -7,6 +7,8 @@ use rowlock_core::verdict::Verdict;
 use serde_json::{Value, json};
 
 use super::exit_code;
+use crate::report::html::{NO_CONTRACT, Page};
+use crate::report::{Accusation, Fingerprint};
 
 /// What a command came to.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(super) struct Part {
     pub(super) verdict: Verdict,
     /// For people.
     pub(super) text: String,
+    /// As a page.
+    pub(super) page: Page,
     /// As JSON.
     pub(super) report: Value,
     /// As JUnit XML.
@@ -73,6 +77,21 @@ fn nothing(line: &str) -> Part {
     let mut suite = TestSuite::new(line);
     suite.add_test_case(TestCase::new(line, status));
     Part {
+        page: Page {
+            title: line.to_owned(),
+            verdict: Verdict::Inconclusive,
+            explained: Vec::new(),
+            accusations: vec![Accusation {
+                check: "not-proven".into(),
+                sentence: format!("nothing was concluded by rowlock {line}"),
+                verdict: Verdict::Inconclusive,
+                fingerprint: Fingerprint::of("not-proven", [line]),
+            }],
+            sections: Vec::new(),
+            facts: Vec::new(),
+            again: line.to_owned(),
+            source: NO_CONTRACT.into(),
+        },
         verdict: Verdict::Inconclusive,
         text: String::new(),
         report: Value::Null,

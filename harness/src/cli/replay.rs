@@ -15,6 +15,7 @@ use rowlock_postgres::Server;
 
 use super::common::{conclude_verdict, unless_found, wants_colour};
 use super::contract::ContractArgs;
+use super::publish::PublishArgs;
 use super::service::ServiceArgs;
 use super::trace::TraceArgs;
 use super::{PostgresArgs, output, up_to};
@@ -23,6 +24,7 @@ use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
 };
 use crate::progress::Progress;
+use crate::report::html::{NO_CONTRACT, Page, Section, Violation};
 use crate::shop::Shop;
 use crate::subject::Subject;
 use crate::target::{Described, TargetSpec};
@@ -43,7 +45,19 @@ pub(super) struct ReplayArgs {
     #[command(flatten)]
     contract: ContractArgs,
     #[command(flatten)]
+    publish: PublishArgs,
+    #[command(flatten)]
     pub(super) trace: TraceArgs,
+}
+
+/// What became of one witness.
+struct Played {
+    path: PathBuf,
+    verdict: Verdict,
+    /// In a sentence.
+    said: String,
+    /// The worst run, if it was violated.
+    drawn: Option<Violation>,
 }
 
 /// Exit codes: 1 violated again; 0 not; 4 the statements no longer match, or control was lost.
@@ -63,6 +77,7 @@ async fn measure(
 ) -> anyhow::Result<Verdict> {
     let files = witness::files(&args.paths)?;
     let described = args.described(&files)?;
+    let mut all = Vec::new();
     progress.say("starting PostgreSQL");
     let server = Arc::new(Server::start(&args.postgres.exploring()).await?);
     let verdict = match described {
@@ -70,14 +85,14 @@ async fn measure(
             let target = |recorded: &str| args.service.replaying(recorded);
             let flags = args.flags(None);
             let latest = LatestRunner::new(&server, Shop, trace);
-            replay_files(args, latest, &files, target, &flags, progress).await?
+            replay_files(args, latest, &files, target, &flags, (progress, &mut all)).await?
         }
         Some(described) => {
             let flags = args.flags(Some(&described));
             let subject = ContractSubject::new(described.clone(), &server).await?;
             let target = |_: &str| Ok(TargetSpec::Described(described.clone()));
             let latest = LatestRunner::new(&server, subject, trace);
-            replay_files(args, latest, &files, target, &flags, progress).await?
+            replay_files(args, latest, &files, target, &flags, (progress, &mut all)).await?
         }
     };
     let found = verdict == Verdict::Violation;
@@ -94,7 +109,7 @@ async fn replay_files<S: Subject>(
     files: &[PathBuf],
     target_of: impl Fn(&str) -> anyhow::Result<TargetSpec>,
     flags: &str,
-    progress: &Progress,
+    (progress, all): (&Progress, &mut Vec<Played>),
 ) -> anyhow::Result<Verdict> {
     let mut plan = Vec::new();
     for path in files {
@@ -108,37 +123,54 @@ async fn replay_files<S: Subject>(
         latest.server.description(),
         describe(plan.iter().map(|(.., target)| target))
     ))?;
+    let facts = vec![
+        ("postgres", latest.server.description()),
+        ("target", describe(plan.iter().map(|(.., target)| target))),
+    ];
     // A whole directory gets a line each; one file is shown.
     let is_shown = args.paths.len() == 1 && args.paths[0].is_file();
-    let mut verdicts = Vec::new();
     for (path, witness, target) in plan {
         progress.say(format!("replaying {}", path.display()));
         if let Some(trace) = &latest.trace {
             trace.begin_part(Part::Witness(path.display().to_string()));
         }
-        let verdict = match witness {
+        let unplayed = |error: &anyhow::Error| Played {
+            path: path.clone(),
+            verdict: Verdict::Inconclusive,
+            said: format!("{error:#}"),
+            drawn: None,
+        };
+        let played = match witness {
             Ok(witness) => {
                 let runner = latest.runner_on(target).await?;
                 let replayed = args.replay_one(runner, path, &witness, is_shown, flags);
                 match replayed.await {
-                    Ok(verdict) => verdict,
+                    Ok(played) => played,
                     Err(error) if is_shown => return Err(error),
                     // What keeps one file from being replayed says nothing of the others.
                     Err(error) => {
                         latest.runner = None;
                         output::write(&format!("{}: {error:#}\n", path.display()))?;
-                        Verdict::Inconclusive
+                        unplayed(&error)
                     }
                 }
             }
             Err(error) => {
-                output::write(&format!("{:#}\n", anyhow::Error::new(error)))?;
-                Verdict::Inconclusive
+                let error = anyhow::Error::new(error);
+                output::write(&format!("{error:#}\n"))?;
+                unplayed(&error)
             }
         };
-        verdicts.push(verdict);
+        all.push(played);
     }
-    let verdict = Verdict::compose(verdicts);
+    let verdict = Verdict::compose(all.iter().map(|played| played.verdict));
+    let text: Vec<_> = all.iter().map(Played::line).collect();
+    let source = args.described(files)?.map(|it| it.contract.file.clone());
+    let page = Page {
+        source: source.unwrap_or_else(|| NO_CONTRACT.into()),
+        ..page(all, verdict, facts, args.repeat())
+    };
+    args.publish.publish(&page, &text.concat())?;
     unless_found(verdict == Verdict::Violation, latest.close().await)?;
     Ok(verdict)
 }
@@ -206,7 +238,7 @@ impl ReplayArgs {
         witness: &Witness<S::Program>,
         is_shown: bool,
         flags: &str,
-    ) -> anyhow::Result<Verdict> {
+    ) -> anyhow::Result<Played> {
         let mut verdicts = Vec::new();
         let mut worst: Option<(Replayed, _)> = None;
         for _ in 0..self.times {
@@ -243,7 +275,13 @@ impl ReplayArgs {
             false => format!("{}: {worst}{counted}\n", path.display()),
         };
         output::write(&text)?;
-        Ok(Verdict::compose(verdicts))
+        let ran = Witness::new(&witness.target, &witness.program, &run);
+        Ok(Played {
+            path: path.to_owned(),
+            verdict: Verdict::compose(verdicts),
+            said: format!("{worst}{counted}"),
+            drawn: ran.as_ref().map(Violation::of),
+        })
     }
 
     /// The contract that is meant, if one is: without one that is named, witnesses of the shop are
@@ -298,4 +336,48 @@ fn shown<P: Program>(
         "{}{replayed:#}{counted}\n{replay_line}",
         ran.unwrap_or_default()
     )
+}
+
+/// All that was replayed, as a page: one witness with its drawing, or each behind its line.
+fn page(
+    all: &[Played],
+    verdict: Verdict,
+    facts: Vec<(&'static str, String)>,
+    again: String,
+) -> Page {
+    let sections = all.iter().enumerate().filter_map(|(index, played)| {
+        let drawn = played.drawn.as_ref()?;
+        let heading = format!("What ran: {}", played.path.display());
+        Some(Section::new(heading, drawn.render(&format!("run-{index}"))))
+    });
+    let drawn = all.iter().filter_map(|played| played.drawn.as_ref());
+    let explained = match all {
+        [played] => {
+            let why = drawn.clone().flat_map(|drawn| drawn.explained.clone());
+            why.chain([played.said.clone()]).collect()
+        }
+        all => {
+            let line = |played: &Played| format!("{}: {}", played.path.display(), played.said);
+            all.iter().map(line).collect()
+        }
+    };
+    Page {
+        title: match all {
+            [played] => format!("replay {}", played.path.display()),
+            all => format!("replay of {} witnesses", all.len()),
+        },
+        verdict,
+        explained,
+        accusations: drawn.flat_map(|drawn| drawn.accusations.clone()).collect(),
+        sections: sections.collect(),
+        facts,
+        again,
+        source: NO_CONTRACT.into(),
+    }
+}
+
+impl Played {
+    fn line(&self) -> String {
+        format!("{}: {}\n", self.path.display(), self.said)
+    }
 }

@@ -9,7 +9,7 @@ use rowlock_postgres::Server;
 use super::common::{conclude, wants_colour};
 use super::{Format, RunArgs, exit_code, output};
 use crate::progress::Progress;
-use crate::report::{Report, ScenarioReport, human, json, junit};
+use crate::report::{Report, ScenarioReport, html, human, json, junit};
 use crate::setting::Setting;
 use crate::shop::scenario::{Load, SCENARIOS, Scenario, ScenarioName, of};
 use crate::trace::{Part, TraceFile};
@@ -43,8 +43,15 @@ async fn run_scenarios(
         Err(code) => return Ok(code),
     };
     args.common.write_junit(|| junit::render(&report))?;
+    let title = match scenarios.as_slice() {
+        [scenario] => format!("run {}", scenario.name),
+        _ => "verify".into(),
+    };
+    let text = human::render(&report, wants_colour());
+    let page = html::load(&report, &title, &again);
+    args.common.publish.publish(&page, &text)?;
     output::write(&match args.common.format {
-        Format::Human => human::render(&report, wants_colour()),
+        Format::Human => text,
         Format::Json => json::render(&report),
     })?;
     Ok(exit_code::of(report.verdict))

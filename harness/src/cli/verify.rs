@@ -18,6 +18,7 @@ use super::faults::faults_part;
 use super::part::{self, Part, Ran};
 use super::{Cli, Command, Format, REQUEST_TIMEOUT_S, RunArgs, output, run};
 use crate::contract::programs;
+use crate::report::html::Page;
 use crate::target::Described;
 
 pub(super) async fn verify(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -52,6 +53,11 @@ async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Resul
             break;
         }
     }
+    let again = args.repeat_contract(described);
+    let text = all
+        .iter()
+        .map(|ran| format!("== rowlock {}\n{}\n", ran.line, ran.part.text));
+    let text: String = text.collect();
     let suites = || part::junit("rowlock verify", all.iter().map(|ran| &ran.part));
     args.common.write_junit(suites)?;
     if args.common.format == Format::Json {
@@ -64,6 +70,10 @@ async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Resul
         });
         output::write(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     }
+    let source = described.contract.file.clone();
+    let pages = all.into_iter().map(|ran| ran.part.page).collect();
+    let page = Page::joined("verify".into(), again, source, pages);
+    args.common.publish.publish(&page, &text)?;
     Ok(worst)
 }
 
@@ -110,6 +120,15 @@ fn parts(args: &RunArgs, described: &Described) -> Vec<String> {
 }
 
 impl RunArgs {
+    /// The command line that verifies the same contract again.
+    fn repeat_contract(&self, described: &Described) -> String {
+        let mut words = vec!["verify".to_owned(), ContractArgs::repeat(described)];
+        words.push(format!("--actors {}", self.actors));
+        words.extend(self.common.seed.map(|seed| format!("--seed {seed}")));
+        words.extend(self.common.flags());
+        words.join(" ")
+    }
+
     /// Writes what is for people, if people are to read it.
     fn say(&self, text: &str) -> anyhow::Result<()> {
         match self.common.format {

@@ -10,6 +10,7 @@ use crate::explorer::shrink::RUNS;
 use rowlock_core::program::Program;
 
 use crate::explorer::{Run, SerialRunner, Setup, Shrunk, Witness, replay, shrink, timeline};
+use crate::report::html::Violation;
 use crate::subject::Subject;
 
 /// How many choices shrinking may make in all: so that long stories, whose runs take as much longer,
@@ -28,6 +29,8 @@ pub(super) struct WitnessArgs {
 pub(super) struct Evidence {
     /// For people.
     pub(super) text: String,
+    /// The same as a drawing.
+    pub(super) drawn: Violation,
     /// The file, where one was written.
     pub(super) path: Option<PathBuf>,
 }
@@ -107,25 +110,33 @@ impl WitnessArgs {
         };
         let target = setup.target.describe();
         let witness = Witness::new(&target, &program, &smallest).context("it was violated")?;
-        let mut text = timeline::render(&witness, wants_colour());
-        text += &format!("shrunk:   {how}\n");
+        let mut notes = vec![("shrunk", how)];
         if let Some(why) = smallest.execution.control.lost() {
-            text += &format!("control:  was lost, so it may not replay: {why}\n");
+            notes.push(("control", format!("was lost, so it may not replay: {why}")));
         }
-        text += &match replay(runner, &witness).await {
-            Ok((replayed, _)) => format!("replayed: once, {replayed}\n"),
-            Err(error) => format!("replayed: not: {}\n", error.in_full()),
+        let replayed = match replay(runner, &witness).await {
+            Ok((replayed, _)) => format!("once, {replayed}"),
+            Err(error) => format!("not: {}", error.in_full()),
         };
+        notes.push(("replayed", replayed));
         let written = witness.write(&self.witness_dir);
-        text += &match &written {
-            Ok(path) => timeline::replay_line(path, flags),
-            Err(error) => format!(
-                "witness:  not written: {}\nagain:    rowlock {again}\n",
-                in_full(error)
-            ),
-        };
+        match &written {
+            Ok(path) => notes.push(("replay", timeline::replay_command(path, flags))),
+            Err(error) => {
+                notes.push(("witness", format!("not written: {}", in_full(error))));
+                notes.push(("again", format!("rowlock {again}")));
+            }
+        }
+        let mut text = timeline::render(&witness, wants_colour());
+        let mut drawn = Violation::of(&witness);
+        for (name, value) in notes {
+            let label = format!("{name}:");
+            text += &format!("{label:<9} {value}\n");
+            drawn.notes.push((name.to_owned(), value));
+        }
         Ok(Evidence {
             text,
+            drawn,
             path: written.ok(),
         })
     }

@@ -19,7 +19,7 @@ use super::story::{self, StoryAnswer, Telling};
 use super::subject::ContractSubject;
 use crate::client::Client;
 use crate::environment::EnvironmentError;
-use crate::load::measure::{Measure, Measured, Rate, Sample};
+use crate::load::measure::{Course, Measure, Measured, Rate, Sample};
 use crate::load::{Answered, Loaded, World, crowd};
 use crate::rig::Rig;
 use crate::setting::Setting;
@@ -46,6 +46,9 @@ pub struct Burst {
     /// Stories that were ok.
     #[serde(flatten)]
     pub rate: Rate,
+    /// How the stories went on; empty where they were few.
+    #[serde(skip_serializing_if = "Course::is_empty")]
+    pub course: Course,
     /// Every check and how it came out.
     pub findings: Vec<Finding>,
     /// The worst of them.
@@ -78,6 +81,7 @@ pub async fn burst(
         p50_us: measure.p50_us,
         p99_us: measure.p99_us,
         rate: measure.rate,
+        course: measure.course,
         verdict: Verdict::compose(findings.iter().filter_map(Finding::verdict)),
         findings,
     })

@@ -332,6 +332,10 @@ impl rowlock_core::program::Program for Program {
             false => describe(&left.changed),
         }
     }
+
+    fn tables(left: &Left) -> Rows {
+        left.changed.clone()
+    }
 }
 
 /// Each table with its rows, on one line.

@@ -224,12 +224,13 @@ impl Serial<'_> {
                 .collect();
             if !told.iter().any(|told| told.ending == Ending::Refused) {
                 let replies: BTreeSet<_> = told.iter().map(|told| told.reply.as_str()).collect();
+                let replies: Vec<_> = replies.iter().map(|it| format!("\"{it}\"")).collect();
                 let why = format!(
                     "calibration: program `{}` says that `{}` is refused, and in no order it is: it \
-                     was told {:?}",
+                     was told {}",
                     self.program.name,
                     actor.actor,
-                    Vec::from_iter(replies)
+                    replies.join(" or ")
                 );
                 return Err(wrong(self.contract(), self.line(), &why));
             }

@@ -55,7 +55,7 @@ fn name(limit: &Limit, alone: Option<Duration>) -> Option<String> {
             request,
             sqlstate,
             message,
-        } => Some(format!("{request} was told {message:?} ({sqlstate})")),
+        } => Some(format!("{request} was told \"{message}\" ({sqlstate})")),
         Limit::Closed(request) => Some(format!("the connection of {request} was closed")),
         Limit::Silent { request, after } => {
             let alone = alone?;

@@ -121,7 +121,7 @@ impl fmt::Display for Missed {
             Missed::NotReached => f.write_str("the step was not reached"),
             Missed::OtherStep { found, expected } => write!(
                 f,
-                "the step is {found:?}, and was {expected:?} when nothing was broken"
+                "the step is `{found}`, and was `{expected}` when nothing was broken"
             ),
             Missed::NoReply => f.write_str("the step got no reply"),
             Missed::NotEnded => f.write_str("the step has not ended"),

@@ -23,34 +23,67 @@ const SHOWN: usize = 12;
 /// the run was given.
 pub fn render<S: Stories>(campaign: &Campaign<S>, again: &str) -> String {
     let mut text = String::new();
-    let (at_steps, idle): (Vec<_>, Vec<_>) =
-        (campaign.played.iter()).partition(|played| played.case.step > 0);
-    let stories = at_steps.iter();
-    let mut stories: Vec<_> = stories
-        .map(|played| (played.case.story, played.case.rival))
-        .collect();
-    stories.dedup();
-    for (story, rival) in stories {
-        let of_story =
-            |played: &&&Played<S>| (played.case.story, played.case.rival) == (story, rival);
-        let played: Vec<_> = at_steps.iter().filter(of_story).copied().collect();
-        match campaign.titles.get(&(story, rival)) {
-            Some(title) => writeln!(text, "{title}"),
-            None => writeln!(text, "{story}"),
-        }
-        .expect("a string takes everything");
-        render_story(&mut text, &played);
+    for story in stories(campaign) {
+        story.render(&mut text);
     }
-    render_idle(&mut text, &idle);
+    let idle = campaign
+        .played
+        .iter()
+        .filter(|played| played.case.step == 0);
+    render_idle(&mut text, &idle.collect::<Vec<_>>());
     let _ = writeln!(
         text,
         "ok  all invariants hold, the answer agrees with the effect, a retry ends it, the target\n    \
          serves again within 5 s, and its pool is whole; a number counts the cases of a cell\n\
          X   violated    ?   inconclusive"
     );
-    render_unchecked(&mut text, campaign);
+    for line in left_open(campaign) {
+        let _ = writeln!(text, "{line}");
+    }
     render_faulty(&mut text, campaign, again);
     text
+}
+
+/// A story's cases: step by fault.
+#[derive(Debug)]
+pub struct StoryMatrix<'a, S: Stories> {
+    /// What the story is, alone or with a rival.
+    pub title: String,
+    /// Its faults, in the order of the reports.
+    pub columns: Vec<&'static str>,
+    /// Its steps.
+    pub rows: Vec<StepRow<'a, S>>,
+}
+
+/// A step of a story under every fault.
+#[derive(Debug)]
+pub struct StepRow<'a, S: Stories> {
+    /// Which step, from 1.
+    pub step: usize,
+    /// What it runs.
+    pub sql: &'a str,
+    /// The cases of each column; none where there are none.
+    pub cells: Vec<Vec<&'a Played<S>>>,
+}
+
+/// A matrix for each story, alone and with a rival.
+pub fn stories<S: Stories>(campaign: &Campaign<S>) -> Vec<StoryMatrix<'_, S>> {
+    let at_steps = campaign.played.iter().filter(|played| played.case.step > 0);
+    let mut names: Vec<_> = at_steps
+        .clone()
+        .map(|played| (played.case.story, played.case.rival))
+        .collect();
+    names.dedup();
+    let matrix = |name: (S::Name, bool)| {
+        let of_story = |played: &&Played<S>| (played.case.story, played.case.rival) == name;
+        let played: Vec<_> = at_steps.clone().filter(of_story).collect();
+        let title = campaign.titles.get(&name);
+        StoryMatrix::new(
+            title.cloned().unwrap_or_else(|| name.0.to_string()),
+            &played,
+        )
+    };
+    names.into_iter().map(matrix).collect()
 }
 
 /// What was broken while nothing was under way.
@@ -62,7 +95,8 @@ fn render_idle<S: Stories>(text: &mut String, idle: &[&Played<S>]) {
 }
 
 /// What `ok` does not say here: the checks that did not apply, and what was left out altogether.
-fn render_unchecked<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
+pub fn left_open<S: Stories>(campaign: &Campaign<S>) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut cases: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for finding in campaign.played.iter().flat_map(|played| &played.findings) {
         if let Outcome::NotApplicable(why) = &finding.outcome
@@ -73,25 +107,27 @@ fn render_unchecked<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
     }
     for ((name, why), count) in cases {
         let of = campaign.played.len();
-        let _ = writeln!(text, "not checked in {count} of {of} cases: {name}: {why}");
+        lines.push(format!(
+            "not checked in {count} of {of} cases: {name}: {why}"
+        ));
     }
-    for what in &campaign.left_out {
-        let _ = writeln!(text, "left out: {what}");
-    }
-    render_impossible(text, campaign);
+    let left_out = campaign.left_out.iter();
+    lines.extend(left_out.map(|what| format!("left out: {what}")));
+    add_impossible(&mut lines, campaign);
+    lines
 }
 
 /// Which errors were not injected, since no server raises them there.
-fn render_impossible<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
+fn add_impossible<S: Stories>(lines: &mut Vec<String>, campaign: &Campaign<S>) {
     let level = match campaign.level {
         Level::ReadCommitted => "READ COMMITTED",
         Level::RepeatableRead => "REPEATABLE READ",
         Level::Serializable => "SERIALIZABLE",
         Level::Unknown => {
-            let _ = writeln!(
-                text,
+            lines.push(
                 "the isolation level is not known: it is set from a value that is not in the \
                  target's SQL; error-40001 is taken to be possible as under SERIALIZABLE"
+                    .into(),
             );
             "any isolation level"
         }
@@ -108,17 +144,16 @@ fn render_impossible<S: Stories>(text: &mut String, campaign: &Campaign<S>) {
     if count == 0 {
         return;
     }
-    let _ = writeln!(
-        text,
-        "left out: {count} errors that PostgreSQL cannot raise there under {level} \
-         (--impossible injects them too)"
-    );
+    lines.push(format!(
+        "left out: {count} errors that PostgreSQL cannot raise there under {level} (--impossible \
+         injects them too)"
+    ));
     for (fault, stories) in &campaign.impossible {
         let steps: Vec<_> = stories
             .iter()
             .map(|(story, steps)| format!("{story}.{}", ranges(steps)))
             .collect();
-        let _ = writeln!(text, "  {fault} at {}", steps.join(", "));
+        lines.push(format!("  {fault} at {}", steps.join(", ")));
     }
 }
 
@@ -138,43 +173,57 @@ fn ranges(numbers: &[usize]) -> String {
     text.collect::<Vec<_>>().join(",")
 }
 
-fn render_story<S: Stories>(text: &mut String, played: &[&Played<S>]) {
-    let mut columns: Vec<&str> = Vec::new();
-    let mut cells: BTreeMap<(usize, &str), Vec<Verdict>> = BTreeMap::new();
-    let mut sql: BTreeMap<usize, &str> = BTreeMap::new();
-    for played in played {
-        let column = played.case.fault.column();
-        if !columns.contains(&column) {
-            columns.push(column);
+impl<'a, S: Stories> StoryMatrix<'a, S> {
+    fn new(title: String, played: &[&'a Played<S>]) -> Self {
+        let mut columns: Vec<&str> = Vec::new();
+        let mut cells: BTreeMap<(usize, &str), Vec<&Played<S>>> = BTreeMap::new();
+        let mut sql: BTreeMap<usize, &str> = BTreeMap::new();
+        for played in played {
+            let column = played.case.fault.column();
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+            let cell = cells.entry((played.case.step, column)).or_default();
+            cell.push(played);
+            sql.insert(played.case.step, &played.sql);
         }
-        cells
-            .entry((played.case.step, column))
-            .or_default()
-            .push(played.verdict);
-        sql.insert(played.case.step, &played.sql);
+        let row = |(step, sql)| StepRow {
+            step,
+            sql,
+            cells: columns
+                .iter()
+                .map(|column| cells.get(&(step, column)).cloned().unwrap_or_default())
+                .collect(),
+        };
+        StoryMatrix {
+            rows: sql.into_iter().map(row).collect(),
+            title,
+            columns,
+        }
     }
-    let _ = writeln!(
-        text,
-        "  {:<width$}  {}",
-        "step",
-        columns.join("  "),
-        width = SQL_WIDTH + 4
-    );
-    for (step, sql) in sql {
-        let _ = write!(text, "  {step:>2}  {:<SQL_WIDTH$}", shorten(sql));
-        for column in &columns {
-            let cell = cells
-                .get(&(step, column))
-                .map_or("-".into(), |verdicts| cell(verdicts));
-            let _ = write!(text, "  {cell:^width$}", width = column.len());
+
+    fn render(&self, text: &mut String) {
+        let _ = writeln!(text, "{}", self.title);
+        let (heading, width) = (self.columns.join("  "), SQL_WIDTH + 4);
+        let _ = writeln!(text, "  {:<width$}  {heading}", "step");
+        for StepRow { step, sql, cells } in &self.rows {
+            let _ = write!(text, "  {step:>2}  {:<SQL_WIDTH$}", shorten(sql));
+            for (column, cases) in self.columns.iter().zip(cells) {
+                let verdicts: Vec<_> = cases.iter().map(|played| played.verdict).collect();
+                let cell = match verdicts.is_empty() {
+                    true => "-".into(),
+                    false => cell(&verdicts),
+                };
+                let _ = write!(text, "  {cell:^width$}", width = column.len());
+            }
+            text.truncate(text.trim_end().len());
+            let _ = writeln!(text);
         }
-        text.truncate(text.trim_end().len());
         let _ = writeln!(text);
     }
-    let _ = writeln!(text);
 }
 
-fn cell(verdicts: &[Verdict]) -> String {
+pub(crate) fn cell(verdicts: &[Verdict]) -> String {
     let worst = Verdict::compose(verdicts.iter().copied());
     let worst_count = verdicts.iter().filter(|verdict| **verdict == worst).count();
     let mark = match worst {
@@ -189,9 +238,13 @@ fn cell(verdicts: &[Verdict]) -> String {
     }
 }
 
+pub(crate) fn one_line(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// One line of SQL, cut where it is too long.
 fn shorten(sql: &str) -> String {
-    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = one_line(sql);
     match line.char_indices().nth(SQL_WIDTH - 1) {
         Some((cut, _)) if line.chars().count() > SQL_WIDTH => format!("{}…", &line[..cut]),
         _ => line,
@@ -206,16 +259,13 @@ fn render_faulty<S: Stories>(text: &mut String, campaign: &Campaign<S>, again: &
             .filter(|played| played.verdict != Verdict::Valid)
     };
     for played in faulty().take(SHOWN) {
-        let _ = writeln!(
-            text,
-            "\n{}: {} at {:?}",
-            played.verdict, played.case, played.sql
-        );
+        let _ = writeln!(text, "\n{}: {}", played.verdict, played.case);
+        for (name, place) in complaints(played) {
+            let _ = writeln!(text, "  {place} ({name})");
+        }
+        let _ = writeln!(text, "  at: {}", one_line(&played.sql));
         if played.impossible {
             let _ = writeln!(text, "  no PostgreSQL raises that error there");
-        }
-        for (name, place) in complaints(played) {
-            let _ = writeln!(text, "  {name}: {place}");
         }
         let _ = writeln!(
             text,

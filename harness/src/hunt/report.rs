@@ -138,7 +138,7 @@ impl Ended {
         }
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Ended::CannotConflict => "cannot conflict",
             Ended::Valid => "valid",

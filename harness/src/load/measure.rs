@@ -82,8 +82,68 @@ impl Serialize for Rate {
     }
 }
 
+/// How operations went on, to be drawn.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Course {
+    /// How many were answered within so many µs, and not within the bound before.
+    pub latencies: Vec<(u64, u64)>,
+    /// How many were ok in each of as many equal slices of the time.
+    pub ok: Vec<u64>,
+    /// The length of a slice, in ms.
+    pub slice_ms: f64,
+}
+
+/// Slices of time that a course has.
+const SLICES: usize = 40;
+
+/// Fewer operations have no course: one bar each would say nothing.
+const COURSE_LEAST: usize = 50;
+
+impl Course {
+    /// Whether there is nothing to draw.
+    pub fn is_empty(&self) -> bool {
+        self.ok.is_empty()
+    }
+
+    /// The course of `samples`, which took from `first_ns` on `all_ns`.
+    fn of(
+        samples: &[Sample],
+        latencies: &Histogram<u64>,
+        (first_ns, all_ns): (u64, u64),
+    ) -> Course {
+        if samples.len() < COURSE_LEAST || all_ns == 0 {
+            return Course::default();
+        }
+        let mut ok = vec![0; SLICES];
+        for sample in samples.iter().filter(|sample| sample.is_ok) {
+            let after_ns = sample.completed_ns.saturating_sub(first_ns);
+            let at = u128::from(after_ns) * SLICES as u128 / u128::from(all_ns);
+            ok[usize::try_from(at).unwrap_or(SLICES).min(SLICES - 1)] += 1;
+        }
+        Course {
+            latencies: buckets(latencies),
+            ok,
+            slice_ms: all_ns as f64 / 1e6 / SLICES as f64,
+        }
+    }
+}
+
+/// Counts between bounds that grow by a quarter each, without those at the ends where nothing is.
+fn buckets(latencies: &Histogram<u64>) -> Vec<(u64, u64)> {
+    let mut buckets = Vec::new();
+    let (mut above, mut bound) = (0_u64, 10_u64);
+    while above < latencies.max() {
+        let count = latencies.count_between(above + 1, bound);
+        buckets.push((bound, count));
+        (above, bound) = (bound, bound + bound / 4 + 1);
+    }
+    let first = buckets.iter().position(|(_, count)| *count > 0);
+    buckets.drain(..first.unwrap_or(buckets.len()));
+    buckets
+}
+
 /// Operations in numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Measure {
     /// How many there were.
     pub operations: usize,
@@ -97,6 +157,8 @@ pub struct Measure {
     pub p99_us: u64,
     /// Those that were ok, from the first intended start to the last answer.
     pub rate: Rate,
+    /// How they went on.
+    pub course: Course,
 }
 
 impl Measure {
@@ -107,7 +169,8 @@ impl Measure {
         let mut answers = Tally::default();
         let (mut ok, mut gave_way) = (0_u64, 0);
         let (mut first_ns, mut last_ns) = (u64::MAX, 0);
-        for sample in operations.iter().map(Measured::sample) {
+        let samples: Vec<_> = operations.iter().map(Measured::sample).collect();
+        for sample in &samples {
             answers.add(sample.status);
             ok += u64::from(sample.is_ok);
             gave_way += u64::from(sample.gave_way);
@@ -118,11 +181,13 @@ impl Measure {
                 latencies.saturating_record(latency_ns / 1000);
             }
         }
-        let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
+        let all_ns = last_ns.saturating_sub(first_ns);
+        let seconds = all_ns as f64 / 1e9;
         Measure {
             operations: operations.len(),
             answers,
             gave_way,
+            course: Course::of(&samples, &latencies, (first_ns, all_ns)),
             p50_us: latencies.value_at_quantile(0.50),
             p99_us: latencies.value_at_quantile(0.99),
             rate: Rate {
@@ -179,6 +244,27 @@ mod tests {
         );
         let json = serde_json::to_string(&measure.rate).unwrap();
         assert_eq!(json, r#"{"sales_per_second":4.0}"#);
+    }
+
+    #[test]
+    fn a_course_counts_each_operation_once_where_it_ended() {
+        let told = |number: u64| {
+            Told(
+                0,
+                (number + 1) * MS,
+                Some(if number < 60 { 200 } else { 400 }),
+            )
+        };
+        let told: Vec<_> = (0..80).map(told).collect();
+        let course = Measure::of(&told).course;
+        assert_eq!(course.slice_ms, 2.0);
+        assert_eq!(course.ok.iter().sum::<u64>(), 60);
+        assert_eq!((course.ok[0], course.ok[1], course.ok[39]), (1, 2, 0));
+        let counted = course.latencies.iter().map(|(_, count)| count);
+        assert_eq!(counted.sum::<u64>(), 80);
+        assert!(course.latencies.is_sorted_by_key(|(bound, _)| *bound));
+        let few = Measure::of(&told[..10]).course;
+        assert!(few.is_empty(), "{few:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::verdict::Verdict;
 use serde::Serialize;
 
-use super::measure::{Measure, Measured, Rate, Tally};
+use super::measure::{Course, Measure, Measured, Rate, Tally};
 
 /// What a trial did, how fast, and what holds.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +24,9 @@ pub struct Trial {
     pub rate: Rate,
     /// Operations that gave way to others, and nothing happened.
     pub gave_way: u64,
+    /// How the operations went on; empty where they were few.
+    #[serde(skip_serializing_if = "Course::is_empty")]
+    pub course: Course,
     /// Every check and how it came out.
     pub findings: Vec<Finding>,
     /// What the findings compose to; none where the trial does not apply to the target.
@@ -50,6 +53,7 @@ impl Trial {
             p50_us,
             p99_us,
             rate,
+            course,
         } = Measure::of(history);
         Trial {
             name: name.into(),
@@ -59,6 +63,7 @@ impl Trial {
             p99_us,
             rate,
             gave_way,
+            course,
             findings,
             verdict: Some(verdict),
         }

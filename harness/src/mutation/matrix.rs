@@ -12,6 +12,13 @@ use super::variant::Kind;
 /// The width of a cell.
 const CELL: usize = 13;
 
+/// The kinds of variants, in the order of the reports, each with what is expected of it.
+pub(crate) const KINDS: [(Kind, &str); 3] = [
+    (Kind::Baseline, "the service itself"),
+    (Kind::Mutant, "mutants: each must be caught"),
+    (Kind::Lawful, "lawful services: none may be accused"),
+];
+
 /// The report as text.
 pub fn render(report: &Report) -> String {
     let mut text = String::new();
@@ -21,12 +28,7 @@ pub fn render(report: &Report) -> String {
         .map(|row| row.name.len())
         .max()
         .unwrap_or(0);
-    let kinds = [
-        (Kind::Baseline, "the service itself"),
-        (Kind::Mutant, "mutants: each must be caught"),
-        (Kind::Lawful, "lawful services: none may be accused"),
-    ];
-    for (kind, title) in kinds {
+    for (kind, title) in KINDS {
         let of_kind = report.rows.iter().filter(|row| row.kind == kind);
         let rows: Vec<_> = of_kind.collect();
         if !rows.is_empty() {
@@ -84,7 +86,7 @@ fn halves(name: &'static str) -> (&'static str, &'static str) {
     }
 }
 
-fn mark(detection: &Detection) -> String {
+pub(crate) fn mark(detection: &Detection) -> String {
     let time = seconds(detection.elapsed_ms);
     match detection.seen {
         Detected::Caught { .. } => format!("X {} {time}", detection.runs),

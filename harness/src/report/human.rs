@@ -41,7 +41,7 @@ pub fn render(report: &Report, colour: bool) -> String {
 }
 
 impl ScenarioReport {
-    fn is_valid(&self) -> bool {
+    pub(super) fn is_valid(&self) -> bool {
         self.trials
             .iter()
             .all(|trial| matches!(trial.verdict, None | Some(Verdict::Valid)))
@@ -51,21 +51,26 @@ impl ScenarioReport {
 fn render_violations(text: &mut String, scenario: &ScenarioReport) {
     for trial in &scenario.trials {
         for (finding, places) in trial.violations() {
-            let _ = writeln!(text, "violated: {}: {}", finding.name, finding.statement);
-            let _ = writeln!(text, "  in {} ({})", scenario.name, trial.name);
-            for place in places.iter().take(SHOWN) {
+            let (first, others) = match places.split_first() {
+                Some((first, others)) => (first.as_str(), others),
+                None => (finding.statement.as_str(), places),
+            };
+            let _ = writeln!(text, "violated: {first} ({})", finding.name);
+            for place in others.iter().take(SHOWN - 1) {
                 let _ = writeln!(text, "  {place}");
             }
             if places.len() > SHOWN {
                 let _ = writeln!(text, "  and {} more", places.len() - SHOWN);
             }
+            let _ = writeln!(text, "  what should hold: {}", finding.statement);
+            let _ = writeln!(text, "  in {} ({})", scenario.name, trial.name);
             let _ = writeln!(text);
         }
     }
 }
 
 /// Every check that holds somewhere, with how many of the trials it holds in.
-fn held(report: &Report) -> Vec<(&str, &str, String)> {
+pub(super) fn held(report: &Report) -> Vec<(&str, &str, String)> {
     let trials: Vec<_> = report
         .scenarios
         .iter()
@@ -90,7 +95,7 @@ fn held(report: &Report) -> Vec<(&str, &str, String)> {
 const COLUMNS: usize = 10;
 
 /// The columns' headings; the verdict's is the last.
-fn header(counted: &str) -> Vec<String> {
+pub(super) fn header(counted: &str) -> Vec<String> {
     let rate = format!("{counted}/s");
     let headings = [
         "scenario",
@@ -136,7 +141,7 @@ fn render_table(text: &mut String, report: &Report, colour: bool) {
     }
 }
 
-fn row(scenario: &str, trial: &Trial) -> Vec<String> {
+pub(super) fn row(scenario: &str, trial: &Trial) -> Vec<String> {
     let answers = trial.answers;
     let name = format!("{scenario} ({})", trial.name);
     if trial.operations == 0 {

@@ -1,5 +1,9 @@
-//! What a run found, as data; [`human`], [`json`] and [`junit`] write the same.
+//! What a run found, as data; [`human`], [`json`], [`junit`] and [`html`] write the same.
 
+mod accusation;
+pub mod github;
+pub mod gitlab;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;
@@ -7,6 +11,8 @@ pub mod junit;
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;
 use serde::Serialize;
+
+pub use accusation::{Accusation, Fingerprint};
 
 use crate::load::Trial;
 

@@ -35,6 +35,8 @@ impl Sandbox {
             .env("TMPDIR", self.path())
             .env(MARK, self.path())
             .env_remove("DATABASE_URL")
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY")
             .env_remove("RUST_LOG");
         command
     }

@@ -1,35 +1,7 @@
 //! The page for everybody: axe-core finds nothing, light and dark, large and small.
 
-use std::path::PathBuf;
-
-use rowlock_testing::tool::Tool;
-use serde_json::Value;
-
-use crate::driver::{Browser, Kind, is_here};
+use crate::driver::{Kind, Visitor, axe, is_here};
 use crate::stage::Stage;
-
-/// The source of axe-core, as `ci/setup` unpacks it from its package.
-fn axe() -> Option<String> {
-    let file =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/axe-core/package/axe.min.js");
-    let source = std::fs::read_to_string(file);
-    if let Err(error) = &source {
-        Tool::Axe.is_missing(format!("ci/setup has not unpacked axe-core: {error}"));
-    }
-    source.ok()
-}
-
-/// What axe-core has against the page as it is now.
-async fn violations(browser: &Browser, axe: &str) -> Vec<String> {
-    browser.client.execute(axe, Vec::new()).await.unwrap();
-    let run = "axe.run().then(found => arguments[0](found.violations.map(each =>
-         each.id + ': ' + each.nodes.map(node => node.html).join(' '))))";
-    let found = browser.client.execute_async(run, Vec::new()).await.unwrap();
-    let Value::Array(found) = found else {
-        panic!("axe says {found}");
-    };
-    found.iter().map(Value::to_string).collect()
-}
 
 async fn assert_accessible(kind: Kind, name: &str) {
     let Some(axe) = axe().filter(|_| is_here()) else {
@@ -38,32 +10,32 @@ async fn assert_accessible(kind: Kind, name: &str) {
     let stage = Stage::open(kind).await;
     let browser = &stage.browser;
     let none = Vec::<String>::new();
-    browser.goto(stage.front.address, "/").await;
+    browser.visit(stage.front.address, "/").await;
     assert_eq!(
-        violations(browser, &axe).await,
+        browser.violations(&axe).await,
         none,
         "the question whose wallet pays"
     );
     stage.visit().await;
-    assert_eq!(violations(browser, &axe).await, none, "before");
-    browser.screenshot(&format!("{name}-before")).await;
+    assert_eq!(browser.violations(&axe).await, none, "before");
+    browser.keep_picture(&format!("{name}-before")).await;
     let mut held = stage.hold_commits();
     browser.click_buy(2).await;
     held.commit().await;
-    assert_eq!(violations(browser, &axe).await, none, "buying");
-    browser.screenshot(&format!("{name}-buying")).await;
+    assert_eq!(browser.violations(&axe).await, none, "buying");
+    browser.keep_picture(&format!("{name}-buying")).await;
     held.let_go();
     browser.until_said("Bought").await;
-    assert_eq!(violations(browser, &axe).await, none, "bought");
-    browser.screenshot(&format!("{name}-bought")).await;
+    assert_eq!(browser.violations(&axe).await, none, "bought");
+    browser.keep_picture(&format!("{name}-bought")).await;
     stage.shop.sql("update item set stock = 0").await;
     browser.click_buy(1).await;
     browser.until_said("Sold out").await;
     browser
         .until("[...document.querySelectorAll('.stock')].every(each => each.textContent === 'Sold out')")
         .await;
-    assert_eq!(violations(browser, &axe).await, none, "sold out");
-    browser.screenshot(&format!("{name}-sold-out")).await;
+    assert_eq!(browser.violations(&axe).await, none, "sold out");
+    browser.keep_picture(&format!("{name}-sold-out")).await;
     let is_dark = browser
         .js("matchMedia('(prefers-color-scheme: dark)').matches")
         .await;
@@ -74,7 +46,7 @@ async fn assert_accessible(kind: Kind, name: &str) {
     browser
         .js("document.body.append(document.createElement('button'))")
         .await;
-    assert!(!violations(browser, &axe).await.is_empty());
+    assert!(!browser.violations(&axe).await.is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 
 use crate::common::client::buy;
-use crate::driver::{Kind, is_here};
+use crate::driver::{Kind, Visitor, is_here};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn who_comes_too_late_reads_that_it_is_sold_out() {
     }
     let stage = Stage::open(Kind::default()).await;
     stage.visit().await;
-    stage.browser.screenshot("before").await;
+    stage.browser.keep_picture("before").await;
     stage
         .shop
         .sql("insert into wallet (user_id, balance) values (3, 1000)")
@@ -29,7 +29,7 @@ async fn who_comes_too_late_reads_that_it_is_sold_out() {
     let gone = "document.querySelector('.item[data-item=\"1\"] button').disabled &&
          document.activeElement.id === 'status'";
     stage.browser.until(gone).await;
-    stage.browser.screenshot("sold-out").await;
+    stage.browser.keep_picture("sold-out").await;
     stage.browser.close().await;
 }
 
@@ -39,7 +39,7 @@ async fn who_has_too_little_reads_so() {
         return;
     }
     let stage = Stage::open(Kind::default()).await;
-    stage.browser.goto(stage.front.address, "/?user=2").await;
+    stage.browser.visit(stage.front.address, "/?user=2").await;
     stage.browser.click_buy(1).await;
     stage
         .browser
@@ -110,7 +110,7 @@ async fn behind_a_gateway_whoever_is_signed_in_buys_and_nobody_else() {
     })
     .await;
     stage.front.sign_in(1);
-    stage.browser.goto(stage.front.address, "/").await;
+    stage.browser.visit(stage.front.address, "/").await;
     stage.browser.click_buy(2).await;
     stage.browser.until_said("Bought").await;
     stage.assert_bought_once().await;

@@ -3,7 +3,7 @@
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
 
-use crate::driver::{Kind, is_here};
+use crate::driver::{Kind, Visitor, is_here};
 use crate::front::Post;
 use crate::stage::{Stage, script_with};
 
@@ -35,7 +35,7 @@ async fn press_and_press(stage: &Stage, looks_busy: bool) -> Storm {
              document.activeElement.id === 'status' &&
              document.activeElement.role === 'status'";
         browser.until(busy).await;
-        browser.screenshot("buying").await;
+        browser.keep_picture("buying").await;
     }
     for _ in 0..5 {
         browser.click_buy(2).await;
@@ -76,7 +76,7 @@ async fn five_more_clicks_and_enter_send_no_second_request() {
     browser
         .until("document.activeElement.matches('.item[data-item=\"2\"] button')")
         .await;
-    browser.screenshot("bought").await;
+    browser.keep_picture("bought").await;
     let button = browser.client.active_element().await.unwrap();
     button.send_keys(&Key::Enter.to_string()).await.unwrap();
     browser
@@ -247,7 +247,7 @@ async fn the_back_button_buys_nothing_and_leads_to_a_page_that_works() {
     stage.visit().await;
     stage.browser.click_buy(2).await;
     stage.browser.until_said("Bought").await;
-    stage.browser.goto(stage.front.address, "/healthz").await;
+    stage.browser.visit(stage.front.address, "/healthz").await;
     stage.browser.client.back().await.unwrap();
     stage
         .browser
@@ -278,7 +278,7 @@ async fn whoever_leaves_in_the_middle_of_a_purchase_learns_of_it_on_the_way_back
     stage.visit().await;
     stage.browser.click_buy(2).await;
     held.commit().await;
-    stage.browser.goto(stage.front.address, "/healthz").await;
+    stage.browser.visit(stage.front.address, "/healthz").await;
     held.let_go();
     stage.browser.client.back().await.unwrap();
     stage.browser.until_said("Bought").await;

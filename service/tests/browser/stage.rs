@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::common::database::{Proxied, fresh_database};
 use crate::common::{BOUND, Shop};
-use crate::driver::{Browser, Kind};
+use crate::driver::{Browser, Kind, Visitor};
 use crate::front::Front;
 
 /// The script as the service sends it.
@@ -69,7 +69,7 @@ impl Stage {
 
     /// Goes to user 1's page.
     pub(crate) async fn visit(&self) {
-        self.browser.goto(self.front.address, "/?user=1").await;
+        self.browser.visit(self.front.address, "/?user=1").await;
     }
 
     /// From now on every COMMIT waits.

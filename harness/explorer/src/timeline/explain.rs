@@ -38,21 +38,30 @@ pub(super) fn circle(cycle: &[RequestIndex], client: &str) -> String {
     list(pairs.map(|(one, other)| format!("{} waits for {}", named(*one), named(*other))))
 }
 
-/// The sentences that explain `witness`, the most telling first; often one, sometimes none.
-pub(super) fn explain<P: Program>(witness: &Witness<P>) -> Vec<String> {
+/// Why it happened, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// For people.
+    pub sentence: String,
+    /// The place in the transcript at which it went wrong.
+    pub place: usize,
+}
+
+/// What explains `witness`, the most telling first; often one reason, sometimes none.
+pub fn explain<P: Program>(witness: &Witness<P>) -> Vec<Reason> {
     let log = StatementLog::of(&witness.transcript, P::CLIENT);
-    let mut sentences = log.deadlock(&witness.transcript);
-    sentences.extend(log.lost_updates());
-    sentences.extend(log.blind_inserts());
-    sentences.extend(log.ignored_miss(&witness.answers));
-    sentences.dedup();
-    sentences.truncate(SENTENCES);
-    sentences
+    let mut reasons = log.deadlock(&witness.transcript);
+    reasons.extend(log.lost_updates());
+    reasons.extend(log.blind_inserts());
+    reasons.extend(log.ignored_miss(&witness.answers));
+    reasons.dedup_by(|one, other| one.sentence == other.sentence);
+    reasons.truncate(SENTENCES);
+    reasons
 }
 
 impl<'a> StatementLog<'a> {
     /// Who waits in a circle, and for what: what one wants is what the next one holds.
-    fn deadlock(&self, transcript: &Transcript) -> Vec<String> {
+    fn deadlock(&self, transcript: &Transcript) -> Vec<Reason> {
         let mut events = transcript.events.iter().enumerate();
         let found = events.find_map(|(place, event)| match event {
             Event::Deadlocked { cycle } => Some((place, cycle)),
@@ -73,9 +82,9 @@ impl<'a> StatementLog<'a> {
             && wanted.iter().all(|other| other.as_ref() == Some(row))
         {
             let names = list(cycle.iter().map(|one| self.named(*one)));
-            return vec![format!(
-                "{names} share a hold on {row}, and each waits for the other to let go"
-            )];
+            let sentence =
+                format!("{names} share a hold on {row}, and each waits for the other to let go");
+            return vec![Reason { sentence, place }];
         }
         let parts = cycle.iter().zip(before).map(|(one, before)| {
             let (held, wanted) = (wants(*before)?, wants(*one)?);
@@ -84,15 +93,16 @@ impl<'a> StatementLog<'a> {
                 self.named(*one)
             ))
         });
-        match parts.collect::<Option<Vec<_>>>() {
-            Some(parts) => vec![parts.join(", ")],
-            None => vec![circle(cycle, self.client)],
-        }
+        let sentence = match parts.collect::<Option<Vec<_>>>() {
+            Some(parts) => parts.join(", "),
+            None => circle(cycle, self.client),
+        };
+        vec![Reason { sentence, place }]
     }
 
     /// Two who changed the same row, the second by what it had read before the first's change.
-    fn lost_updates(&self) -> Vec<String> {
-        let mut sentences = Vec::new();
+    fn lost_updates(&self) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = Vec::new();
         let updates = |statement: &&ExecutedStatement<'_>| statement.gist.effect == Effect::Update;
         for second in self
             .statements
@@ -111,13 +121,15 @@ impl<'a> StatementLog<'a> {
                     && first.gist.rows() == second.gist.rows()
             });
             for first in first {
-                sentences.extend(self.stale_read(first, second));
+                let sentence = self.stale_read(first, second);
+                let place = second.began;
+                reasons.extend(sentence.map(|sentence| Reason { sentence, place }));
             }
         }
         // All who acted on one value are in the longest sentence.
-        sentences.sort_by_key(|sentence: &String| std::cmp::Reverse(sentence.len()));
-        sentences.truncate(1);
-        sentences
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.sentence.len()));
+        reasons.truncate(1);
+        reasons
     }
 
     fn stale_read(
@@ -229,7 +241,7 @@ impl<'a> StatementLog<'a> {
     }
 
     /// Two who inserted because neither saw the other's row, which was not committed.
-    fn blind_inserts(&self) -> Option<String> {
+    fn blind_inserts(&self) -> Option<Reason> {
         let inserts = |statement: &&ExecutedStatement<'_>| {
             statement.gist.effect == Effect::Insert && statement.changed()
         };
@@ -243,15 +255,17 @@ impl<'a> StatementLog<'a> {
                     && looked < self.committed(first)
             })?;
             let names = list([first.request, second.request].map(|request| self.named(request)));
-            Some(format!(
+            let sentence = format!(
                 "{names} both looked into {} before the other's row was committed, and both inserted",
                 second.gist.table
-            ))
+            );
+            let place = second.began;
+            Some(Reason { sentence, place })
         })
     }
 
     /// One whose update found no row, and who was told that it is done all the same.
-    fn ignored_miss(&self, answers: &[impl Answer]) -> Option<String> {
+    fn ignored_miss(&self, answers: &[impl Answer]) -> Option<Reason> {
         let is_ok = |request: RequestIndex| {
             let answer = answers.get(request.0);
             answer.is_some_and(|answer| answer.ending() == Ending::Ok)
@@ -259,9 +273,10 @@ impl<'a> StatementLog<'a> {
         let mut statements = self.statements.iter();
         let miss = statements.find(|statement| statement.missed() && is_ok(statement.request))?;
         let (who, rows) = (self.named(miss.request), miss.gist.rows());
-        Some(format!(
-            "{who}'s update of {rows} found no row, and {who} went on as if it had"
-        ))
+        let sentence =
+            format!("{who}'s update of {rows} found no row, and {who} went on as if it had");
+        let place = miss.began;
+        Some(Reason { sentence, place })
     }
 
     /// When the request of `insert` last looked whether such a row is there.
@@ -308,7 +323,7 @@ impl<'a> StatementLog<'a> {
 
 impl Gist {
     /// The rows that it is about: `t (id = 1)`.
-    fn rows(&self) -> String {
+    pub(super) fn rows(&self) -> String {
         match self.condition.is_empty() {
             true => self.table.clone(),
             false => format!("{} ({})", self.table, self.condition),

@@ -5,6 +5,7 @@
 //! on one line were under way at once. Plain text, at most [`WIDTH`] columns for up to three
 //! requests.
 
+pub mod drawing;
 mod explain;
 mod moments;
 mod statement_log;
@@ -13,7 +14,7 @@ use std::fmt::Write;
 
 use rowlock_core::program::Program;
 
-use self::explain::explain;
+pub use self::explain::{Reason, explain};
 use self::moments::{Line, Look, Moment, moments};
 use super::schedule::RequestIndex;
 use super::witness::Witness;
@@ -34,12 +35,7 @@ const LINES_SHOWN: usize = 6;
 pub fn render<P: Program>(witness: &Witness<P>, colour: bool) -> String {
     let mut text = String::new();
     for violated in &witness.violated {
-        let more = match violated.places.len() {
-            0 | 1 => String::new(),
-            many => format!(", and {} more", many - 1),
-        };
-        let place = violated.places.first().unwrap_or(&violated.statement);
-        let sentence = format!("{place}{more} ({})", violated.name);
+        let sentence = violated.sentence();
         let mut written = String::new();
         write_hanging(&mut written, VIOLATED, &sentence);
         let (label, sentence) = written.split_at(VIOLATED.len());
@@ -47,8 +43,8 @@ pub fn render<P: Program>(witness: &Witness<P>, colour: bool) -> String {
         text.push_str(sentence);
     }
     if !witness.violated.is_empty() {
-        for sentence in explain(witness) {
-            write_hanging(&mut text, "  ", &sentence);
+        for reason in explain(witness) {
+            write_hanging(&mut text, "  ", &reason.sentence);
         }
         text.push('\n');
     }
@@ -63,6 +59,11 @@ pub fn render<P: Program>(witness: &Witness<P>, colour: bool) -> String {
 
 /// The last line of every report of a violation, ready to paste; `flags` as they were given.
 pub fn replay_line(path: &std::path::Path, flags: &str) -> String {
+    format!("replay:   {}\n", replay_command(path, flags))
+}
+
+/// The command that replays the witness at `path`, ready to paste; `flags` as they were given.
+pub fn replay_command(path: &std::path::Path, flags: &str) -> String {
     let path = path.display().to_string();
     let path = shlex::try_quote(&path).unwrap_or_else(|_| path.as_str().into());
     let flags = if flags.is_empty() {
@@ -70,7 +71,7 @@ pub fn replay_line(path: &std::path::Path, flags: &str) -> String {
     } else {
         format!(" {flags}")
     };
-    format!("replay:   rowlock replay {path}{flags}\n")
+    format!("rowlock replay {path}{flags}")
 }
 
 fn render_columns<P: Program>(text: &mut String, witness: &Witness<P>, colour: bool) {

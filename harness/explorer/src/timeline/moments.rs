@@ -35,18 +35,25 @@ pub(super) enum Moment {
 
 /// A line of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) text: String,
-    pub(super) look: Look,
+pub struct Line {
+    /// Its words.
+    pub text: String,
+    /// What it is.
+    pub look: Look,
 }
 
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub enum Look {
+    /// A statement.
     Statement,
+    /// What came back.
     Result,
+    /// A wait, and its end.
     Wait,
+    /// An answer of the service.
     Strong,
+    /// An error.
     Error,
 }
 
@@ -190,7 +197,7 @@ impl Timeline {
 }
 
 impl Line {
-    fn new(text: impl Into<String>, look: Look) -> Line {
+    pub(super) fn new(text: impl Into<String>, look: Look) -> Line {
         Line {
             text: text.into(),
             look,
@@ -203,7 +210,7 @@ fn texts(statements: &[Statement]) -> Vec<Line> {
     statements.iter().map(line).collect()
 }
 
-fn results(reply: &Reply) -> Vec<Line> {
+pub(super) fn results(reply: &Reply) -> Vec<Line> {
     let mut lines: Vec<_> = reply.results.iter().flat_map(result).collect();
     if let Some(error) = &reply.error {
         let text = format!("error {}: {}", error.sqlstate, error.message);

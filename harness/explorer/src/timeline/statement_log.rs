@@ -108,6 +108,18 @@ impl ExecutedStatement<'_> {
         self.tag().is_some_and(|tag| !tag.ends_with(" 0"))
     }
 
+    /// The columns of its first row with their values; none where it brought no row.
+    pub(super) fn values(&self) -> Vec<(String, String)> {
+        let result = self.reply.and_then(|reply| reply.results.get(self.result));
+        let row = result.and_then(|result| Some((&result.columns, result.first_rows.first()?)));
+        let Some((columns, row)) = row else {
+            return Vec::new();
+        };
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".into());
+        let values = columns.iter().cloned().zip(row.iter().map(text));
+        values.collect()
+    }
+
     /// The first of `columns` in the first row, with its value.
     pub(super) fn value_of(&self, columns: &[&str]) -> Option<(String, String)> {
         let result = self.reply?.results.get(self.result)?;

@@ -6,6 +6,7 @@ use rowlock_shop::program;
 
 use super::super::common::quoted;
 use super::super::contract::ContractArgs;
+use super::super::publish::PublishArgs;
 use super::super::service::ServiceArgs;
 use super::super::trace::TraceArgs;
 use super::super::witness::WitnessArgs;
@@ -37,6 +38,8 @@ pub(in crate::cli) struct ExploreArgs {
     pub(super) service: ServiceArgs,
     #[command(flatten)]
     pub(in crate::cli) witness: WitnessArgs,
+    #[command(flatten)]
+    pub(in crate::cli) publish: PublishArgs,
     #[command(flatten)]
     pub(in crate::cli) trace: TraceArgs,
     /// How many requests run at once

@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod page;
 mod part;
 mod prepare;
 
@@ -14,6 +15,7 @@ use rowlock_core::program::Program;
 use rowlock_core::seed::Seed;
 
 use super::common::{conclude, unless_found};
+use super::witness::Evidence;
 use super::{exit_code, output};
 use crate::explorer::search::Budget;
 use crate::explorer::{Exploration, Run, Search, Setup};
@@ -44,7 +46,7 @@ pub(super) async fn explore(
                 let prepared = args.prepare_shop(program, &progress, trace).await?;
                 search(args, prepared, seed, &again, &progress).await
             };
-            conclude_search(search, seed, &again, &progress).await
+            conclude_search(args, search, seed, &again, &progress).await
         }
         Some(described) => {
             let program = args.contract_program(&described)?;
@@ -53,7 +55,7 @@ pub(super) async fn explore(
                 let prepared = args.prepare_contract(described, program, &progress, trace);
                 search(args, prepared.await?, seed, &again, &progress).await
             };
-            conclude_search(search, seed, &again, &progress).await
+            conclude_search(args, search, seed, &again, &progress).await
         }
     }
 }
@@ -64,11 +66,18 @@ struct Searched<P: Program> {
     /// What the subject has to say beside it.
     remarks: Vec<String>,
     /// The violation for people, if there is one.
-    evidence: Option<String>,
+    evidence: Option<Evidence>,
+    /// What was explored, by its name.
+    program: String,
+    /// Where it ran, in words.
+    postgres: String,
+    /// What was judged, in words.
+    target: String,
 }
 
 /// Shows what a search came to.
 async fn conclude_search<P: Program>(
+    args: &ExploreArgs,
     search: impl Future<Output = anyhow::Result<Searched<P>>>,
     seed: Seed,
     again: &str,
@@ -78,7 +87,10 @@ async fn conclude_search<P: Program>(
         Ok(searched) => searched,
         Err(code) => return Ok(code),
     };
-    output::write(&searched.render(seed, again))?;
+    let text = searched.render(seed, again);
+    let page = searched.page(seed, again, args.source()?);
+    args.publish.publish(&page, &text)?;
+    output::write(&text)?;
     Ok(exit_code::of(searched.explored.verdict()))
 }
 
@@ -95,9 +107,11 @@ async fn search<S: Subject>(
         program,
         flags,
     } = prepared;
+    let name = program.name().to_owned();
     let (explored, evidence) =
         search_one(args, (&setup, program, &flags), seed, again, progress).await?;
     let remarks = setup.subject.remarks();
+    let (postgres, target) = (server.description(), setup.target.describe());
     drop(setup);
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived the search");
@@ -107,6 +121,9 @@ async fn search<S: Subject>(
         explored,
         remarks,
         evidence,
+        program: name,
+        postgres,
+        target,
     })
 }
 
@@ -117,7 +134,7 @@ pub(super) async fn search_one<S: Subject>(
     seed: Seed,
     again: &str,
     progress: &Progress,
-) -> anyhow::Result<(Exploration<S::Program>, Option<String>)> {
+) -> anyhow::Result<(Exploration<S::Program>, Option<Evidence>)> {
     let mut strategy = args.strategy(seed, program.call_count());
     let search = Search {
         workers: match setup.target.may_run_twice() {
@@ -146,7 +163,7 @@ pub(super) async fn search_one<S: Subject>(
             let write = args
                 .witness
                 .write(&search.setup, &search.program, run, flags, again);
-            Some(write.await?.text)
+            Some(write.await?)
         }
         None => None,
     };

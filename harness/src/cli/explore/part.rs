@@ -37,6 +37,7 @@ pub(in crate::cli) async fn explore_part(
     suite.add_property(("seed", seed.to_string().as_str()));
     suite.add_test_case(searched.case(&name));
     Ok(Ok(Part {
+        page: searched.page(seed, &again, args.source()?),
         verdict: searched.explored.verdict(),
         text: searched.render(seed, &again),
         report: searched.report(seed),
@@ -51,7 +52,7 @@ impl<P: Program> Searched<P> {
         let remarks: String = remarks.collect();
         let coverage = coverage::render(&self.explored) + &remarks;
         let evidence = self.evidence.as_ref();
-        let evidence = evidence.map_or(String::new(), |evidence| format!("\n{evidence}"));
+        let evidence = evidence.map_or(String::new(), |evidence| format!("\n{}", evidence.text));
         format!("{coverage}seed {seed}; again: rowlock {again}\n{evidence}")
     }
 

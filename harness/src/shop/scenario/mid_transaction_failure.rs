@@ -67,7 +67,7 @@ fn summarise(played: &[&Played]) -> Vec<Finding> {
 fn add(summary: &mut Finding, finding: &Finding, played: &Played) {
     let line = |what: &str| {
         format!(
-            "{what} (at {:?}; case {} of rowlock faults)",
+            "{what} (at `{}`; case {} of rowlock faults)",
             played.sql, played.case
         )
     };
