@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,6 +36,8 @@ pub(super) struct Local {
     parameters: Vec<String>,
     // In this order: the server ends before its port is free and the janitor takes its directory.
     postmaster: Mutex<Option<Program>>,
+    /// Whether it has answered, and nobody has begun to stop it since: a start or a stop may be cancelled.
+    is_up: AtomicBool,
     port: Port,
     janitor: Arc<Janitor>,
 }
@@ -55,6 +58,7 @@ impl Local {
             parameters: settings.server_arguments(),
             port: reserve()?,
             postmaster: Mutex::new(None),
+            is_up: AtomicBool::new(false),
             janitor: Arc::new(janitor),
         };
         local.make_cluster(settings.templates.as_deref()).await?;
@@ -86,6 +90,7 @@ impl Local {
             what: format!("stop by {}", mode.signal_name()),
             source,
         };
+        self.is_up.store(false, Ordering::Relaxed);
         match mode {
             StopMode::Fast => program.signal(Signal::INT).map_err(system)?,
             StopMode::Immediate => program.signal(Signal::QUIT).map_err(system)?,
@@ -100,10 +105,11 @@ impl Local {
         }
     }
 
-    /// Does nothing when it runs already.
+    /// Does nothing when it runs already. One that is half started or half stopped is ended first.
     pub(super) async fn start_again(&self) -> Result<(), ServerError> {
         let mut postmaster = self.postmaster.lock().await;
-        if let Some(program) = postmaster.as_mut()
+        if self.is_up.load(Ordering::Relaxed)
+            && let Some(program) = postmaster.as_mut()
             && program.status().is_ok_and(|status| status.is_none())
         {
             return Ok(());
@@ -225,7 +231,10 @@ impl Local {
             }
         };
         match self.access().ready(READY_WITHIN, check).await? {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.is_up.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Err(error) => {
                 let bound = READY_WITHIN.as_secs();
                 let what = format!("postgres answered no query for {bound} s ({error})");

@@ -211,7 +211,8 @@ impl Server {
         }
     }
 
-    /// [`stop_with`](Server::stop_with) and [`start_again`](Server::start_again).
+    /// [`stop_with`](Server::stop_with) and [`start_again`](Server::start_again). Whoever cancels it leaves a
+    /// server of which another `start_again` makes one that answers.
     ///
     /// # Errors
     /// As theirs.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rowlock_postgres::{Database, Provider, Server, Settings};
+use rowlock_postgres::{Database, Provider, Server, Settings, StopMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use support::{connect, eventually, notes, write_note};
@@ -95,6 +95,21 @@ async fn two_servers_run_side_by_side() {
 #[tokio::test]
 async fn restart_keeps_address_and_committed_data_in_every_mode() {
     support::restart_keeps_everything(&start().await).await;
+}
+
+#[tokio::test]
+async fn a_server_whose_restart_was_cancelled_is_started_by_the_next() {
+    let server = start().await;
+    let database = server.create_database("kept").await.unwrap();
+    for mode in [StopMode::Fast, StopMode::Immediate, StopMode::Kill] {
+        for milliseconds in (0..=64).step_by(4) {
+            let bound = Duration::from_millis(milliseconds);
+            let _ = tokio::time::timeout(bound, server.restart(mode)).await;
+            server.start_again().await.unwrap();
+            let connection = database.options().connect().await;
+            connection.unwrap().close().await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Where a case is played: a rig with a proxy, and the stories that are asked of it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rowlock_postgres::Server;
@@ -28,6 +29,8 @@ pub(super) struct Place<'a, S: Stories> {
     /// Connections that earlier cases have cut, and of which the target may not know it yet: a
     /// pool that is not looked through whole may give one to a later request.
     pub(super) stale: usize,
+    /// Whether a rival was seen to wait inside the target, where no lock of the server shows it.
+    pub(super) rivals_wait_inside: AtomicBool,
 }
 
 impl<'a, S: Stories> Place<'a, S> {
@@ -54,6 +57,7 @@ impl<'a, S: Stories> Place<'a, S> {
             rig,
             control,
             stale: 0,
+            rivals_wait_inside: AtomicBool::new(false),
         })
     }
 

@@ -252,6 +252,13 @@ impl Analysis<'_> {
             Ok(detection) => (detection, false),
             Err(_) => {
                 let why = format!("it did not end within {} s", bound.as_secs());
+                // It may have been about to start the server again, which the next detector needs.
+                let why = match self.server.start_again().await {
+                    Err(error) if self.server.can_restart() => {
+                        format!("{why}, and left a server that does not start: {error}")
+                    }
+                    _ => why,
+                };
                 let seen = Detected::Inconclusive { why };
                 (Detection::new(seen, 0, bound), true)
             }

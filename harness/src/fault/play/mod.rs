@@ -16,6 +16,7 @@ mod idle;
 mod latecomer;
 mod recover;
 mod retry;
+mod rival;
 mod settle;
 mod strike;
 mod survival;

@@ -32,9 +32,6 @@ pub(super) const STALL_BOUND: Duration = Duration::from_secs(2);
 /// What a backend executes when it is terminated while it runs.
 const TERMINATE: &str = "select pg_terminate_backend(pg_backend_pid())";
 
-/// How often the database is asked for a condition.
-const POLL_INTERVAL: Duration = Duration::from_millis(1);
-
 /// A request under way, whose operation several places wait for.
 pub(super) type Pending<S> = Shared<BoxFuture<'static, Asked<S>>>;
 
@@ -245,7 +242,7 @@ impl<S: Stories> Scene<'_, '_, S> {
         })
     }
 
-    async fn start(
+    pub(super) async fn start(
         &self,
         index: usize,
         request: S::Request,
@@ -263,25 +260,6 @@ impl<S: Stories> Scene<'_, '_, S> {
             }
         };
         asked.boxed().shared()
-    }
-
-    /// Lets the second client come, if there is one, and waits until it stands in line behind
-    /// the first, or has its answer.
-    async fn start_rival(&self) -> Result<Option<Pending<S>>, EnvironmentError> {
-        let rival = self.place.stories().rival(self.case.story);
-        let Some(rival) = rival.filter(|_| self.case.rival) else {
-            return Ok(None);
-        };
-        let rival = self.start(1, rival).await?;
-        // A target that makes it wait elsewhere, for a connection say, shows neither.
-        let deadline = Instant::now() + LATE_STEP_BOUND;
-        while rival.peek().is_none() && Instant::now() < deadline {
-            if self.place.inspector().waits_for_lock().await? {
-                break;
-            }
-            let _ = timeout(POLL_INTERVAL, rival.clone()).await;
-        }
-        Ok(Some(rival))
     }
 }
 
