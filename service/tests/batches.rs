@@ -7,11 +7,11 @@
 
 mod common;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use common::Shop;
 use common::client::{Answer, buy, purchase_request};
+use common::model::{Buyer, Model, told};
 use futures::future::join_all;
 use proptest::collection::vec;
 use proptest::option;
@@ -24,9 +24,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const PRICE: i64 = 10;
-
-/// Who buys item 1, and under which key.
-type Buyer = (i64, Option<&'static str>);
 
 /// A shop with `stock` of item 1 at [`PRICE`], and these wallets.
 async fn open(stock: i64, wallets: &[(i64, i64)]) -> Shop {
@@ -56,14 +53,6 @@ async fn together(shop: &Shop, buyers: &[Buyer]) -> Vec<Answer> {
     lock.rollback().await.unwrap();
     let answers = join_all(sent).await;
     answers.into_iter().map(Result::unwrap).collect()
-}
-
-/// What is left in the wallet, or the problem's code.
-fn told(answer: &Answer) -> String {
-    match answer.status {
-        200 => format!("{} left", answer.body["balance_left"]),
-        _ => answer.code().to_owned(),
-    }
 }
 
 fn all_told(answers: &[Answer]) -> Vec<String> {
@@ -217,41 +206,6 @@ async fn the_others_are_served_when_the_first_client_hangs_up() {
     shop.assert_sound(5, 30).await;
 }
 
-/// What orders that come one after another are told, and what is left of the stock.
-#[derive(Default)]
-struct Model {
-    stock: i64,
-    balances: HashMap<i64, i64>,
-    /// Whose purchase a key stands for, and what he was told.
-    keys: HashMap<&'static str, (i64, String)>,
-}
-
-impl Model {
-    fn buy(&mut self, (user_id, key): Buyer) -> String {
-        if let Some((owner, told)) = key.and_then(|key| self.keys.get(key)) {
-            return match *owner == user_id {
-                true => told.clone(),
-                false => "idempotency_key_reused".to_owned(),
-            };
-        }
-        if self.stock == 0 {
-            return "out_of_stock".to_owned();
-        }
-        let Some(balance) = self.balances.get_mut(&user_id) else {
-            return "unknown_user".to_owned();
-        };
-        if *balance < PRICE {
-            return "insufficient_balance".to_owned();
-        }
-        *balance -= PRICE;
-        self.stock -= 1;
-        let told = format!("{balance} left");
-        self.keys
-            .extend(key.map(|key| (key, (user_id, told.clone()))));
-        told
-    }
-}
-
 #[test]
 fn any_crowd_is_told_what_it_would_be_told_one_after_another() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -266,11 +220,8 @@ fn any_crowd_is_told_what_it_would_be_told_one_after_another() {
                  update wallet set balance = (array{balances:?})[user_id]"
             ))
             .await;
-            let mut model = Model {
-                stock,
-                balances: (1..).zip(balances.iter().copied()).collect(),
-                keys: HashMap::new(),
-            };
+            let wallets = (1..).zip(balances.iter().copied());
+            let mut model = Model::new(PRICE, stock, wallets);
             let answers = together(&shop, &buyers).await;
             let expected: Vec<_> = buyers.iter().map(|&buyer| model.buy(buyer)).collect();
             prop_assert_eq!(all_told(&answers), expected);

@@ -7,9 +7,11 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+pub mod breaker;
 pub mod client;
 pub mod database;
 pub mod interface;
+pub mod model;
 pub mod process;
 
 use std::net::SocketAddr;
