@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
-use rowlock::report::html::{Page, Section, Violation};
+use rowlock::report::html::{Extent, Page, Section, Violation};
 use rowlock_core::verdict::Verdict;
 use rowlock_explorer::transcript::Event;
 use rowlock_shop::program::Program;
@@ -33,6 +33,7 @@ fn page(witness: &Witness) -> Page {
         facts: vec![("target", witness.target.clone())],
         again: "replay <x> & y".into(),
         source: "rowlock.toml".into(),
+        extent: Extent::Whole,
     }
 }
 
@@ -98,6 +99,49 @@ async fn axe_finds_nothing_in_a_violation_light_and_dark_and_the_keys_move_throu
         assert_eq!(browser.violations(&axe).await, none, "{name}");
         browser.close().await;
     }
+}
+
+/// A load's page and a campaign's, with every cell's story open.
+#[tokio::test]
+async fn axe_finds_nothing_in_numbers_and_matrices() {
+    let Some(axe) = axe().filter(|_| is_here()) else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let directory = tempfile::tempdir().unwrap();
+    let runs = [
+        "run concurrent-buyers --buyers 100 --stock 5 --mutant unlocked-absolute-write",
+        "faults --no-crash --case purchase.5.drop-after --mutant statement-on-the-pool",
+    ];
+    for (run, name) in runs.into_iter().zip(["load", "faults"]) {
+        let file = directory.path().join(name);
+        let line = format!("{run} --postgres local --html {}", file.display());
+        assert_exit(&sandbox.rowlock(&line).output().unwrap(), 1);
+        let html = std::fs::read_to_string(file).unwrap();
+        let kind = Kind {
+            dark: name == "load",
+            ..Kind::default()
+        };
+        let (browser, _directory) = look(kind, &html).await;
+        let parts = match name {
+            "load" => "document.querySelectorAll('figure .bar').length > 10",
+            _ => "document.querySelectorAll('.cell .case li.error').length > 0",
+        };
+        assert_eq!(browser.js(parts).await, true, "{html}");
+        let open =
+            "[...document.querySelectorAll('details')].forEach(each => { each.open = true; })";
+        browser.js(open).await;
+        assert_eq!(
+            browser.violations(&axe).await,
+            Vec::<String>::new(),
+            "{name}"
+        );
+        browser
+            .screenshot(&keep_at(), &format!("report-{name}"))
+            .await;
+        browser.close().await;
+    }
+    sandbox.wait_until_clean();
 }
 
 /// The page names what it says, and nothing of it is markup.

@@ -27,6 +27,7 @@ mod faults;
 mod faults_contract;
 mod faults_foreign;
 mod faults_recovery;
+mod gate;
 mod giving_way;
 mod html;
 mod hunt;

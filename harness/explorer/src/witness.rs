@@ -163,7 +163,12 @@ impl<P: Program> Witness<P> {
 
     /// The shapes of the steps that ran, each once: what two witnesses of one race have in common.
     pub fn shapes(&self) -> BTreeSet<String> {
-        steps(&self.transcript).map(|step| step.shape()).collect()
+        Witness::<P>::shapes_of(&self.transcript)
+    }
+
+    /// The same of what is not shrunk yet.
+    pub fn shapes_of(transcript: &Transcript) -> BTreeSet<String> {
+        steps(transcript).map(|step| step.shape()).collect()
     }
 
     /// What makes it this witness: program, schedule, statements and what they violate; not the

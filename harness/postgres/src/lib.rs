@@ -13,6 +13,7 @@
 //!                    ├─▶ Database: a name and its URL        access: how one gets in
 //!                    └─▶ stop_with, start_again: a crash as the server's clients see it
 //!
+//!  survey   which of the three could be used, without starting one
 //!  shared   one local server for all tests of a process
 //!  signals  removes the containers of a program that a signal kills
 //!  Janitor  cleans up however the process ends        Port  a port that nobody else takes
@@ -27,6 +28,7 @@
 mod server;
 mod settings;
 mod shared;
+mod survey;
 
 mod container;
 mod engine;
@@ -56,3 +58,4 @@ pub use port::Port;
 pub use server::{Server, StopMode};
 pub use settings::{Provider, Settings};
 pub use shared::{fresh_database, shared_local};
+pub use survey::{Surveyed, survey};

@@ -20,7 +20,7 @@ use super::{Cli, Format, RunArgs, exit_code, output};
 use crate::contract::burst::{Burst, burst};
 use crate::contract::{ContractSubject, Program};
 use crate::progress::Progress;
-use crate::report::html::{self, Page};
+use crate::report::html::{self, Extent, Page};
 use crate::report::{Accusation, Fingerprint, junit};
 use crate::target::{Described, TargetSpec};
 
@@ -42,12 +42,12 @@ pub(super) async fn run_burst(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     args.common
         .write_junit(|| part::junit("rowlock run burst", [&part]))?;
-    args.common.publish.publish(&part.page, &part.text)?;
+    let verdict = args.common.publish.publish(&part.page, &part.text)?;
     output::write(&match args.common.format {
         Format::Json => serde_json::to_string_pretty(&part.report)? + "\n",
         Format::Human => part.text,
     })?;
-    Ok(exit_code::of(part.verdict))
+    Ok(exit_code::of(verdict))
 }
 
 /// Lets the actors go, as a part of a longer run or alone.
@@ -158,6 +158,7 @@ fn page(burst: &Burst, postgres: &str, again: &str, source: PathBuf) -> Page {
         facts: vec![("postgres", postgres.to_owned())],
         again: again.to_owned(),
         source,
+        extent: Extent::Sample,
     }
 }
 

@@ -9,6 +9,7 @@ use rowlock_contract::ContractError;
 use rowlock_core::verdict::Verdict;
 
 use crate::environment::EnvironmentError;
+use crate::report::known::KnownError;
 
 /// Why a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Exit {
     /// A contract that is wrong is a file of the user's; all other errors are the environment's.
     pub(super) fn of_error(error: &anyhow::Error) -> Exit {
         let is_contract = error.chain().any(|cause| {
-            let is_read = cause.is::<ContractError>();
+            let is_read = cause.is::<ContractError>() || cause.is::<KnownError>();
             is_read || matches!(cause.downcast_ref(), Some(EnvironmentError::Contract(_)))
         });
         match is_contract {

@@ -154,6 +154,7 @@ impl<S: Stories> FaultReport<S> {
             ],
             again: line.to_owned(),
             source,
+            extent: html::Extent::Whole,
         }
     }
 
@@ -187,12 +188,12 @@ async fn report<S: Stories>(
     args.common.write_junit(|| matrix::junit(campaign))?;
     let text = report.render(again);
     let page = report.page(again, &args.repeat(again), args.source()?);
-    args.common.publish.publish(&page, &text)?;
+    let verdict = args.common.publish.publish(&page, &text)?;
     output::write(&match args.common.format {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
         Format::Human => text,
     })?;
-    Ok(exit_code::of(campaign.verdict))
+    Ok(exit_code::of(verdict))
 }
 
 impl FaultsArgs {

@@ -14,7 +14,7 @@ use super::explore::{ExploreArgs, Prepared};
 use super::{Cli, output};
 use crate::explorer::{self, RequestIndex, Schedule, SerialRunner, Witness, timeline};
 use crate::progress::Progress;
-use crate::report::html::{Page, Section, Violation};
+use crate::report::html::{Extent, Page, Section, Violation};
 use crate::subject::Subject;
 use crate::trace::TraceFile;
 
@@ -115,8 +115,9 @@ async fn run<S: Subject>(
         facts: vec![("postgres", server.description()), ("target", target)],
         again: again.to_owned(),
         source: args.source()?,
+        extent: Extent::Whole,
     };
-    args.publish.publish(&page, &text)?;
+    let verdict = args.publish.publish(&page, &text)?;
     unless_found(is_violated, runner.close().await)?;
     drop(setup);
     let Some(server) = Arc::into_inner(server) else {

@@ -18,7 +18,7 @@ use crate::contract;
 use crate::environment::EnvironmentError;
 use crate::explorer::coverage;
 use crate::progress::Progress;
-use crate::report::html::{Page, Section};
+use crate::report::html::{Extent, Page, Section};
 use crate::subject::Subject;
 use crate::trace::TraceFile;
 
@@ -112,14 +112,14 @@ async fn explore_all<S: Subject>(
             Verdict::Inconclusive => tally.not_proven += 1,
             Verdict::Violation => tally.violated += 1,
         }
-        if let Some(Evidence { drawn, .. }) = &evidence {
+        for Evidence { drawn, .. } in &evidence {
             let body = drawn.render(&format!("run-{number}"));
             sections.push(Section::new(shown.trim_end(), body));
             explained.extend(drawn.explained.clone());
             accusations.extend(drawn.accusations.clone());
         }
         if explored.verdict() != Verdict::Valid {
-            let evidence = evidence.map_or(String::new(), |it| format!("\n{}", it.text));
+            let evidence: String = evidence.iter().map(|it| format!("\n{}", it.text)).collect();
             let coverage = coverage::render(&explored);
             output::write(&format!("\n{shown}{coverage}{evidence}"))?;
         }
@@ -144,14 +144,19 @@ async fn explore_all<S: Subject>(
         ],
         again: again.to_owned(),
         source: args.source()?,
+        // Each program ends with its first violation.
+        extent: match tally.violated {
+            0 => Extent::Sample,
+            _ => Extent::CutShort,
+        },
     };
-    args.publish.publish(&page, &text)?;
+    let verdict = args.publish.publish(&page, &text)?;
     drop(setup);
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived its search");
     };
     unless_found(tally.violated > 0, server.stop().await)?;
-    Ok(tally.verdict())
+    Ok(verdict)
 }
 
 /// A program on a few lines.

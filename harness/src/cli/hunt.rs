@@ -24,7 +24,7 @@ use crate::explorer::Run;
 use crate::explorer::search::Budget;
 use crate::hunt::{Ended, Group, HuntReport, Hunter, Planned, Relation, Suspicions};
 use crate::progress::Progress;
-use crate::report::html::{Page, Section, Violation};
+use crate::report::html::{Extent, Page, Section, Violation};
 use crate::target::{Described, TargetSpec};
 use crate::trace::TraceFile;
 
@@ -84,8 +84,8 @@ pub(super) async fn hunt(args: &HuntArgs, trace: Option<TraceFile>) -> anyhow::R
         Err(code) => return Ok(code),
     };
     let text = format!("{}again: rowlock {again}\n", report.summary());
-    args.publish
-        .publish(&page(&report, &drawn, postgres, &again), &text)?;
+    let page = page(&report, &drawn, postgres, &again);
+    let verdict = args.publish.publish(&page, &text)?;
     match args.format {
         Format::Human => {
             output::write(&format!("\n{text}"))?;
@@ -95,7 +95,7 @@ pub(super) async fn hunt(args: &HuntArgs, trace: Option<TraceFile>) -> anyhow::R
             output::write(&format!("{json}\n"))?;
         }
     }
-    Ok(exit_code::of(report.verdict))
+    Ok(exit_code::of(verdict))
 }
 
 impl HuntArgs {
@@ -317,6 +317,11 @@ fn page(report: &HuntReport, drawn: &[Drawn], postgres: String, again: &str) -> 
         ],
         again: again.to_owned(),
         source: report.contract.clone().into(),
+        // Each pair ends with its first violation.
+        extent: match drawn.is_empty() {
+            true => Extent::Whole,
+            false => Extent::CutShort,
+        },
     }
 }
 

@@ -3,7 +3,9 @@
 mod burst;
 mod check;
 mod common;
+mod completions;
 mod contract;
+mod doctor;
 mod exit_code;
 mod explore;
 mod faults;
@@ -84,6 +86,13 @@ enum Command {
     Check(check::CheckArgs),
     /// Start a throwaway PostgreSQL and the service with a few rows, to play with by hand
     Serve(serve::ServeArgs),
+    /// Say what is here, what each command could use, and what to install; exit code 3 where `verify`
+    /// could not run
+    Doctor,
+    /// Write a shell's completions for this command to standard output
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages of this command, for `man`
+    Man(completions::ManArgs),
     /// Serve on $PORT with $DATABASE_URL until SIGTERM: what the harness starts as its target
     #[command(hide = true)]
     Target(target::TargetArgs),
@@ -241,6 +250,9 @@ impl Cli {
             Command::List => list(),
             Command::Check(args) => check::check(&args),
             Command::Serve(args) => serve::serve(args).await,
+            Command::Doctor => doctor::doctor().await,
+            Command::Completions(args) => completions::completions(&args),
+            Command::Man(args) => completions::man(&args),
             Command::Target(args) => target::serve(args).await,
         };
         done.unwrap_or_else(|error| {

@@ -65,14 +65,14 @@ pub(super) async fn mutants(args: MutantsArgs) -> anyhow::Result<ExitCode> {
         write_witnesses(directory, &witnesses)?;
     }
     let text = format!("{}again:    rowlock {again}\n", matrix::render(&report));
-    args.publish
-        .publish(&html::mutants(&report, &again), &text)?;
+    let page = html::mutants(&report, &again);
+    let verdict = args.publish.publish(&page, &text)?;
     write_junit(args.junit.as_deref(), || junit::render(&report))?;
     output::write(&match args.format {
         Format::Human => text,
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
     })?;
-    Ok(exit_code::of(report.verdict))
+    Ok(exit_code::of(verdict))
 }
 
 async fn analyse(

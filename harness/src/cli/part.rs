@@ -7,7 +7,7 @@ use rowlock_core::verdict::Verdict;
 use serde_json::{Value, json};
 
 use super::exit_code;
-use crate::report::html::{NO_CONTRACT, Page};
+use crate::report::html::{Extent, NO_CONTRACT, Page};
 use crate::report::{Accusation, Fingerprint};
 
 /// What a command came to.
@@ -91,6 +91,7 @@ fn nothing(line: &str) -> Part {
             facts: Vec::new(),
             again: line.to_owned(),
             source: NO_CONTRACT.into(),
+            extent: Extent::CutShort,
         },
         verdict: Verdict::Inconclusive,
         text: String::new(),

@@ -1,13 +1,16 @@
 //! What is written of a run beside standard output: a page, and what GitHub and GitLab show of it.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use rowlock_core::verdict::Verdict;
 
+use super::common::quoted;
 use super::output;
 use crate::report::html::Page;
+use crate::report::known::{Known, KnownError};
 use crate::report::{github, gitlab};
 
 #[derive(Debug, Args)]
@@ -22,6 +25,12 @@ pub(super) struct PublishArgs {
     /// Also write the findings as GitLab's code-quality report, a JSON file
     #[arg(long, value_name = "FILE")]
     code_quality: Option<PathBuf>,
+    /// Violations that are known: only others fail, and what is resolved must be taken out
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what is found into the baseline, and take out what is resolved
+    #[arg(long, requires = "baseline")]
+    update_baseline: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,7 +45,56 @@ enum Annotations {
 
 impl PublishArgs {
     /// Writes `page` to all who want it; `text` is the same for people.
-    pub(super) fn publish(&self, page: &Page, text: &str) -> anyhow::Result<()> {
+    /// Gives the verdict: the page's, or where there is a baseline, what is left beside it.
+    ///
+    /// What fails after a violation was found is said, and takes nothing from it.
+    pub(super) fn publish(&self, page: &Page, text: &str) -> anyhow::Result<Verdict> {
+        match self.write(page, text).and_then(|()| self.compare(page)) {
+            Err(error) if page.verdict == Verdict::Violation => {
+                output::complain(&format!("error: {error:#}"));
+                Ok(Verdict::Violation)
+            }
+            compared => compared,
+        }
+    }
+
+    /// The page's verdict, or what is left of it beside the baseline.
+    fn compare(&self, page: &Page) -> anyhow::Result<Verdict> {
+        let Some(path) = &self.baseline else {
+            return Ok(page.verdict);
+        };
+        let mut known = match Known::read(path) {
+            Err(KnownError::File { source, .. })
+                if self.update_baseline && source.kind() == ErrorKind::NotFound =>
+            {
+                Known::default()
+            }
+            known => known?,
+        };
+        if self.update_baseline {
+            known.update(page);
+            known.write(path)?;
+        }
+        let compared = known.compare(page);
+        output::complain(compared.render(path).trim_end());
+        Ok(compared.verdict)
+    }
+
+    /// Whether violations may be known.
+    pub(super) fn has_baseline(&self) -> bool {
+        self.baseline.is_some()
+    }
+
+    /// The flag that names the same baseline, if there is one.
+    pub(super) fn repeat_baseline(&self) -> Option<String> {
+        let path = self.baseline.as_ref()?;
+        Some(format!(
+            "--baseline {}",
+            quoted(&path.display().to_string())
+        ))
+    }
+
+    fn write(&self, page: &Page, text: &str) -> anyhow::Result<()> {
         if let Some(path) = &self.html {
             write(path, &page.render())?;
         }

@@ -24,7 +24,7 @@ use crate::explorer::{
     Bounds, Replayed, Run, SerialRunner, Setup, Witness, replay, timeline, witness,
 };
 use crate::progress::Progress;
-use crate::report::html::{NO_CONTRACT, Page, Section, Violation};
+use crate::report::html::{Extent, NO_CONTRACT, Page, Section, Violation};
 use crate::shop::Shop;
 use crate::subject::Subject;
 use crate::target::{Described, TargetSpec};
@@ -170,9 +170,9 @@ async fn replay_files<S: Subject>(
         source: source.unwrap_or_else(|| NO_CONTRACT.into()),
         ..page(all, verdict, facts, args.repeat())
     };
-    args.publish.publish(&page, &text.concat())?;
+    let told = args.publish.publish(&page, &text.concat())?;
     unless_found(verdict == Verdict::Violation, latest.close().await)?;
-    Ok(verdict)
+    Ok(told)
 }
 
 /// All targets in a few words.
@@ -373,6 +373,7 @@ fn page(
         facts,
         again,
         source: NO_CONTRACT.into(),
+        extent: Extent::Whole,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::shop::scenario::{Load, SCENARIOS, Scenario, ScenarioName, of};
 use crate::trace::{Part, TraceFile};
 
 /// Files that a process needs besides its buyers' connections.
-const SPARE_FILES: u64 = 200;
+pub(super) const SPARE_FILES: u64 = 200;
 
 pub(super) async fn verify(args: RunArgs) -> anyhow::Result<ExitCode> {
     run_scenarios(SCENARIOS.iter().collect(), args, None).await
@@ -49,12 +49,12 @@ async fn run_scenarios(
     };
     let text = human::render(&report, wants_colour());
     let page = html::load(&report, &title, &again);
-    args.common.publish.publish(&page, &text)?;
+    let verdict = args.common.publish.publish(&page, &text)?;
     output::write(&match args.common.format {
         Format::Human => text,
         Format::Json => json::render(&report),
     })?;
-    Ok(exit_code::of(report.verdict))
+    Ok(exit_code::of(verdict))
 }
 
 /// What makes the same run again.

@@ -15,6 +15,10 @@ pub(super) struct TraceArgs {
     /// Lines where its name ends in .jsonl, .ndjson or .json, else for people
     #[arg(long = "trace", value_name = "FILE")]
     path: Option<PathBuf>,
+    /// Write the runs to FILE in the trace-event format, which Perfetto opens: a process for each session
+    /// of PostgreSQL, a thread for each request, a flow for each wait for a lock
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    chrome_trace: Option<PathBuf>,
 }
 
 impl TraceArgs {
@@ -26,10 +30,12 @@ impl TraceArgs {
         &self,
         command: impl AsyncFnOnce(Option<TraceFile>) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
-        let Some(path) = &self.path else {
-            return command(None).await;
+        let (path, created) = match (&self.path, &self.chrome_trace) {
+            (Some(path), _) => (path, TraceFile::create(path)),
+            (None, Some(path)) => (path, TraceFile::create_chrome(path)),
+            (None, None) => return command(None).await,
         };
-        let file = match TraceFile::create(path) {
+        let file = match created {
             Ok(file) => file,
             Err(error) => {
                 let path = path.display();

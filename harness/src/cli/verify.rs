@@ -73,7 +73,11 @@ async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Resul
     let source = described.contract.file.clone();
     let pages = all.into_iter().map(|ran| ran.part.page).collect();
     let page = Page::joined("verify".into(), again, source, pages);
-    args.common.publish.publish(&page, &text)?;
+    let verdict = args.common.publish.publish(&page, &text)?;
+    let is_judged = [Exit::Held, Exit::NotProven, Exit::Violated].map(ExitCode::from);
+    if args.common.publish.has_baseline() && is_judged.contains(&worst) {
+        worst = Exit::from(verdict).into();
+    }
     Ok(worst)
 }
 
@@ -108,7 +112,10 @@ fn parts(args: &RunArgs, described: &Described) -> Vec<String> {
             args.common.request_timeout_s
         ));
     }
-    let (common, patient) = (common.join(" "), patient.join(" "));
+    let patient = patient.join(" ");
+    // A known violation must hide no other.
+    common.extend(args.common.publish.repeat_baseline());
+    let common = common.join(" ");
     let programs = programs(&described.contract);
     let mut parts: Vec<_> = programs
         .iter()

@@ -145,6 +145,7 @@ fn without_colours(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Fingerprint;
+    use super::super::html::Extent;
     use super::*;
 
     fn page(count: usize) -> Page {
@@ -163,6 +164,7 @@ mod tests {
             facts: vec![("seed", "7".into())],
             again: "explore x".into(),
             source: "rowlock.toml".into(),
+            extent: Extent::Whole,
         }
     }
 

@@ -7,6 +7,7 @@ pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;
+pub mod known;
 
 use rowlock_core::seed::Seed;
 use rowlock_core::verdict::Verdict;

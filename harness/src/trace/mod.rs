@@ -9,6 +9,7 @@
 //! over, since its schedule is known no sooner: memory is bounded by one run for each worker.
 //! Nothing is decided here, and a file that takes no more lines ends no run.
 
+mod chrome;
 mod line;
 
 use std::collections::HashMap;
@@ -31,9 +32,18 @@ const MOST_KEPT: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct TraceFile(Arc<Shared>);
 
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A line for each step.
+    Lines(TraceForm),
+    /// The runs of the explorer as trace events, an array.
+    Chrome,
+}
+
 #[derive(Debug)]
 struct Shared {
-    form: TraceForm,
+    form: Form,
     /// What all times count from.
     began: Instant,
     page: Mutex<Page>,
@@ -57,13 +67,30 @@ impl TraceFile {
     /// # Errors
     /// Whatever keeps it from being made.
     pub fn create(path: &Path) -> io::Result<TraceFile> {
+        TraceFile::with_form(path, Form::Lines(form_of(path)))
+    }
+
+    /// Makes the file, or empties the one that is there, for the explorer's runs in the trace-event
+    /// format.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made.
+    pub fn create_chrome(path: &Path) -> io::Result<TraceFile> {
+        TraceFile::with_form(path, Form::Chrome)
+    }
+
+    fn with_form(path: &Path, form: Form) -> io::Result<TraceFile> {
+        let mut writer = BufWriter::new(File::create(path)?);
+        if form == Form::Chrome {
+            writer.write_all(b"[\n")?;
+        }
         let page = Page {
-            writer: Some(BufWriter::new(File::create(path)?)),
+            writer: Some(writer),
             error: None,
             part: None,
         };
         Ok(TraceFile(Arc::new(Shared {
-            form: form_of(path),
+            form,
             began: Instant::now(),
             page: Mutex::new(page),
             rigs: Mutex::default(),
@@ -102,11 +129,33 @@ impl TraceFile {
             rig.give_up_run();
         }
         let mut page = lock(&self.0.page);
-        let flushed = page.writer.take().map_or(Ok(()), |mut it| it.flush());
+        let end = match self.0.form {
+            Form::Chrome => chrome::LAST,
+            Form::Lines(_) => "",
+        };
+        let flushed = page.writer.take().map_or(Ok(()), |mut it| {
+            it.write_all(end.as_bytes())?;
+            it.flush()
+        });
         page.error.take().map_or(flushed, Err)
     }
 
+    /// Writes events of the explorer's, each behind a comma.
+    fn write_events(&self, events: &[serde_json::Value]) {
+        for event in events {
+            self.write_line(|_| format!("{event},"));
+        }
+    }
+
     fn write(&self, line: &Line<'_>) {
+        match self.0.form {
+            Form::Lines(TraceForm::Human) => self.write_line(|part| line.for_people(part)),
+            Form::Lines(TraceForm::Json) => self.write_line(|part| line.json(part)),
+            Form::Chrome => {}
+        }
+    }
+
+    fn write_line(&self, line: impl FnOnce(Option<&Part>) -> String) {
         let mut page = lock(&self.0.page);
         let Page {
             writer: Some(writer),
@@ -116,11 +165,7 @@ impl TraceFile {
         else {
             return;
         };
-        let line = match self.0.form {
-            TraceForm::Human => line.for_people(part.as_ref()),
-            TraceForm::Json => line.json(part.as_ref()),
-        };
-        *error = writeln!(writer, "{line}").err();
+        *error = writeln!(writer, "{}", line(part.as_ref())).err();
     }
 }
 
@@ -183,6 +228,10 @@ impl RigTrace {
         if let Phase::Run { schedule, lost, .. } = &mut current.phase {
             *schedule = Some(ran.schedule.to_string());
             *lost = ran.control.lost().map(ToString::to_string);
+        }
+        if self.file.0.form == Form::Chrome {
+            let events = chrome::events(&self.database, &kept, ran, senders);
+            self.file.write_events(&events);
         }
         for record in kept {
             let request = senders.get(&record.step.id).copied();

@@ -95,6 +95,12 @@ pub(super) enum StrategyName {
 }
 
 impl ExploreArgs {
+    /// Whether the search goes on after the first violation: one that a baseline knows must not hide
+    /// others.
+    pub(super) fn goes_on(&self) -> bool {
+        self.keep_going || self.publish.has_baseline()
+    }
+
     /// The strategy that is meant, for so many requests.
     pub(super) fn strategy(&self, seed: Seed, requests: usize) -> Box<dyn Strategy> {
         match self.strategy {

@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod kinds;
 mod page;
 mod part;
 mod prepare;
@@ -26,6 +27,7 @@ use crate::trace::TraceFile;
 use args::StrategyName;
 pub(super) use args::{ExploreArgs, MOST_WORKERS};
 pub(super) use budget::{read_budget, repeat_budget};
+use kinds::Kinds;
 pub(super) use part::explore_part;
 pub(super) use prepare::{Prepared, contract_program};
 
@@ -65,8 +67,10 @@ struct Searched<P: Program> {
     explored: Exploration<P>,
     /// What the subject has to say beside it.
     remarks: Vec<String>,
-    /// The violation for people, if there is one.
-    evidence: Option<Evidence>,
+    /// The violations for people: the first, or where a baseline knows some, one of each kind.
+    evidence: Vec<Evidence>,
+    /// Whether it went on after the first violation.
+    went_on: bool,
     /// What was explored, by its name.
     program: String,
     /// Where it ran, in words.
@@ -89,9 +93,8 @@ async fn conclude_search<P: Program>(
     };
     let text = searched.render(seed, again);
     let page = searched.page(seed, again, args.source()?);
-    args.publish.publish(&page, &text)?;
     output::write(&text)?;
-    Ok(exit_code::of(searched.explored.verdict()))
+    Ok(exit_code::of(args.publish.publish(&page, &text)?))
 }
 
 async fn search<S: Subject>(
@@ -116,11 +119,12 @@ async fn search<S: Subject>(
     let Some(server) = Arc::into_inner(server) else {
         bail!("a worker outlived the search");
     };
-    unless_found(evidence.is_some(), server.stop().await)?;
+    unless_found(!evidence.is_empty(), server.stop().await)?;
     Ok(Searched {
         explored,
         remarks,
         evidence,
+        went_on: args.goes_on(),
         program: name,
         postgres,
         target,
@@ -134,7 +138,7 @@ pub(super) async fn search_one<S: Subject>(
     seed: Seed,
     again: &str,
     progress: &Progress,
-) -> anyhow::Result<(Exploration<S::Program>, Option<Evidence>)> {
+) -> anyhow::Result<(Exploration<S::Program>, Vec<Evidence>)> {
     let mut strategy = args.strategy(seed, program.call_count());
     let search = Search {
         workers: match setup.target.may_run_twice() {
@@ -148,24 +152,28 @@ pub(super) async fn search_one<S: Subject>(
             StrategyName::Dfs | StrategyName::Bounded => Budget::Unlimited,
             _ => Budget::Schedules(1_000),
         }),
-        keep_going: args.keep_going,
+        keep_going: args.goes_on(),
     };
     let mut runs = 0;
+    let mut kinds = Kinds::default();
     let on_run = |run: &Run<S::Program>| {
         runs += 1;
+        kinds.take(run);
         tracing::debug!(runs, schedule = %run.execution.schedule, verdict = %run.verdict());
         progress.say(format!("{runs} schedules"));
     };
     let explored = search.run(strategy.as_mut(), on_run).await?;
-    let evidence = match &explored.violation {
-        Some(run) => {
-            progress.say("shrinking the violation");
-            let write = args
-                .witness
-                .write(&search.setup, &search.program, run, flags, again);
-            Some(write.await?)
-        }
-        None => None,
+    let violations: Vec<_> = match &explored.violation {
+        Some(_) if args.publish.has_baseline() => kinds.runs(),
+        first => first.iter().map(|run| &**run).collect(),
     };
+    let mut evidence = Vec::new();
+    for run in violations {
+        progress.say("shrinking the violation");
+        let write = args
+            .witness
+            .write(&search.setup, &search.program, run, flags, again);
+        evidence.push(write.await?);
+    }
     Ok((explored, evidence))
 }

@@ -8,7 +8,7 @@ use rowlock_core::verdict::Verdict;
 
 use super::{ExploreArgs, Searched};
 use crate::explorer::coverage;
-use crate::report::html::{NO_CONTRACT, Page, Section};
+use crate::report::html::{Extent, NO_CONTRACT, Page, Section};
 use crate::report::{Accusation, Fingerprint};
 
 impl ExploreArgs {
@@ -37,11 +37,11 @@ impl<P: Program> Searched<P> {
     }
 
     pub(super) fn page(&self, seed: Seed, again: &str, source: PathBuf) -> Page {
-        let drawn = self.evidence.as_ref().map(|evidence| &evidence.drawn);
+        let drawn = || self.evidence.iter().map(|evidence| &evidence.drawn);
         let explored = &self.explored;
-        let mut sections: Vec<_> = drawn
-            .map(|drawn| Section::new("What ran", drawn.render("run")))
-            .into_iter()
+        let ran = drawn().enumerate();
+        let mut sections: Vec<_> = ran
+            .map(|(index, drawn)| Section::new("What ran", drawn.render(&format!("run-{index}"))))
             .collect();
         let covered = coverage::covered(explored);
         let open = [coverage::left_open(explored), self.remarks.clone()].concat();
@@ -50,10 +50,12 @@ impl<P: Program> Searched<P> {
         Page {
             title: format!("explore {}", self.program),
             verdict: explored.verdict(),
-            explained: drawn.map_or_else(Vec::new, |drawn| drawn.explained.clone()),
-            accusations: match drawn {
-                Some(drawn) => drawn.accusations.clone(),
-                None => self.not_proven(&open),
+            explained: drawn().flat_map(|drawn| drawn.explained.clone()).collect(),
+            accusations: match self.evidence.is_empty() {
+                false => drawn()
+                    .flat_map(|drawn| drawn.accusations.clone())
+                    .collect(),
+                true => self.not_proven(&open),
             },
             sections,
             facts: vec![
@@ -63,6 +65,11 @@ impl<P: Program> Searched<P> {
             ],
             again: again.to_owned(),
             source,
+            extent: match &explored.violation {
+                _ if explored.exhausted => Extent::Whole,
+                Some(_) if !self.went_on => Extent::CutShort,
+                _ => Extent::Sample,
+            },
         }
     }
 }

@@ -51,8 +51,10 @@ impl<P: Program> Searched<P> {
         let remarks = self.remarks.iter().map(|line| format!("  {line}\n"));
         let remarks: String = remarks.collect();
         let coverage = coverage::render(&self.explored) + &remarks;
-        let evidence = self.evidence.as_ref();
-        let evidence = evidence.map_or(String::new(), |evidence| format!("\n{}", evidence.text));
+        let evidence = self.evidence.iter();
+        let evidence: String = evidence
+            .map(|evidence| format!("\n{}", evidence.text))
+            .collect();
         format!("{coverage}seed {seed}; again: rowlock {again}\n{evidence}")
     }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use rowlock_core::finding::{Finding, Outcome};
 use rowlock_core::verdict::Verdict;
 
-use super::{Page, Section, chart, class};
+use super::{Extent, Page, Section, chart, class};
 use crate::load::Trial;
 use crate::report::{Accusation, Fingerprint, Report, human};
 
@@ -57,6 +57,7 @@ pub fn load(report: &Report, title: &str, again: &str) -> Page {
         ],
         again: again.to_owned(),
         source: super::NO_CONTRACT.into(),
+        extent: Extent::Sample,
     }
 }
 

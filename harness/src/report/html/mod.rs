@@ -45,6 +45,19 @@ pub struct Page {
     pub again: String,
     /// The file that says what is judged: a contract, as far as there is one.
     pub source: PathBuf,
+    /// How much of what it was to do the run did.
+    pub extent: Extent,
+}
+
+/// How much of what it was to do a run did: what it did not find may still be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// All of it, and the same the next time.
+    Whole,
+    /// All of it, and something else the next time, by chance.
+    Sample,
+    /// It ended with what it found.
+    CutShort,
 }
 
 /// A part of a page.
@@ -87,6 +100,11 @@ impl Page {
             facts: Vec::new(),
             again,
             source,
+            extent: parts
+                .iter()
+                .map(|part| part.extent)
+                .max()
+                .unwrap_or(Extent::Whole),
         };
         for part in parts {
             for section in part.sections {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use rowlock_core::verdict::Verdict;
 
-use super::{Page, Section, class};
+use super::{Extent, Page, Section, class};
 use crate::mutation::detection::Detected;
 use crate::mutation::matrix;
 use crate::mutation::report::{Cell, Report, Row, Status};
@@ -30,6 +30,7 @@ pub fn mutants(report: &Report, again: &str) -> Page {
         ],
         again: again.to_owned(),
         source: super::NO_CONTRACT.into(),
+        extent: Extent::Whole,
     }
 }
 
