@@ -136,3 +136,35 @@ fn a_replay_is_a_trace_that_keeps_the_formats_rules() {
     assert!(flows.values().all(|ends| *ends == ["s", "f"]), "{flows:?}");
     sandbox.wait_until_clean();
 }
+
+#[test]
+fn who_wants_to_fail_fast_is_told_what_was_left_out() {
+    let sandbox = Sandbox::new();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/witnesses");
+    let line = format!(
+        "replay {0}/stale-after-lock.json {0}/unlocked-absolute-write.json --postgres local --fail-fast",
+        examples.display()
+    );
+    let output = sandbox.rowlock(&line).output().unwrap();
+    assert_exit(&output, 1);
+    let said = stdout(&output);
+    assert!(
+        said.contains("witnesses left out (--fail-fast): 1\n"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("unlocked-absolute-write.json: violated"),
+        "{said}"
+    );
+    let line = "faults --postgres local --no-crash --fail-fast --mutant statement-on-the-pool";
+    let output = sandbox.rowlock(line).output().unwrap();
+    assert_exit(&output, 1);
+    let said = stdout(&output);
+    let left_out = "left out: what had not begun when the first violation was found (--fail-fast)";
+    assert!(said.contains(left_out), "{said}");
+    assert!(
+        said.contains(" --fail-fast --mutant statement-on-the-pool"),
+        "{said}"
+    );
+    sandbox.wait_until_clean();
+}

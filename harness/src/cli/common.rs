@@ -183,6 +183,9 @@ impl CommonArgs {
         if self.request_timeout_s != REQUEST_TIMEOUT_S {
             flags.push(format!("--request-timeout-s {}", self.request_timeout_s));
         }
+        if self.fail_fast {
+            flags.push("--fail-fast".into());
+        }
         flags.extend(self.service.repeat());
         flags
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
 use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, quoted};
@@ -56,6 +57,9 @@ struct FaultReport<S: Stories> {
     target: String,
     #[serde(flatten)]
     campaign: Campaign<S>,
+    /// Whether it ended with the first violation.
+    #[serde(skip)]
+    is_cut: bool,
 }
 
 pub(super) async fn faults(
@@ -154,7 +158,10 @@ impl<S: Stories> FaultReport<S> {
             ],
             again: line.to_owned(),
             source,
-            extent: html::Extent::Whole,
+            extent: match self.is_cut {
+                true => html::Extent::CutShort,
+                false => html::Extent::Whole,
+            },
         }
     }
 
@@ -235,6 +242,7 @@ impl FaultsArgs {
             faults,
             only: only.collect(),
             impossible: self.impossible,
+            until_violation: self.common.fail_fast,
             ..Plan::default()
         }
     }
@@ -295,13 +303,18 @@ impl Run {
             trace,
             ..args.common.setting(&server, &target, seed, progress)
         };
-        let campaign = campaign::run(&setting, stories, plan).await?;
+        let mut campaign = campaign::run(&setting, stories, plan).await?;
+        if plan.until_violation && campaign.verdict == Verdict::Violation {
+            let rest = "what had not begun when the first violation was found (--fail-fast)";
+            campaign.left_out.push(rest.into());
+        }
         let (postgres, target) = (server.description(), target.describe());
         server.stop().await?;
         Ok(FaultReport {
             seed,
             postgres,
             target,
+            is_cut: plan.until_violation && campaign.verdict == Verdict::Violation,
             campaign,
         })
     }

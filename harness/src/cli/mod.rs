@@ -152,6 +152,9 @@ struct CommonArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = REQUEST_TIMEOUT_S,
           value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout_s: u64,
+    /// End with the first violation; what was left out is said
+    #[arg(long)]
+    fail_fast: bool,
     /// How to write the report on standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,

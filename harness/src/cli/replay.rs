@@ -44,6 +44,9 @@ pub(super) struct ReplayArgs {
     service: ServiceArgs,
     #[command(flatten)]
     contract: ContractArgs,
+    /// End with the first witness that is violated again
+    #[arg(long)]
+    fail_fast: bool,
     #[command(flatten)]
     publish: PublishArgs,
     #[command(flatten)]
@@ -161,13 +164,23 @@ async fn replay_files<S: Subject>(
                 unplayed(&error)
             }
         };
+        let is_violated = played.verdict == Verdict::Violation;
         all.push(played);
+        if args.fail_fast && is_violated && all.len() < files.len() {
+            let left_out = files.len() - all.len();
+            output::write(&format!("witnesses left out (--fail-fast): {left_out}\n"))?;
+            break;
+        }
     }
     let verdict = Verdict::compose(all.iter().map(|played| played.verdict));
     let text: Vec<_> = all.iter().map(Played::line).collect();
     let source = args.described(files)?.map(|it| it.contract.file.clone());
     let page = Page {
         source: source.unwrap_or_else(|| NO_CONTRACT.into()),
+        extent: match all.len() < files.len() {
+            true => Extent::CutShort,
+            false => Extent::Whole,
+        },
         ..page(all, verdict, facts, args.repeat())
     };
     let told = args.publish.publish(&page, &text.concat())?;

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use rowlock_core::seed::Seed;
+use rowlock_core::verdict::Verdict;
 use rowlock_postgres::Server;
 
 use super::common::{conclude, wants_colour};
 use super::{Format, RunArgs, exit_code, output};
 use crate::progress::Progress;
+use crate::report::html::Extent;
 use crate::report::{Report, ScenarioReport, html, human, json, junit};
 use crate::setting::Setting;
 use crate::shop::scenario::{Load, SCENARIOS, Scenario, ScenarioName, of};
@@ -48,7 +50,10 @@ async fn run_scenarios(
         _ => "verify".into(),
     };
     let text = human::render(&report, wants_colour());
-    let page = html::load(&report, &title, &again);
+    let mut page = html::load(&report, &title, &again);
+    if args.common.fail_fast && report.verdict == Verdict::Violation {
+        page.extent = Extent::CutShort;
+    }
     let verdict = args.common.publish.publish(&page, &text)?;
     output::write(&match args.common.format {
         Format::Human => text,
@@ -90,8 +95,21 @@ async fn measure(
         stocks: args.stock.clone(),
         max_conflicts: args.max_conflicts,
     };
-    let mut reports = Vec::new();
+    let mut reports: Vec<ScenarioReport> = Vec::new();
+    let mut left_out = Vec::new();
     for scenario in scenarios {
+        let is_violated = |report: &ScenarioReport| {
+            let mut trials = report.trials.iter();
+            trials.any(|trial| trial.verdict == Some(Verdict::Violation))
+        };
+        if args.common.fail_fast && reports.last().is_some_and(is_violated) || !left_out.is_empty()
+        {
+            left_out.push(format!(
+                "{}: not run after a violation (--fail-fast)",
+                scenario.name
+            ));
+            continue;
+        }
         if let Some(trace) = &setting.trace {
             trace.begin_part(Part::Scenario(scenario.name.to_string()));
         }
@@ -106,7 +124,8 @@ async fn measure(
             reproduce,
         });
     }
-    let report = Report::new(seed, server.description(), target.describe(), reports);
+    let mut report = Report::new(seed, server.description(), target.describe(), reports);
+    report.not_verified.extend(left_out);
     progress.say("removing what was made");
     server.stop().await?;
     Ok(report)

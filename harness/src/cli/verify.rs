@@ -18,7 +18,7 @@ use super::faults::faults_part;
 use super::part::{self, Part, Ran};
 use super::{Cli, Command, Format, REQUEST_TIMEOUT_S, RunArgs, output, run};
 use crate::contract::programs;
-use crate::report::html::Page;
+use crate::report::html::{Extent, Page};
 use crate::target::Described;
 
 pub(super) async fn verify(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -49,7 +49,11 @@ async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Resul
         if severity(code) > severity(worst) {
             worst = code;
         }
-        if code == Exit::Interrupted.into() {
+        let is_over = args.common.fail_fast && code == Exit::Violated.into();
+        if is_over {
+            args.say("the other parts are left out (--fail-fast)\n")?;
+        }
+        if is_over || code == Exit::Interrupted.into() {
             break;
         }
     }
@@ -72,7 +76,10 @@ async fn verify_contract(args: &RunArgs, described: &Described) -> anyhow::Resul
     }
     let source = described.contract.file.clone();
     let pages = all.into_iter().map(|ran| ran.part.page).collect();
-    let page = Page::joined("verify".into(), again, source, pages);
+    let mut page = Page::joined("verify".into(), again, source, pages);
+    if args.common.fail_fast && page.verdict == Verdict::Violation {
+        page.extent = Extent::CutShort;
+    }
     let verdict = args.common.publish.publish(&page, &text)?;
     let is_judged = [Exit::Held, Exit::NotProven, Exit::Violated].map(ExitCode::from);
     if args.common.publish.has_baseline() && is_judged.contains(&worst) {

@@ -13,6 +13,9 @@ use rowlock_explorer::{Execution, RequestIndex};
 use rowlock_proxy::{Record, Statement, StepId};
 use serde_json::{Value, json};
 
+/// A wait that was cancelled, broken as a deadlock, or not worth its time.
+const GIVEN_UP: [&str; 3] = ["57014", "40P01", "55P03"];
+
 /// What ends the array, whose other elements each end with a comma.
 pub(super) const LAST: &str = "{\"ph\":\"M\",\"name\":\"trace\",\"pid\":0,\"tid\":0,\"ts\":0,\"args\":{\"name\":\"rowlock\"}}\n]\n";
 
@@ -126,6 +129,11 @@ fn flows(
         let Some(waiting) = same.nth(wait.before) else {
             continue;
         };
+        // Nobody let go of anything where the wait itself was given up.
+        let error = waiting.reply.error.as_ref();
+        if error.is_some_and(|error| GIVEN_UP.contains(&&*error.sqlstate)) {
+            continue;
+        }
         let waiter = wait.waiter;
         let held = wait.holders.iter().filter_map(|holder| {
             let steps = of_request.get(holder)?.iter().rev();
