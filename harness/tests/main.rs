@@ -35,6 +35,7 @@ mod hunt_harmless;
 mod lawful;
 mod model;
 mod mutants;
+mod mutants_batching;
 mod mutants_support;
 mod mutation;
 mod replay_witnesses;

@@ -254,6 +254,11 @@ async fn a_bug_that_waits_for_a_fault_is_caught_by_it() {
             "purchased-is-answered",
         ),
         ("statement-on-the-pool", failed, "balance-gone-is-prices"),
+        (
+            "dropped-by-its-leader",
+            Fault::ClientAbort,
+            "nobody-else-fails",
+        ),
     ];
     let assert_caught = async |(name, fault, check): (&str, Fault, &str)| {
         let mutant = mutants::find(name).unwrap();

@@ -113,9 +113,19 @@ impl PostgresArgs {
 
     /// The same for the explorer: PostgreSQL must not break deadlocks before they are seen.
     pub(super) fn exploring(&self) -> Settings {
+        self.breaking_deadlocks_after("1h")
+    }
+
+    /// The same for targets with short timeouts of their own, which must not be up before it breaks a
+    /// deadlock.
+    pub(super) fn impatient(&self) -> Settings {
+        self.breaking_deadlocks_after("300ms")
+    }
+
+    fn breaking_deadlocks_after(&self, timeout: &str) -> Settings {
         let mut settings = self.settings();
-        let deadlock_timeout = ("deadlock_timeout".to_owned(), "1h".to_owned());
-        settings.parameters.push(deadlock_timeout);
+        let parameter = ("deadlock_timeout".to_owned(), timeout.to_owned());
+        settings.parameters.push(parameter);
         settings
     }
 

@@ -89,7 +89,7 @@ async fn analyse(
     };
     let rowlock = std::env::current_exe().context("cannot find this program's own file")?;
     progress.say("starting PostgreSQL");
-    let server = Server::start(&args.postgres.settings()).await?;
+    let server = Server::start(&args.postgres.impatient()).await?;
     let exploring = Arc::new(Server::start(&args.postgres.exploring()).await?);
     let analysis = Analysis {
         baseline: Variant::BASELINE,

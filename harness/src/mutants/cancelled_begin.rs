@@ -1,12 +1,8 @@
 //! A right transaction in the handler's own future, begun with sqlx's `begin()`.
 
-use std::sync::Arc;
+use futures::future::FutureExt;
 
-use futures::future::{BoxFuture, FutureExt};
-use purchase_service::order::{IdempotencyKey, Order};
-use purchase_service::purchaser::{Outcome, PurchaseError, Purchaser};
-
-use super::decider::judging;
+use super::decider::{in_place, judging};
 use super::sql::judge;
 use super::{BySerialOrders, Detector, Mutant};
 use crate::target::Keys;
@@ -24,26 +20,8 @@ pub(super) const MUTANT: Mutant = Mutant {
     detectors: &[Detector::Fault("client-abort")],
     by_serial_orders: BySerialOrders::Faults,
     build: |pool| {
-        let purchaser = judging(pool, |connection, sale| judge(connection, sale).boxed());
-        Arc::new(InPlace(purchaser))
+        in_place(judging(pool, |connection, sale| {
+            judge(connection, sale).boxed()
+        }))
     },
 };
-
-struct InPlace(Arc<dyn Purchaser>);
-
-impl Purchaser for InPlace {
-    fn purchase(
-        self: Arc<Self>,
-        order: Order,
-        key: Option<IdempotencyKey>,
-    ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
-        Arc::clone(&self.0).purchase(order, key)
-    }
-
-    fn run(
-        &self,
-        purchase: BoxFuture<'static, Result<Outcome, PurchaseError>>,
-    ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
-        purchase
-    }
-}

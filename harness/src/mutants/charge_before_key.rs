@@ -1,10 +1,11 @@
 //! The money is taken before the key is found taken.
 
-use purchase_service::order::{Money, PurchaseId};
-use sqlx::{PgConnection, query_scalar};
+use sqlx::PgConnection;
 
 use super::decider::{Decision, Sale, Stop, judging};
-use super::sql::{Item, charge, find_repeat, lock_item, lock_wallet, receipt, take_unit};
+use super::sql::{
+    Item, charge, find_repeat, insert_once, lock_item, lock_wallet, receipt, take_unit,
+};
 use super::{BySerialOrders, Detector, Mutant};
 use crate::shop::scenario::ScenarioName;
 use crate::target::Keys;
@@ -40,25 +41,4 @@ async fn judge(connection: &mut PgConnection, sale: &Sale) -> Decision {
             first.ok_or(Stop::unexpected(sqlx::Error::RowNotFound))
         }
     }
-}
-
-/// Writes the purchase down, unless one is there under its key.
-async fn insert_once(
-    connection: &mut PgConnection,
-    sale: &Sale,
-    price: Money,
-    balance_left: Money,
-) -> sqlx::Result<Option<PurchaseId>> {
-    query_scalar(
-        "insert into purchase (user_id, item_id, price, balance_left, idempotency_key)
-         values ($1, $2, $3, $4, $5)
-         on conflict (idempotency_key) do nothing returning id",
-    )
-    .bind(sale.user_id)
-    .bind(sale.item_id)
-    .bind(price)
-    .bind(balance_left)
-    .bind(sale.key.as_ref())
-    .fetch_optional(connection)
-    .await
 }

@@ -188,3 +188,27 @@ pub(super) fn answer(decision: Decision) -> Result<Outcome, PurchaseError> {
         Err(Stop::Failed(error)) => Err(error),
     }
 }
+
+/// A purchaser whose purchases end when their clients leave.
+pub(super) fn in_place(purchaser: Arc<dyn Purchaser>) -> Arc<dyn Purchaser> {
+    Arc::new(InPlace(purchaser))
+}
+
+struct InPlace(Arc<dyn Purchaser>);
+
+impl Purchaser for InPlace {
+    fn purchase(
+        self: Arc<Self>,
+        order: Order,
+        key: Option<IdempotencyKey>,
+    ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
+        Arc::clone(&self.0).purchase(order, key)
+    }
+
+    fn run(
+        &self,
+        purchase: BoxFuture<'static, Result<Outcome, PurchaseError>>,
+    ) -> BoxFuture<'static, Result<Outcome, PurchaseError>> {
+        purchase
+    }
+}

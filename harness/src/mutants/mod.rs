@@ -2,11 +2,13 @@
 //!
 //! A harness that has never failed proves nothing: these are what it must catch. A mutant's file
 //! shows what is special about it and nothing else; the statements that it shares with the
-//! others are in `sql`, and what puts it behind the HTTP layer is in `decider`. Beside them
+//! others are in `sql`, and what puts it behind the HTTP layer is in `decider`; those that break a
+//! rule of purchases that share a transaction are built on [`batching`]. Beside them
 //! stand services that are right in [`lawful`] ways of their own, and must not be accused.
 //!
 //! Where the schema lacks something, a mutant makes it itself before its first purchase.
 
+pub mod batching;
 pub mod lawful;
 
 mod decider;
@@ -157,6 +159,14 @@ pub const MUTANTS: &[Mutant] = &[
     stock_by_count::MUTANT,
     charge_then_refund::MUTANT,
     charge_before_key::MUTANT,
+    batching::wallets_as_they_come::MUTANT,
+    batching::refusal_before_commit::MUTANT,
+    batching::batch_fails_as_one::MUTANT,
+    batching::stock_for_the_whole_batch::MUTANT,
+    batching::balance_judged_apart::MUTANT,
+    batching::key_in_one_batch::MUTANT,
+    batching::dropped_by_its_leader::MUTANT,
+    batching::anothers_receipt::MUTANT,
 ];
 
 /// The mutant called `name`.

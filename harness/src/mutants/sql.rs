@@ -233,6 +233,27 @@ pub(super) async fn write_purchase(
     Ok(receipt(sale, purchase_id, price, balance_left))
 }
 
+/// Writes the purchase down, unless one is there under its key.
+pub(super) async fn insert_once(
+    connection: &mut PgConnection,
+    sale: &Sale,
+    price: Money,
+    balance_left: Money,
+) -> sqlx::Result<Option<PurchaseId>> {
+    query_scalar(
+        "insert into purchase (user_id, item_id, price, balance_left, idempotency_key)
+         values ($1, $2, $3, $4, $5)
+         on conflict (idempotency_key) do nothing returning id",
+    )
+    .bind(sale.user_id)
+    .bind(sale.item_id)
+    .bind(price)
+    .bind(balance_left)
+    .bind(sale.key.as_ref())
+    .fetch_optional(connection)
+    .await
+}
+
 /// What the buyer is told.
 pub(super) fn receipt(
     sale: &Sale,

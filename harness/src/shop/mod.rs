@@ -45,6 +45,7 @@ use crate::subject::{Seen, Subject};
 use crate::target::Target;
 
 pub use load::{open, rush};
+pub(crate) use service::locked;
 pub use service::{BuildPurchaser, OURS, mutant, ours};
 pub use stories::Story;
 

@@ -34,14 +34,13 @@ pub const OURS: BuildPurchaser = BuildPurchaser {
     name: "purchase-service",
     on_conflict: OnConflict::TriesAgain,
     keys: Keys::Promised,
-    build: |pool| {
-        Arc::new(LockedPurchase::new(
-            pool,
-            TRANSACTION_TIMEOUT,
-            NonZeroUsize::MIN,
-        ))
-    },
+    build: |pool| locked(pool, NonZeroUsize::MIN),
 };
+
+/// Our service's own purchase, up to `max_batch` of one item in a transaction.
+pub(crate) fn locked(pool: PgPool, max_batch: NonZeroUsize) -> Arc<dyn Purchaser> {
+    Arc::new(LockedPurchase::new(pool, TRANSACTION_TIMEOUT, max_batch))
+}
 
 /// As the service's configuration has it by default.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);

@@ -220,13 +220,37 @@ impl Stories for Shop {
         let inspector = look.rig.inspector();
         let rows = inspector.read(capabilities.purchase_rows).await?;
         let history = look.asked.iter().map(|asked| asked.operation.clone());
-        Ok(judge(&Evidence {
+        let history: Vec<_> = history.collect();
+        let harmed = (look.case.fault == Fault::ClientAbort).then(|| harmed(&history));
+        let mut findings = judge(&Evidence {
             initial: rows_of(look.case.story),
-            history: history.collect(),
+            history,
             rows,
             aftermath: look.aftermath,
             faults: true,
             capabilities,
-        }))
+        });
+        findings.extend(harmed);
+        Ok(findings)
     }
+}
+
+/// What takes longer may have met a limit of the target's own, while the harness held a step.
+const SOON_NS: u64 = 200_000_000;
+
+/// Whether a client that has hung up harmed another: where nothing else was broken, nobody else has
+/// a reason for a server error.
+fn harmed(history: &[Operation]) -> Finding {
+    let others = history
+        .iter()
+        .filter(|operation| operation.request.order.user_id.0 != CHOSEN);
+    let failed = others.filter(|operation| {
+        let is_soon = operation.completed_ns.saturating_sub(operation.invoked_ns) < SOON_NS;
+        is_soon && operation.completion == Completion::Info(Unknown::ServerError)
+    });
+    Finding::new(
+        "nobody-else-fails",
+        "where a client has hung up, nobody else is answered by a 5xx other than 503",
+        failed.map(Operation::describe).collect(),
+    )
 }

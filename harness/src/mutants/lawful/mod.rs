@@ -6,8 +6,9 @@ mod advisory_lock;
 mod compare_and_set;
 mod conditional_update;
 mod function_call;
+mod locked;
 mod optimistic_version;
-mod retry;
+pub(super) mod retry;
 mod serializable;
 mod serializable_unretried;
 
@@ -60,6 +61,8 @@ pub const LAWFUL: &[Lawful] = &[
     function_call::LAWFUL,
     serializable_unretried::LAWFUL,
     compare_and_set::LAWFUL,
+    locked::PLAIN,
+    locked::BATCHING,
 ];
 
 /// The lawful service called `name`.

@@ -15,7 +15,7 @@ const ATTEMPTS: u32 = 200;
 const LONGEST_WAIT_US: u64 = 20_000;
 
 /// Runs `attempt` until it is not a conflict.
-pub(super) async fn retry<F>(attempt: impl Fn() -> F) -> Decision
+pub(in crate::mutants) async fn retry<F>(attempt: impl Fn() -> F) -> Decision
 where
     F: Future<Output = Decision>,
 {

@@ -208,5 +208,40 @@ fn concurrent_cases() -> Vec<Case> {
             ])),
         });
     }
+    cases.extend(CROWDS.map(crosswise));
     cases
+}
+
+/// The first user of each case in which some want the same two items again and again.
+const CROWDS: [i64; 4] = [200, 300, 400, 500];
+
+/// How many they are, and how often each buys each of the items.
+const USERS: i64 = 8;
+const CLICKS: i64 = 6;
+
+/// One item sees the users in one order, the other in the opposite: whoever holds several wallets at
+/// once holds them against somebody else.
+fn crosswise(first: i64) -> Case {
+    let (one, other) = (1_000 * first, 1_000 * first + 1);
+    let last = first + USERS - 1;
+    let shop = Shop::default()
+        .item(one, PRICE, 1_000)
+        .item(other, PRICE, 1_000);
+    let pair = |turn| {
+        let at = turn % USERS;
+        [
+            Request::new(first + at, one),
+            Request::new(last - at, other),
+        ]
+    };
+    let requests: Vec<_> = (0..USERS * CLICKS).flat_map(pair).collect();
+    let balance = 2 * CLICKS * PRICE;
+    Case {
+        name: format!(
+            "{USERS} users from {first} on, {CLICKS} clicks of each on the same two items"
+        ),
+        shop: (first..=last).fold(shop, |shop, user_id| shop.wallet(user_id, balance)),
+        play: Play::Together(Expected::from([(Answer::Ok, requests.len())])),
+        requests,
+    }
 }

@@ -3,6 +3,8 @@
 //!
 //! Faults are released by progress, after so many answers, never by time.
 
+mod triggers;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -13,20 +15,19 @@ use rowlock_shop::history::{Completion, Operation, Refusal, Request};
 use rowlock_shop::rows::Shop;
 use tokio::sync::watch;
 
-use super::{Trials, World, not_applicable, once_per_customer};
+use super::{Trials, World, not_applicable};
 use crate::client::Client;
 use crate::environment::EnvironmentError;
 use crate::load::Trial;
 use crate::recovery::{deadline, serves_again, until};
 use crate::setting::Setting;
 use crate::shop::open;
-use crate::target::OnConflict;
 
 const PRICE: i64 = 100;
 
 pub(super) async fn run(setting: &Setting<'_>) -> Trials {
     let mut trials = vec![
-        raising_triggers(setting).await?,
+        triggers::raise(setting).await?,
         terminated_sessions(setting).await?,
     ];
     trials.push(match setting.server.can_restart() {
@@ -37,104 +38,6 @@ pub(super) async fn run(setting: &Setting<'_>) -> Trials {
         ),
     });
     Ok(trials)
-}
-
-/// Where in the transaction a trigger raises, as `create … trigger` says it.
-const TRIGGERS: [(&str, &str); 3] = [
-    (
-        "the deduction itself",
-        "trigger rowlock_fault after update on wallet for each row",
-    ),
-    (
-        "the purchase row",
-        "trigger rowlock_fault after insert on purchase for each row",
-    ),
-    (
-        "the commit",
-        "constraint trigger rowlock_fault after update on wallet
-         deferrable initially deferred for each row",
-    ),
-];
-
-const VICTIM: i64 = 1;
-const BYSTANDERS: std::ops::RangeInclusive<i64> = 2..=9;
-
-async fn raising_triggers(setting: &Setting<'_>) -> Result<Trial, EnvironmentError> {
-    setting
-        .progress
-        .say("failure-under-load (triggers that raise)");
-    let mut shop = Shop::default()
-        .item(1, PRICE, 1_000)
-        .wallet(VICTIM, 10 * PRICE);
-    for user_id in BYSTANDERS {
-        shop = shop.wallet(user_id, 10 * PRICE);
-    }
-    let world = open(setting, shop).await?;
-    if world.known().once_per_customer {
-        world.abandon().await?;
-        return Ok(once_per_customer("triggers that raise"));
-    }
-    let mut history = Vec::new();
-    let mut violations = Vec::new();
-    for (place, trigger) in TRIGGERS {
-        if trigger.contains("on purchase") && !world.known().purchase_rows {
-            continue;
-        }
-        let table = if trigger.contains("on purchase") {
-            "purchase"
-        } else {
-            "wallet"
-        };
-        create_fault(&world, trigger).await?;
-        let requests = (VICTIM..=9).map(|user_id| Request::new(user_id, 1));
-        let mut operations = world.rush(requests.collect()).await?;
-        if operations[0].is_refused(&Refusal::Conflict) {
-            // It may have given way before it met the trigger; alone it meets nothing else.
-            let again = Request::new(VICTIM, 1);
-            operations.insert(0, world.purchase_alone(again).await?);
-        }
-        let bystanders = operations.split_off(operations.len() - BYSTANDERS.count());
-        let victim = operations;
-        drop_fault(&world, table).await?;
-        let retried = world.purchase_alone(Request::new(VICTIM, 1)).await?;
-
-        let wrong = victim.iter().filter(|victim| victim.is_ok());
-        violations.extend(wrong.map(|op| format!("{place} failed, yet {}", op.describe())));
-        let may_give_way = world.on_conflict() == OnConflict::GivesWay;
-        let is_served = |operation: &&Operation| {
-            operation.is_ok() || may_give_way && operation.is_refused(&Refusal::Conflict)
-        };
-        let unserved = bystanders.iter().filter(|bystander| !is_served(bystander));
-        // The retry meets nobody.
-        let others = unserved.chain([&retried].into_iter().filter(|retry| !retry.is_ok()));
-        violations
-            .extend(others.map(|op| format!("{place} failed for another: {}", op.describe())));
-        history.extend(victim);
-        history.extend(bystanders);
-        history.push(retried);
-    }
-    let finding = Finding::new(
-        "only-the-failed-one-fails",
-        "whose transaction fails is not acknowledged; all others are, or gave way; the retry is",
-        violations,
-    );
-    world
-        .close("triggers that raise", history, true, vec![finding])
-        .await
-}
-
-async fn create_fault(world: &World<'_>, trigger: &str) -> Result<(), EnvironmentError> {
-    let statements = format!(
-        "create or replace function rowlock_fault() returns trigger language plpgsql as $$
-         begin raise exception 'a fault of the harness'; end $$;
-         create {trigger} when (new.user_id = {VICTIM}) execute function rowlock_fault()"
-    );
-    world.inspector().execute(statements).await
-}
-
-async fn drop_fault(world: &World<'_>, table: &str) -> Result<(), EnvironmentError> {
-    let statement = format!("drop trigger rowlock_fault on {table}");
-    world.inspector().execute(statement).await
 }
 
 /// What the load consists of: so many purchases, by so many clients, of a scarce item and of
