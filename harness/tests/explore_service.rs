@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rowlock::explorer::search::Budget;
+use rowlock::explorer::sharing::Sharing;
 use rowlock::explorer::strategies::{Bounded, Dfs, Exhaustive, Random};
-use rowlock::explorer::{Bounds, Exploration, Run, Search, Setup, Strategy};
+use rowlock::explorer::{Bounds, Event, Exploration, RequestIndex, Run, Search, Setup, Strategy};
 use rowlock::mutants::{self, Detector, lawful};
 use rowlock::shop::Shop;
 use rowlock::shop::{BuildPurchaser, OURS};
@@ -95,17 +96,44 @@ async fn our_service_is_valid_in_every_interleaving_of_two_buyers() {
 async fn our_service_with_batches_is_valid_and_stays_under_control() {
     let server = server().await;
     for (replicas, name, buyers) in [
-        (1, "one-item", 3),
+        (1, "one-item", 2),
         (1, "repeated-key", 2),
+        (1, "repeated-key", 3),
         (1, "one-wallet-two-items", 2),
+        (1, "one-wallet-two-items", 3),
         (1, "crosswise", 2),
+        (1, "crosswise", 3),
         (2, "one-item", 3),
     ] {
         let target = rowlock::shop::ours(Path::new(env!("CARGO_BIN_EXE_rowlock")), replicas);
         let search = search(&server, target, name, buyers);
         let all = run(&search, &mut Dfs::default()).await;
         assert_eq!(all.verdict(), Verdict::Valid, "{replicas} {name}: {all:?}");
+        assert!(all.lost.is_empty(), "{replicas} {name}: {:?}", all.lost);
     }
+}
+
+#[tokio::test]
+async fn a_step_of_a_batch_is_of_everybody_in_it() {
+    let server = server().await;
+    let target = TargetSpec::in_process(lawful::find("batching").unwrap().purchaser());
+    let search = search(&server, target, "one-item", 3);
+    let [a, b, c] = [0, 1, 2].map(RequestIndex);
+    let mut shared = Vec::new();
+    let note = |run: &Run| {
+        let transcript = &run.execution.transcript;
+        let sharing = Sharing::of(transcript);
+        for (place, event) in transcript.events.iter().enumerate() {
+            if let Event::Delivered { request, .. } = event {
+                shared.push((*request, sharing.beside(place).to_vec()));
+            }
+        }
+    };
+    let all = search.run(&mut Dfs::default(), note).await.unwrap();
+    assert_eq!(all.verdict(), Verdict::Valid, "{all:?}");
+    let alone = vec![(a, vec![]); 5];
+    let together = vec![(b, vec![c]); 5];
+    assert_eq!(shared, [alone, together].concat());
 }
 
 #[tokio::test]

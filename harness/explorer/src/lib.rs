@@ -61,7 +61,7 @@
 //! where it runs    runner, testbed: its user's, with database, proxy, target and clients
 //! many runs        search   ◀ worker, each with a testbed   coverage: what it covered, in words
 //! one run more     serial_runner: for follow (one schedule), replay and shrink
-//! evidence         witness  ◀ replay, shrink       timeline/: the same for people (sql)
+//! evidence         witness  ◀ replay, shrink       timeline/: the same for people (sql, sharing)
 //! ```
 //!
 //! A line uses what is above it, and never the other way round. What is pure is tested without a
@@ -100,6 +100,7 @@ pub mod replay;
 pub mod shrink;
 pub mod witness;
 
+pub mod sharing;
 mod sql;
 pub mod timeline;
 

@@ -10,6 +10,10 @@ use crate::control::LostControl;
 use crate::schedule::RequestIndex;
 use crate::transcript::Event;
 
+/// How long an answer takes at the most that is on its way: a few times what a target takes to write
+/// one, and a fraction of what is taken for silence.
+const MOMENT: Duration = Duration::from_millis(20);
+
 impl<A: Send + 'static> Drive<'_, A> {
     /// Waits until no request's application code runs: each holds its next step, is answered,
     /// or has shown nothing for so long that it must be waiting for something.
@@ -18,6 +22,24 @@ impl<A: Send + 'static> Drive<'_, A> {
         let waited = self.wait_until_no_code_runs().await;
         self.conductor.spent.application += began.elapsed();
         waited
+    }
+
+    /// After the end of a transaction: waits for the answers of those who have waited inside the
+    /// application for it, since they share it. Nothing says who does; so whatever comes of
+    /// anybody who waits inside is awaited for a moment.
+    pub(super) async fn wait_for_company(&mut self) -> Result<(), Failure> {
+        let began = Instant::now();
+        while !self.state.requests.stalled().is_empty() {
+            match timeout(MOMENT, self.conductor.signals.recv()).await {
+                Ok(Some(signal)) => self.take(signal)?,
+                Ok(None) => return Err(LostControl::GateGone.into()),
+                Err(_)
+                    if self.is_under_way() && began.elapsed() < self.conductor.bounds.patience => {}
+                Err(_) => break,
+            }
+            self.wait_for_applications().await?;
+        }
+        Ok(())
     }
 
     async fn wait_until_no_code_runs(&mut self) -> Result<(), Failure> {

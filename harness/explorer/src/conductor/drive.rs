@@ -206,6 +206,9 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
                 .proxy
                 .release_reply(step.id, ReplyAction::Deliver);
             self.wait_for_applications().await?;
+            if !self.state.sessions.is_in_transaction(request) {
+                self.wait_for_company().await?;
+            }
         }
         Ok(())
     }

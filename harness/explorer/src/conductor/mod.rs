@@ -40,7 +40,7 @@ mod server;
 mod signals;
 
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -5,7 +5,7 @@ use rowlock_proxy::{
 };
 
 /// A simple query outside a transaction; its server process is 100 and the session's number.
-pub(super) fn step(session: u64, number: u64, sql: &str) -> Step {
+pub(crate) fn step(session: u64, number: u64, sql: &str) -> Step {
     let session_id = SessionId(session);
     Step {
         id: StepId {
@@ -24,11 +24,11 @@ pub(super) fn step(session: u64, number: u64, sql: &str) -> Step {
 }
 
 /// An empty reply, after which the session is idle.
-pub(super) fn reply() -> Reply {
+pub(crate) fn reply() -> Reply {
     reply_of(ReplyEnd::Ready(TransactionState::Idle))
 }
 
 /// An empty reply that ends so.
-pub(super) fn reply_of(end: ReplyEnd) -> Reply {
+pub(crate) fn reply_of(end: ReplyEnd) -> Reply {
     Reply::empty(end)
 }

@@ -227,9 +227,11 @@ fn paint(text: &str, look: Look, colour: bool) -> String {
 mod tests {
     use std::path::Path;
 
+    use rowlock_proxy::{ReplyEnd, TransactionState};
     use rowlock_shop::program;
 
     use super::super::toy::{Toy, ToyRunner};
+    use super::super::transcript::Event;
     use super::*;
 
     async fn shown(toy: Toy, program: &str, buyers: usize, letters: &str) -> String {
@@ -265,6 +267,27 @@ mod tests {
     #[tokio::test]
     async fn three_buyers_fit_beside_each_other() {
         insta::assert_snapshot!(shown(Toy::Unlocked, "one-item", 3, "ABCABCABCABCABC").await);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_two_buyers_share_is_in_the_column_of_each() {
+        let program = program::find("one-item").unwrap().program(3);
+        let mut runner = ToyRunner::new(Toy::Unlocked);
+        let mut run = runner.run_letters(&program, "ABCABCABCABCABC").await;
+        let [_, b, c] = [0, 1, 2].map(RequestIndex);
+        let mut events: Vec<_> = [b, c].map(|request| Event::Stalled { request }).into();
+        // What C did is gone; what B did is told to both.
+        let others = run.execution.transcript.events.into_iter();
+        events.extend(others.filter(|event| event.request() != Some(c)));
+        let last = events.iter_mut().rev().find_map(|event| match event {
+            Event::Replied { reply, .. } => Some(reply),
+            _ => None,
+        });
+        last.unwrap().end = ReplyEnd::Ready(TransactionState::Idle);
+        events.push(Event::Answered { request: c });
+        run.execution.transcript.events = events;
+        let witness = Witness::new("a toy", &program, &run).unwrap();
+        insta::assert_snapshot!(render(&witness, false));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A row is a moment. What belongs to the last moment joins its row; anything
 //! else starts a new one, so time never runs sideways, save for two steps that were under way at
-//! once. Knows nothing of widths and colours.
+//! once. A step that several requests share stands in the cell of each. Knows nothing of widths and
+//! colours.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use rowlock_proxy::{Reply, ReplyEnd, Statement, StatementResult, Verb};
 
 use super::explain::{circle, list, named};
 use crate::schedule::RequestIndex;
+use crate::sharing::Sharing;
 use crate::sql::filled;
 use crate::transcript::Event;
 use crate::witness::Witness;
@@ -60,8 +62,11 @@ pub enum Look {
 /// The moments of a witness, in order.
 pub(super) fn moments<P: Program>(witness: &Witness<P>) -> Vec<Moment> {
     let mut rows = Timeline::default();
-    for event in &witness.transcript.events {
+    let sharing = Sharing::of(&witness.transcript);
+    for (place, event) in witness.transcript.events.iter().enumerate() {
+        let before = (rows.all.len(), rows.last_lines(event).len());
         rows.add(event, witness);
+        rows.share(event, before, sharing.beside(place));
     }
     rows.all
 }
@@ -176,6 +181,37 @@ impl Timeline {
         match was_waiting {
             true => self.begin(request, None, lines),
             false => self.join(request, lines),
+        }
+    }
+
+    /// The lines of the event's request in the last row.
+    fn last_lines(&self, event: &Event) -> &[Line] {
+        match (self.all.last(), event.request()) {
+            (Some(Moment::Cells { cells, .. }), Some(request)) => {
+                cells.get(&request).map_or(&[], Vec::as_slice)
+            }
+            _ => &[],
+        }
+    }
+
+    /// Writes what `event` has added, since there were so many rows and lines in the last of them, into
+    /// the cells of those `beside` its request.
+    fn share(&mut self, event: &Event, before: (usize, usize), beside: &[RequestIndex]) {
+        let (rows, lines) = before;
+        let known = match self.all.len() > rows {
+            true => 0,
+            false => lines,
+        };
+        let mut added = self.last_lines(event)[known..].to_vec();
+        if let (Event::Passed { request, .. } | Event::Delivered { request, .. }, Some(first)) =
+            (event, added.first_mut())
+        {
+            first.text = format!("with {request}: {}", first.text);
+        }
+        if let Some(Moment::Cells { cells, .. }) = self.all.last_mut() {
+            for request in beside {
+                cells.entry(*request).or_default().extend(added.clone());
+            }
         }
     }
 
