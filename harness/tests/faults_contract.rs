@@ -139,3 +139,16 @@ fn a_case_that_is_none_is_refused_before_anything_starts() {
     let report = faults(platform, COUNTER, "right", "--case alice.1.stall", 2);
     assert!(report.contains("no actor's letter, as A or B"), "{report}");
 }
+
+/// Both baskets are filled before either is checked out: nobody's story may be divided so.
+#[test]
+fn a_story_that_is_whole_in_spite_of_its_fault_is_held_to_be_undivided() {
+    let Some(platform) = node() else { return };
+    let case = "--case A+rival.3.stall";
+    let orders = "orders/rowlock.toml";
+    let report = faults(platform.clone(), orders, "between", case, 1);
+    assert!(report.contains("VIOLATION: A+rival.3.stall"), "{report}");
+    let order = "A's basket then A's checkout then B's basket then B's checkout";
+    assert!(report.contains(order), "{report}");
+    faults(platform, orders, "right", case, 0);
+}

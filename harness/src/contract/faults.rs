@@ -4,7 +4,7 @@
 //! What is right is the program's serial orders: a story that was broken came whole or not at all,
 //! and its answer says which, as far as it says anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rowlock_contract::Contract;
 use rowlock_core::answer::{Answer, Ending, Unknown};
@@ -13,12 +13,12 @@ use rowlock_core::rows::Rows;
 use rowlock_core::serial::{CallIndex, Concurrent, Oracle};
 use rowlock_core::universal;
 
-use super::judge::{self, Left};
+use super::judge;
 use super::keys;
 use super::program::Program;
 use super::seat::Seat;
 use super::serial::Expected;
-use super::story::{self, StoryAnswer, Telling};
+use super::story::{self, StoryAnswer, Telling, Told};
 use super::subject::{ContractSubject, Known, PATIENCE};
 use super::template::connect;
 use crate::baseline::Baseline;
@@ -37,6 +37,8 @@ use crate::target::OnConflict;
 pub struct ContractStories {
     subject: ContractSubject,
     program: Program,
+    /// Whether the contract wants stories that come whole to be undivided.
+    keeps_stories_whole: bool,
 }
 
 /// An actor's story, under a key.
@@ -48,13 +50,33 @@ pub struct StoryRequest {
 
 impl ContractStories {
     /// The stories of `program`. Each of their calls is whole for itself, whatever the contract asks
-    /// of their meeting: where one fails, those before it have happened.
+    /// of their meeting: where one fails, those before it have happened, and others' may lie between.
     pub fn new(subject: ContractSubject, program: Program) -> Self {
+        let keeps_stories_whole = program.whole_stories;
         let program = Program {
             whole_stories: false,
             ..program
         };
-        ContractStories { subject, program }
+        ContractStories {
+            subject,
+            program,
+            keeps_stories_whole,
+        }
+    }
+
+    /// The actors whose stories nobody may divide: those told once and to their end.
+    fn undivided(&self, asked: &[Asked<Self>]) -> BTreeSet<usize> {
+        let times = |actor| asked.iter().filter(|it| it.request.actor == actor).count();
+        let is_whole = |it: &&Asked<Self>| {
+            let actor = it.request.actor;
+            let calls = &it.operation.calls;
+            let is_ok = |told: &Told| told.completion.ending == Ending::Ok;
+            calls.len() == self.program.actors[actor].story.len()
+                && calls.iter().all(is_ok)
+                && times(actor) == 1
+        };
+        let asked = asked.iter().filter(|_| self.keeps_stories_whole);
+        asked.filter(is_whole).map(|it| it.request.actor).collect()
     }
 
     /// As in the serial runs, whose rows may hold the key.
@@ -265,7 +287,13 @@ impl Stories for ContractStories {
         };
         let comparable = begun.align(&mut left.rows);
         let actor = look.case.story.actor;
-        findings.push(self.explain(actor, &answers, look.expected, &left, comparable));
+        let shown = judge::Shown {
+            program: &self.program,
+            answers: answers.iter().map(|(actor, it)| (*actor, it)).collect(),
+            undivided: self.undivided(look.asked),
+            rows: &left.rows,
+        };
+        findings.push(explain(&shown, actor, look.expected, comparable));
         let history: Vec<_> = answers.into_values().collect();
         let before = &look.expected.before;
         let invariants = judge::invariants(&self.subject, before, &left.numbers, &history);
@@ -293,39 +321,31 @@ impl ContractStories {
             .remember_begun(inspector.explained(begun).await?);
         Ok(())
     }
+}
 
-    /// Whether what was broken came whole or not at all, as its answers say.
-    fn explain(
-        &self,
-        broken: usize,
-        answers: &BTreeMap<usize, StoryAnswer>,
-        expected: &Expected,
-        left: &Left,
-        comparable: Result<(), String>,
-    ) -> Finding {
-        let mut finding = Finding::new(
-            judge::SERIAL_ORDER,
-            "answers and rows are those of the same calls one after another, each whole or not at all",
-            Vec::new(),
-        );
-        let answers = answers.iter().map(|(actor, answer)| (*actor, answer));
-        let shown = judge::Shown {
-            program: &self.program,
-            answers: answers.collect(),
-            rows: &left.rows,
-        };
-        let first = CallIndex {
-            actor: broken,
-            position: 0,
-        };
-        let broken = shown.refused_call(broken).unwrap_or(first);
-        let atomicity = |oracle: &Oracle, run: &Concurrent| oracle.atomicity(run, broken);
-        finding.outcome = match comparable {
-            Ok(()) => shown.explain(&expected.oracle, atomicity),
-            Err(why) => Outcome::Unchecked(why),
-        };
-        finding
-    }
+/// Whether what was broken came whole or not at all, as its answers say.
+fn explain(
+    shown: &judge::Shown<'_>,
+    broken: usize,
+    expected: &Expected,
+    comparable: Result<(), String>,
+) -> Finding {
+    let mut finding = Finding::new(
+        judge::SERIAL_ORDER,
+        "answers and rows are those of the same calls one after another, each whole or not at all",
+        Vec::new(),
+    );
+    let first = CallIndex {
+        actor: broken,
+        position: 0,
+    };
+    let broken = shown.refused_call(broken).unwrap_or(first);
+    let atomicity = |oracle: &Oracle, run: &Concurrent| oracle.atomicity(run, broken);
+    finding.outcome = match comparable {
+        Ok(()) => shown.explain(&expected.oracle, atomicity),
+        Err(why) => Outcome::Unchecked(why),
+    };
+    finding
 }
 
 /// What each actor was told; a story that came again under the same key is one.

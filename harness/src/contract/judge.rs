@@ -1,6 +1,6 @@
 //! A run against the serial orders, and against the contract's invariants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rowlock_contract::expression::{Counts, Facts, Number};
 use rowlock_contract::invariant::{Invariant, Predicate};
@@ -140,6 +140,7 @@ fn explain(subject: &ContractSubject, seen: &Seen<'_, ContractSubject>) -> Findi
     let shown = Shown {
         program: seen.program,
         answers,
+        undivided: BTreeSet::new(),
         rows: &seen.rows.rows,
     };
     finding.outcome = shown.explain(&seen.expected.oracle, |oracle, run| {
@@ -157,6 +158,8 @@ pub(super) struct Shown<'a> {
     pub(super) program: &'a Program,
     /// What each actor was told.
     pub(super) answers: BTreeMap<usize, &'a StoryAnswer>,
+    /// Actors whose stories nobody's calls may divide, beside what the orders say.
+    pub(super) undivided: BTreeSet<usize>,
     /// All tables.
     pub(super) rows: &'a Rows,
 }
@@ -224,6 +227,7 @@ impl Shown<'_> {
         });
         Concurrent {
             told: told.collect(),
+            undivided: self.undivided.clone(),
             rows: self.rows.clone(),
         }
     }

@@ -4,6 +4,8 @@
 //! A service that charges a repeat does so one call after another, too, and its serial orders would
 //! call it right; so they are held to the promise themselves.
 
+use std::collections::BTreeSet;
+
 use rowlock_contract::Contract;
 use rowlock_core::answer::Ending;
 use rowlock_core::finding::{Finding, Outcome};
@@ -82,6 +84,7 @@ fn complaint(program: &Program, oracle: &Oracle, first: usize, again: usize) -> 
     let told = story(first).zip(twice.told.iter().cloned());
     let once = Concurrent {
         told: told.collect(),
+        undivided: BTreeSet::new(),
         rows: twice.rows.clone(),
     };
     if !once.told.values().all(|told| told.ending == Ending::Ok) {

@@ -32,6 +32,12 @@ impl Order {
         self.0.contains(&call)
     }
 
+    /// Whether no other's call comes between those of `actor`.
+    pub(super) fn keeps_together(&self, actor: usize) -> bool {
+        let runs = self.0.chunk_by(|one, other| one.actor == other.actor);
+        runs.filter(|run| run[0].actor == actor).count() <= 1
+    }
+
     /// It in words, each call by its name: `A then B`.
     pub fn describe(&self, name: impl Fn(CallIndex) -> String) -> String {
         if self.0.is_empty() {

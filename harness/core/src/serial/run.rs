@@ -1,6 +1,6 @@
 //! What a run told its clients, and what it left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::{Ending, Unknown};
 use crate::rows::Rows;
@@ -39,6 +39,8 @@ pub struct SerialRun {
 pub struct Concurrent {
     /// What each call was told; one that was never made is not here.
     pub told: BTreeMap<CallIndex, Told>,
+    /// Actors between whose calls no other's may come, whatever the orders allow.
+    pub undivided: BTreeSet<usize>,
     /// The rows afterwards, once everything was at rest.
     pub rows: Rows,
 }
@@ -92,10 +94,12 @@ impl Concurrent {
 
     fn leaves_out(&self, order: &Order, may_leave_out: impl Fn(Ending) -> bool) -> bool {
         let made = order.0.iter().all(|call| self.told.contains_key(call));
-        made && self
-            .told
-            .iter()
-            .all(|(call, told)| order.contains(*call) || may_leave_out(told.ending))
+        let is_whole = |actor: &usize| order.keeps_together(*actor);
+        made && self.undivided.iter().all(is_whole)
+            && self
+                .told
+                .iter()
+                .all(|(call, told)| order.contains(*call) || may_leave_out(told.ending))
     }
 
     /// The calls that were made and are not in `order`.

@@ -1,6 +1,6 @@
 //! Each rule of the oracle with its twins, and the whole of it against brute force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::{Ending, Unknown};
 use crate::rows::{Cell, Column, Rows, Table};
@@ -94,5 +94,9 @@ fn concurrent(told: &[Told], rows: Rows) -> Concurrent {
     let told: BTreeMap<_, _> = told
         .map(|(actor, told)| (call(actor), told.clone()))
         .collect();
-    Concurrent { told, rows }
+    Concurrent {
+        told,
+        undivided: BTreeSet::new(),
+        rows,
+    }
 }

@@ -237,6 +237,7 @@ fn a_run_is_accused_exactly_if_brute_force_finds_no_order() {
         });
         let run = Concurrent {
             told: told.collect(),
+            undivided: Default::default(),
             rows: rows_of(&store),
         };
         let expected = brute_force(&program, atomic, &ends, &lost, &store);
