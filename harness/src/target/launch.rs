@@ -93,7 +93,7 @@ impl Launch {
         address: SocketAddr,
         ready: &Ready,
     ) -> Result<ProcessTree, TargetError> {
-        let mut tree = self.spawn()?;
+        let tree = self.spawn()?;
         let deadline = Instant::now() + ready.within;
         while !ready.is_reached(address).await {
             if let Some(status) = tree.exit_status() {

@@ -7,13 +7,15 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::launch::STOP_WITHIN;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, kill_process_group,
+    test_kill_process, waitid,
 };
 
 use rowlock_postgres::Janitor;
@@ -62,16 +64,23 @@ impl ProcessTree {
         self
     }
 
-    /// How the program ended, if it did.
-    pub fn exit_status(&mut self) -> Option<ExitStatus> {
-        self.leader.try_wait().ok().flatten()
+    /// How the program ended, if it did. It stays to be waited for until this is dropped: a number
+    /// that another process has by then must not be killed.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        let status = self.status()?;
+        let code = status.exit_status().map(|code| code << 8);
+        let raw = code.or(status.terminating_signal())?;
+        Some(ExitStatus::from_raw(raw))
+    }
+
+    fn status(&self) -> Option<WaitIdStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(self.pid()), options).ok().flatten()
     }
 
     /// How the program ended and what it said of it, in words, if it has ended.
     pub(super) fn ended(&self) -> Option<String> {
-        // It stays to be waited for by whoever stops it.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = waitid(WaitId::Pid(self.pid()), options).ok().flatten()?;
+        let status = self.status()?;
         let how = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("exit status {code}"),
             (None, Some(signal)) => format!("signal {signal}"),
@@ -98,7 +107,7 @@ impl ProcessTree {
 
     /// Asks the tree to end (SIGTERM unless told otherwise), and kills what has not ended within its
     /// bound.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         let tree = self.members();
         let (signal, within) = self.stop_by;
         self.signal(&tree, signal);
@@ -110,12 +119,11 @@ impl ProcessTree {
     }
 
     /// Waits until the program has ended by itself: how, and the last of what it printed.
-    pub(super) async fn finish(mut self) -> (Option<ExitStatus>, String) {
+    pub(super) async fn finish(self) -> (Option<ExitStatus>, String) {
         let status = loop {
-            match self.leader.try_wait() {
-                Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
-                Ok(status) => break status,
-                Err(_) => break None,
+            match self.exit_status() {
+                None => tokio::time::sleep(POLL_INTERVAL).await,
+                status => break status,
             }
         };
         (status, self.output_tail())
@@ -127,7 +135,7 @@ impl ProcessTree {
     }
 
     /// Whether the leader or any other member still runs.
-    fn is_alive(&mut self, tree: &HashSet<Pid>) -> bool {
+    fn is_alive(&self, tree: &HashSet<Pid>) -> bool {
         let leader = self.pid();
         self.exit_status().is_none()
             || tree
@@ -240,6 +248,20 @@ mod tests {
         tree.output_tail()
     }
 
+    #[test]
+    fn a_program_that_has_ended_keeps_its_number_from_others_until_it_is_dropped() {
+        let tree = ProcessTree::spawn(&shell("exit 3")).unwrap();
+        let pid = tree.pid();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while tree.exit_status().is_none() && Instant::now() < deadline {
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        assert_eq!(tree.exit_status().and_then(|status| status.code()), Some(3));
+        assert!(test_kill_process(pid).is_ok());
+        drop(tree);
+        assert!(test_kill_process(pid).is_err());
+    }
+
     #[tokio::test]
     async fn a_grandchild_that_ignores_the_polite_signal_ends_too() {
         let script = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' & wait";
@@ -283,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_early_end_shows_its_status_and_its_last_words() {
-        let mut tree = ProcessTree::spawn(&shell("echo no such database >&2; exit 7")).unwrap();
+        let tree = ProcessTree::spawn(&shell("echo no such database >&2; exit 7")).unwrap();
         assert_eq!(wait_for_output(&tree).await, "no such database");
         let deadline = Instant::now() + Duration::from_secs(10);
         while tree.exit_status().is_none() && Instant::now() < deadline {
