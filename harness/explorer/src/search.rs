@@ -168,6 +168,10 @@ impl<T: Testbed> Search<T> {
                     failed = Some(error);
                     break;
                 }
+                Some(Report::Panicked) => {
+                    failed = Some(NoWorker::Panicked.into());
+                    break;
+                }
                 None => break,
             }
         }

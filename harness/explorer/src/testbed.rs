@@ -66,7 +66,15 @@ impl TestbedSpent {
     }
 }
 
-/// A worker's thread could not be started.
+/// A worker's thread is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start a worker")]
-pub struct NoWorker(#[from] io::Error);
+pub enum NoWorker {
+    /// It could not be started.
+    #[error("cannot start a worker")]
+    NotStarted(#[from] io::Error),
+    /// It panicked.
+    #[error(
+        "a worker panicked; what it said is on standard error. This is a mistake of the harness"
+    )]
+    Panicked,
+}

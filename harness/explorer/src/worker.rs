@@ -37,6 +37,19 @@ pub(super) enum Report<T: Testbed> {
     },
     /// It cannot go on.
     Failed(T::Error),
+    /// It is gone, and nobody knows why.
+    Panicked,
+}
+
+/// Reports a panic of the thread that it is on, lest a search waits for a worker for ever.
+struct Alarm<T: Testbed>(UnboundedSender<Report<T>>);
+
+impl<T: Testbed> Drop for Alarm<T> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.send(Report::Panicked);
+        }
+    }
 }
 
 /// A worker's thread and the way to give it jobs.
@@ -76,6 +89,7 @@ impl Worker {
             .enable_all()
             .build()?;
         let work = move || {
+            let _alarm = Alarm(reports.clone());
             runtime.block_on(async {
                 let work = work(worker, &setup, &program, queue, &reports);
                 let worked = tokio::select! {
@@ -104,9 +118,10 @@ impl Worker {
         drop(jobs);
         let handle = thread.handle.take().expect("only this takes it");
         let joined = tokio::task::spawn_blocking(move || handle.join()).await;
+        // A panic there has been reported.
         joined
             .expect("the runtime outlives the search")
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            .unwrap_or_default()
     }
 }
 

@@ -7,6 +7,9 @@ use super::*;
 use crate::coverage;
 use crate::execution::Execution;
 use crate::run::Assessment;
+use crate::runner::Runner;
+use crate::strategies::Dfs;
+use crate::strategy::Chooser;
 
 fn run_with(found: &[(&str, Checked)]) -> Run<Program> {
     let finding = |(name, outcome): &(&str, Checked)| Finding {
@@ -60,4 +63,52 @@ fn a_check_that_applied_in_no_run_is_told_by_name() {
         "{text}"
     );
     assert!(!text.contains("answers"), "{text}");
+}
+
+/// Whoever opens the first panics; the others wait for work that never comes.
+#[derive(Debug)]
+struct Panicking;
+
+impl Testbed for Panicking {
+    type Setup = std::sync::Arc<std::sync::atomic::AtomicBool>;
+
+    async fn open(has_panicked: &Self::Setup) -> Result<Self, NoWorker> {
+        let was_first = !has_panicked.swap(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(!was_first, "on purpose");
+        std::future::pending().await
+    }
+
+    async fn ready_for(self, _: &Program, _: &Self::Setup) -> Result<Self, NoWorker> {
+        Ok(self)
+    }
+
+    fn spent(&self) -> Spendings {
+        Spendings::default()
+    }
+
+    async fn close(self) -> Result<(), NoWorker> {
+        Ok(())
+    }
+}
+
+impl Runner for Panicking {
+    type Program = Program;
+    type Error = NoWorker;
+
+    async fn run(&mut self, _: &Program, _: &mut dyn Chooser) -> Result<Run<Program>, NoWorker> {
+        Ok(run_with(&[]))
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_panics_ends_the_search_with_an_error() {
+    let search = Search::<Panicking> {
+        setup: Default::default(),
+        program: rowlock_shop::program::find("one-item").unwrap().program(2),
+        workers: 1,
+        budget: Budget::Unlimited,
+        keep_going: false,
+    };
+    let ended = search.run(&mut Dfs::default(), |_| {}).await;
+    assert!(matches!(ended, Err(NoWorker::Panicked)), "{ended:?}");
 }
