@@ -11,7 +11,7 @@ use crate::sql_clients::{Clients, End, Scripts};
 use rowlock::contract::ContractSubject;
 use rowlock::explorer::search::Budget;
 use rowlock::explorer::strategies::Exhaustive;
-use rowlock::explorer::{Bounds, Follow, Schedule, Search, Setup};
+use rowlock::explorer::{Bounds, Follow, Schedule, Setup};
 use rowlock::hunt::{Hunter, Relation, StoryTrace};
 use rowlock::mutants::{self, Mutant};
 use rowlock::target::{Described, TargetSpec};
@@ -169,17 +169,13 @@ async fn explore_apart(
     let is_harmless = |relation: &Relation| matches!(relation, Relation::CannotConflict(_));
     let mut planned = plan.planned.into_iter();
     let harmless = planned.find(|planned| is_harmless(&planned.relation))?;
-    let search = Search {
-        setup,
-        program: harmless.program,
-        workers: 1,
-        budget: Budget::Schedules(TRIED),
-        keep_going: false,
-    };
-    let explored = search
-        .run(&mut Exhaustive::default(), |_| {})
+    let hunter = Hunter::new(setup);
+    let budget = Budget::Schedules(TRIED);
+    let explored = hunter
+        .explore_unreduced(&harmless.program, budget, 1, |_| {})
         .await
         .unwrap();
+    hunter.close().await.unwrap();
     assert!(explored.schedules > 1, "{}: {explored:?}", mutant.name);
     let violated = explored.violation.iter().flat_map(|run| run.violated());
     Some(violated.map(|finding| finding.name.clone()).collect())
@@ -204,6 +200,10 @@ async fn no_pair_of_a_mutant_that_is_called_harmless_is_violated() {
     for (name, violated) in futures::future::join_all(tried).await {
         assert_eq!(violated, Some(Vec::new()), "{name}");
     }
+    // What `--all` runs finds what traces of one story alone cannot show.
+    let apart = mutants::find("begin-and-commit-apart").unwrap();
+    let violated = explore_apart(&server, &subject, apart).await;
+    assert!(violated.is_some_and(|found| !found.is_empty()));
     drop(subject);
     Arc::into_inner(server).unwrap().stop().await.unwrap();
 }

@@ -17,7 +17,7 @@ use super::contract::{self, ContractArgs, set_up};
 use super::explore::{MOST_WORKERS, read_budget, repeat_budget};
 use super::publish::PublishArgs;
 use super::trace::TraceArgs;
-use super::witness::WitnessArgs;
+use super::witness::{Evidence, WitnessArgs};
 use super::{Cli, Format, PostgresArgs, exit_code, output, up_to};
 use crate::contract::Program;
 use crate::explorer::Run;
@@ -31,6 +31,9 @@ use crate::trace::TraceFile;
 /// How long each pair is explored unless told otherwise.
 const BUDGET: Budget = Budget::Time(Duration::from_secs(300));
 
+/// How many schedules of what cannot conflict are run unless told otherwise.
+const UNREDUCED: Budget = Budget::Schedules(200);
+
 /// More stories at once have more serial orders than anybody can wait for.
 const MOST_CALLS: u32 = 4;
 
@@ -42,7 +45,8 @@ pub(super) struct HuntArgs {
     /// The most stories at once: 2 for pairs, 3 for triples, too
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = up_to(2, MOST_CALLS))]
     calls: usize,
-    /// Explore also what cannot conflict
+    /// Explore also what cannot conflict: every schedule in which a story is left at most twice in its
+    /// midst, none left out as equivalent; 200 of them unless --budget says otherwise
     #[arg(long)]
     all: bool,
     /// When to give up each pair: a number of schedules, or a time such as 30s or 2m; 5m unless
@@ -160,28 +164,32 @@ impl HuntArgs {
             let name = format!("{}/{count} {}", place + 1, planned.program.name);
             let mut group = Group::of(planned);
             let ended = self.explore(hunter, planned, &mut group, &name, progress);
-            let violation = match ended.await {
-                Ok(violation) => violation,
+            let found = match ended.await {
+                Ok(found) => found,
                 Err(error) if !is_violated(&groups) => return Err(error),
                 // What was found stands.
                 Err(error) => {
                     group.ended = Ended::NotProven;
                     group.not_proven.push(format!("{error:#}"));
-                    None
+                    Found::default()
                 }
             };
             progress.say(format!("{name}: shrinking the violation"));
             let program = &planned.program;
-            drawn.extend(
-                self.show(hunter, &mut group, program, violation.as_deref(), &evidence)
-                    .await?,
-            );
+            let violation = found.violation.as_deref();
+            let shown = self.show(hunter, &mut group, program, violation, &evidence);
+            drawn.extend(shown.await?);
+            for (order, run) in &found.deadlocks {
+                let written = self.witness_of(hunter, program, run, &evidence).await?;
+                group.lock_orders[*order].witness = written.path;
+                drawn.push((format!("{}, a deadlock", group.program), written.drawn));
+            }
             groups.push(group);
         }
         Ok(groups)
     }
 
-    /// Explores a pair, if that is to be done; gives the run that violates something.
+    /// Explores a pair, if that is to be done; gives the runs that violate something.
     async fn explore(
         &self,
         hunter: &mut Hunter,
@@ -189,13 +197,7 @@ impl HuntArgs {
         group: &mut Group,
         name: &str,
         progress: &Progress,
-    ) -> anyhow::Result<Option<Box<Run<Program>>>> {
-        let nothing = Suspicions::default();
-        let suspicions = match &planned.relation {
-            Relation::MayConflict(suspicions) => suspicions,
-            Relation::CannotConflict(_) if self.all => &nothing,
-            Relation::CannotConflict(_) => return Ok(None),
-        };
+    ) -> anyhow::Result<Found> {
         let mut runs = 0;
         let mut deadlock = None;
         let on_run = |run: &Run<Program>| {
@@ -205,23 +207,51 @@ impl HuntArgs {
                 deadlock.get_or_insert_with(|| run.execution.schedule.to_string());
             }
         };
-        let budget = self.budget.unwrap_or(BUDGET);
         let program = &planned.program;
+        let suspicions = match &planned.relation {
+            Relation::MayConflict(suspicions) => suspicions,
+            Relation::CannotConflict(_) if self.all => {
+                let budget = self.budget.unwrap_or(UNREDUCED);
+                let explored = hunter.explore_unreduced(program, budget, self.workers, on_run);
+                let explored = explored.await?;
+                group.take_unreduced(&explored);
+                return Ok(Found {
+                    violation: explored.violation,
+                    deadlocks: Vec::new(),
+                });
+            }
+            Relation::CannotConflict(_) => return Ok(Found::default()),
+        };
+        let budget = self.budget.unwrap_or(BUDGET);
         let explored = hunter.explore(program, suspicions, budget, self.workers, on_run);
         let explored = explored.await?;
         group.take(&explored);
-        // A run in which two locks deadlock is evidence of an order; which one, its guide tells.
-        let is_open = group.ended != Ended::Valid;
-        for (named, order) in group.lock_orders.iter_mut().zip(&suspicions.lock_orders) {
-            if is_open {
-                let run = hunter.confirm(program, order).await?;
-                named.deadlocks = run.map(|run| run.execution.schedule.to_string());
-            }
-        }
+        let mut found = Found {
+            violation: explored.violation,
+            deadlocks: Vec::new(),
+        };
+        confirm(hunter, program, suspicions, group, &mut found).await?;
         if let (Some(schedule), [only]) = (deadlock, group.lock_orders.as_mut_slice()) {
             only.deadlocks.get_or_insert(schedule);
         }
-        Ok(explored.violation)
+        Ok(found)
+    }
+
+    /// Writes the witness of a deadlock that was found beside something else, and shows it.
+    async fn witness_of(
+        &self,
+        hunter: &Hunter,
+        program: &Program,
+        run: &Run<Program>,
+        evidence: &EvidenceFlags<'_>,
+    ) -> anyhow::Result<Evidence> {
+        let EvidenceFlags { flags, again } = evidence;
+        let written = self
+            .witness
+            .write(hunter.setup(), program, run, flags, again);
+        let written = written.await?;
+        self.say(&format!("\nbeside it, a deadlock:\n{}", written.text))?;
+        Ok(written)
     }
 
     /// Writes the witness of a violation, and shows what became of a pair.
@@ -323,6 +353,48 @@ fn page(report: &HuntReport, drawn: &[Drawn], postgres: String, again: &str) -> 
             false => Extent::CutShort,
         },
     }
+}
+
+/// Tries each lock order where it would deadlock, unless every schedule was run and is right. A run
+/// that deadlocks is evidence of its order, and a violation of its own.
+async fn confirm(
+    hunter: &mut Hunter,
+    program: &Program,
+    suspicions: &Suspicions,
+    group: &mut Group,
+    found: &mut Found,
+) -> anyhow::Result<()> {
+    if group.ended == Ended::Valid {
+        return Ok(());
+    }
+    let is_deadlock = |run: &Run<Program>| run.execution.deadlock().is_some();
+    for (place, order) in suspicions.lock_orders.iter().enumerate() {
+        let Some(run) = hunter.confirm(program, order).await? else {
+            continue;
+        };
+        group.lock_orders[place].deadlocks = Some(run.execution.schedule.to_string());
+        if run.verdict() != Verdict::Violation {
+            continue;
+        }
+        match &found.violation {
+            None => {
+                group.take_violation(&run);
+                found.violation = Some(Box::new(run));
+            }
+            Some(violation) if !is_deadlock(violation) => found.deadlocks.push((place, run)),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The runs of a pair that violate something.
+#[derive(Debug, Default)]
+struct Found {
+    /// The first.
+    violation: Option<Box<Run<Program>>>,
+    /// Where that is no deadlock, one for each lock order that deadlocks.
+    deadlocks: Vec<(usize, Run<Program>)>,
 }
 
 /// What a witness's text ends with.

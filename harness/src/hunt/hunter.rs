@@ -4,7 +4,7 @@ use rowlock_contract::Contract;
 use rowlock_core::verdict::Verdict;
 use rowlock_explorer::Runner;
 use rowlock_explorer::search::Budget;
-use rowlock_explorer::strategies::{Dfs, Guided};
+use rowlock_explorer::strategies::{Bounded, Dfs, Guided};
 
 use super::candidates;
 use super::lock_order::LockOrder;
@@ -17,6 +17,9 @@ use crate::explorer::{Exploration, Follow, Run, Search, SerialRunner, Setup};
 
 /// How often a story is told alone until the harness decides about every step.
 const ATTEMPTS: usize = 3;
+
+/// How often a story that cannot meet another is left in its midst for it.
+const PREEMPTIONS: usize = 2;
 
 /// Hunts on one contract.
 #[derive(Debug)]
@@ -175,7 +178,28 @@ impl Hunter {
         on_run: impl FnMut(&Run<Program>),
     ) -> Result<Exploration<Program>, EnvironmentError> {
         let mut strategy = Guided::new(suspicions.guides.iter().cloned(), Dfs::default());
-        let search = Search {
+        let search = self.search(program, budget, workers);
+        search.run(&mut strategy, on_run).await
+    }
+
+    /// Explores `program`, whose stories are said to be unable to meet, without what says so: no
+    /// schedule is left out as equivalent to another.
+    ///
+    /// # Errors
+    /// Failures of the environment.
+    pub async fn explore_unreduced(
+        &self,
+        program: &Program,
+        budget: Budget,
+        workers: usize,
+        on_run: impl FnMut(&Run<Program>),
+    ) -> Result<Exploration<Program>, EnvironmentError> {
+        let search = self.search(program, budget, workers);
+        search.run(&mut Bounded::new(PREEMPTIONS), on_run).await
+    }
+
+    fn search(&self, program: &Program, budget: Budget, workers: usize) -> Search<ContractSubject> {
+        Search {
             workers: match self.setup.target.may_run_twice() {
                 true => workers,
                 false => 1,
@@ -184,8 +208,7 @@ impl Hunter {
             program: program.clone(),
             budget,
             keep_going: false,
-        };
-        search.run(&mut strategy, on_run).await
+        }
     }
 
     /// The run that deadlocks on a lock order, if it does where the order suggests it.

@@ -98,6 +98,9 @@ pub struct NamedLockOrder {
     pub says: String,
     /// The schedule that deadlocks, if one was seen.
     pub deadlocks: Option<String>,
+    /// Its witness, where one of its own was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<PathBuf>,
 }
 
 impl HuntReport {
@@ -178,6 +181,7 @@ impl Group {
                 let named = |order: &LockOrder| NamedLockOrder {
                     says: order.says.clone(),
                     deadlocks: None,
+                    witness: None,
                 };
                 group.lock_orders = suspicions.lock_orders.iter().map(named).collect();
             }
@@ -191,6 +195,21 @@ impl Group {
         group.schedules = 1;
         group.take_violation(run);
         group
+    }
+
+    /// Takes in what a search came to that left out no schedule as equivalent, of stories that cannot
+    /// conflict by their traces. What its budget did not reach is no doubt of those.
+    pub fn take_unreduced(&mut self, explored: &Exploration<Program>) {
+        self.take(explored);
+        let is_clean = explored.violation.is_none()
+            && explored.lost.is_empty()
+            && explored.unchecked.is_empty()
+            && explored.incomplete.is_empty();
+        if is_clean && !explored.exhausted {
+            self.ended = Ended::CannotConflict;
+            self.not_proven =
+                vec!["of the schedules without reduction the budget left some".into()];
+        }
     }
 
     /// Takes in what a search came to.
@@ -220,7 +239,8 @@ impl Group {
         self.not_proven.extend(lost);
     }
 
-    fn take_violation(&mut self, run: &Run<Program>) {
+    /// Takes in a run that violates something.
+    pub fn take_violation(&mut self, run: &Run<Program>) {
         self.ended = Ended::Violated;
         self.schedule = Some(run.execution.schedule.to_string());
         let violated = run.violated().map(|finding| Violated {

@@ -58,6 +58,10 @@ def redeem(sql, asked):
 def move(sql, asked):
     first, second = asked["from"], asked["to"]
     ids = [first, second] if ASKED else sorted([first, second])
+    if ASKED and READS:
+        # A race of its own, before any lock.
+        count = sql("select count(*) from note")[0][0]
+        sql("insert into note (body) values (%s)", str(count))
     with connection().transaction():
         for account in ids:
             sql("select points from account where id = %s for update", account)
