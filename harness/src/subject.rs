@@ -98,6 +98,32 @@ pub trait Subject: Clone + Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether `operation`, the answer to a call of the program, refuses it in a way in which nothing
+    /// refused it when it was found out what is to be expected.
+    fn is_unheard_of(
+        &self,
+        _expected: &Self::Expected,
+        _call: usize,
+        _operation: &Operation<Self>,
+    ) -> bool {
+        false
+    }
+
+    /// Whether a target at rest still does alone what was found out of it, and if not, what it does
+    /// instead: a login that expires makes it another. The rows are then no program's.
+    ///
+    /// # Errors
+    /// Failures of the environment.
+    fn is_as_expected(
+        &self,
+        _rig: &Rig<Self>,
+        _rows: &mut crate::rows::Rows,
+        _program: &Self::Program,
+        _expected: &Self::Expected,
+    ) -> impl Future<Output = Result<Result<(), String>, EnvironmentError>> {
+        std::future::ready(Ok(Ok(())))
+    }
+
     /// What a report says beside the verdict, each a line.
     fn remarks(&self) -> Vec<String> {
         Vec::new()

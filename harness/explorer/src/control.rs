@@ -93,6 +93,8 @@ pub enum LostControl {
     AllWait,
     /// Server processes wait in a circle that no request is part of.
     ForeignDeadlock,
+    /// After the run the target did no longer do what it did alone before it, in words.
+    NoLonger(String),
     /// The statement that was cancelled to break a deadlock went on.
     NotCancelled,
     /// The proxy's gate is gone.
@@ -162,6 +164,7 @@ impl fmt::Display for LostControl {
                 write!(f, "no answer and no step of {names} within {seconds} s")
             }
             AllWait => f.write_str("all requests wait, and not for each other"),
+            NoLonger(what) => f.write_str(what),
             ForeignDeadlock => f.write_str("a circle of waits in which no request is"),
             NotCancelled => f.write_str("a cancelled statement did not end"),
             GateGone => f.write_str("the gate is gone"),

@@ -65,6 +65,13 @@ pub enum Limit {
         /// How long.
         after: Duration,
     },
+    /// The request was answered after its own steps were held this long altogether.
+    Held {
+        /// Which request.
+        request: RequestIndex,
+        /// How long.
+        altogether: Duration,
+    },
 }
 
 impl Limit {
@@ -72,7 +79,7 @@ impl Limit {
     pub fn request(&self) -> RequestIndex {
         match self {
             Limit::GivenUp { request, .. } | Limit::Closed(request) => *request,
-            Limit::Silent { request, .. } => *request,
+            Limit::Silent { request, .. } | Limit::Held { request, .. } => *request,
         }
     }
 }

@@ -16,7 +16,7 @@ use rowlock_core::serial::{
 
 use super::judge::Numbers;
 use super::program::Program;
-use super::story::{self, Standing, Told};
+use super::story::{self, Standing, StoryAnswer, Told};
 use super::subject::{ContractSubject, PATIENCE};
 use super::template::{connect, wrong};
 use crate::environment::EnvironmentError;
@@ -48,6 +48,26 @@ pub struct Expected {
     pub(super) takes_alone: Duration,
 }
 
+impl Expected {
+    /// Whether a call of an actor's `answer` was refused in words that no serial order has for it.
+    pub(super) fn never_refuses_so(&self, actor: usize, answer: &StoryAnswer) -> bool {
+        let Ok(oracle) = &self.oracle else {
+            return false;
+        };
+        let runs = oracle.orders().iter().filter_map(|order| oracle.run(order));
+        let serial = runs.flat_map(|run| run.order.0.iter().zip(&run.told));
+        let of_actor = serial.filter(|(call, _)| call.actor == actor);
+        let said: BTreeSet<_> = of_actor
+            .map(|(call, told)| (call.position, told.reply.as_str()))
+            .collect();
+        let mut told = answer.calls.iter().enumerate();
+        told.any(|(position, told)| {
+            let is_refused = told.completion.ending == Ending::Refused;
+            is_refused && !said.contains(&(position, told.reply().as_str()))
+        })
+    }
+}
+
 /// The place where orders are run.
 pub(super) struct Serial<'a> {
     pub(super) subject: &'a ContractSubject,
@@ -67,7 +87,7 @@ impl Serial<'_> {
     pub(super) async fn expect(mut self) -> Result<Expected, EnvironmentError> {
         // What the service makes only at its first call is there after this.
         self.reset(0).await?;
-        self.run(&self.whole_story(0)).await?;
+        let first = self.run(&self.whole_story(0)).await?.unwrap_or_default();
         self.rows.renew().await?;
 
         self.reset(0).await?;
@@ -87,7 +107,7 @@ impl Serial<'_> {
             .read(async |connection: &mut _| subject.read_numbers(actors, connection).await)
             .await
             .map_err(|error| subject.wrong_query(error))?;
-        let oracle = self.oracle(&tables, &known).await?;
+        let oracle = self.oracle(&tables, &known, &first).await?;
         Ok(Expected {
             oracle,
             tables,
@@ -98,10 +118,39 @@ impl Serial<'_> {
         })
     }
 
+    /// Whether each actor's story alone still ends as it did, and if not, how.
+    ///
+    /// # Errors
+    /// Failures of the environment.
+    pub(super) async fn is_as(
+        mut self,
+        expected: &Expected,
+    ) -> Result<Result<(), String>, EnvironmentError> {
+        let Ok(oracle) = &expected.oracle else {
+            return Ok(Ok(()));
+        };
+        for (index, actor) in self.program.actors.iter().enumerate() {
+            let order = self.whole_story(index);
+            let Some(before) = oracle.run(&order) else {
+                continue;
+            };
+            self.reset(0).await?;
+            let now = self.run(&order).await?.unwrap_or_default();
+            let now: Vec<_> = now.iter().map(serial_told).collect();
+            let mut other = before.told.iter().zip(&now);
+            let other = other.find(|(before, now)| before.ending != now.ending);
+            if let Some((before, now)) = other {
+                return Ok(Err(no_longer(&actor.label(), &before.reply, &now.reply)));
+            }
+        }
+        Ok(Ok(()))
+    }
+
     async fn oracle(
         &mut self,
         tables: &Tables,
         known: &Known,
+        first: &[Told],
     ) -> Result<Result<Oracle, String>, EnvironmentError> {
         let atomic = match self.program.whole_stories {
             true => Atomic::Story,
@@ -131,7 +180,7 @@ impl Serial<'_> {
                 None => oracle.rule_out(order),
             }
         }
-        if let Some(why) = self.calibrate(&oracle).await? {
+        if let Some(why) = self.calibrate(&oracle, first).await? {
             return Ok(Err(why));
         }
         tokio::time::sleep_until((began + APART).into()).await;
@@ -143,7 +192,8 @@ impl Serial<'_> {
             };
             if let Err(unrepeatable) = oracle.repeat(run) {
                 return Ok(Err(format!(
-                    "the service remembers something outside its database: {unrepeatable}"
+                    "the service remembers something outside its database: {unrepeatable}; or does \
+                     a login expire?"
                 )));
             }
         }
@@ -152,8 +202,12 @@ impl Serial<'_> {
     }
 
     /// Each story alone must be ok, but for actors who are to be refused. Says why nothing can be
-    /// known where one is ok only of a service that has just started.
-    async fn calibrate(&mut self, oracle: &Oracle) -> Result<Option<String>, EnvironmentError> {
+    /// known where one is ok only of a service that has just started, or was ok at `first`.
+    async fn calibrate(
+        &mut self,
+        oracle: &Oracle,
+        first: &[Told],
+    ) -> Result<Option<String>, EnvironmentError> {
         for (index, actor) in self.program.actors.iter().enumerate() {
             let order = self.whole_story(index);
             let Some(alone) = oracle.run(&order) else {
@@ -177,6 +231,10 @@ impl Serial<'_> {
                     actor.label(),
                     told.reply
                 )));
+            }
+            let was_ok = |told: &Told| told.completion.ending == Ending::Ok;
+            if index == 0 && first.len() == actor.story.len() && first.iter().all(was_ok) {
+                return Ok(Some(no_longer(&actor.label(), "ok", &told.reply)));
             }
             let contract = self.contract();
             let line = contract.call(&planned.call).map_or(0, |call| call.line);
@@ -338,6 +396,14 @@ impl Serial<'_> {
         self.rig.inspector().wait_for_rest().await?;
         Ok(Some(told))
     }
+}
+
+/// What a service does no longer, in words.
+fn no_longer(label: &str, before: &str, now: &str) -> String {
+    format!(
+        "the service has a limit of time: from the same rows, `{label}` alone is now told \"{now}\", \
+         and was told \"{before}\" before; does a login expire?"
+    )
 }
 
 /// What decides of an answer: how it ended, and why where the contract names it.

@@ -351,6 +351,31 @@ impl Subject for ContractSubject {
         Some(expected.takes_alone)
     }
 
+    fn is_unheard_of(&self, expected: &Expected, call: usize, answer: &StoryAnswer) -> bool {
+        expected.never_refuses_so(call, answer)
+    }
+
+    /// One that is started anew before each run has no login that could expire.
+    async fn is_as_expected(
+        &self,
+        rig: &Rig<Self>,
+        rows: &mut crate::rows::Rows,
+        program: &Program,
+        expected: &Expected,
+    ) -> Result<Result<(), String>, EnvironmentError> {
+        if self.remembers() {
+            return Ok(Ok(()));
+        }
+        let serial = Serial {
+            subject: self,
+            rig,
+            rows,
+            program,
+            takes_alone: Cell::default(),
+        };
+        serial.is_as(expected).await
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.lock_remarks().lines(self.contract())
     }

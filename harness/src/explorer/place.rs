@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use rowlock_core::program::Program as _;
 use rowlock_core::universal::Aftermath;
+use rowlock_core::verdict::Verdict;
 use rowlock_explorer::conductor::{Conducted, Conductor};
 use rowlock_explorer::footprints::Footprints;
 use rowlock_explorer::monitor::Monitor;
 use rowlock_explorer::testbed::{Spendings, Testbed, TestbedSpent};
 use rowlock_explorer::{
-    Assessment, Chooser, Execution, Follow, LostControl, RequestIndex, Run, Runner, Signal,
+    Assessment, Chooser, Control, Execution, Follow, LostControl, RequestIndex, Run, Runner, Signal,
 };
 use rowlock_postgres::Server;
 use tokio::sync::mpsc::UnboundedSender;
@@ -129,7 +130,9 @@ impl<S: Subject> Place<S> {
             broken: execution.deadlock().is_some() || !execution.control.is_kept(),
         });
         let alone = subject.takes_alone(self.expected());
-        limits::excuse(&mut findings, &execution, &history, alone);
+        let is_unheard_of =
+            |call: usize| subject.is_unheard_of(self.expected(), call, &history[call]);
+        limits::excuse(&mut findings, &execution, &history, alone, is_unheard_of);
         Run {
             execution,
             assessment: Assessment {
@@ -280,6 +283,30 @@ impl<S: Subject> Runner for Place<S> {
 }
 
 impl<S: Subject> Place<S> {
+    /// Before `run` accuses the target, or refuses what nothing refuses alone: whether the target still
+    /// does alone what it did. Where it does not, the run says nothing, and is to be made again elsewhere.
+    async fn doubt(&mut self, program: &S::Program, run: &mut Run<S::Program>) {
+        let Some(expected) = &self.expected else {
+            return;
+        };
+        let subject = self.rig.subject();
+        let mut answers = run.assessment.history.iter().enumerate();
+        let is_odd = run.verdict() == Verdict::Violation
+            || answers.any(|(call, answer)| subject.is_unheard_of(expected, call, answer));
+        if !is_odd || !run.execution.is_at_rest() {
+            return;
+        }
+        self.conductor.let_go();
+        let asking = subject.is_as_expected(&self.rig, &mut self.rows, program, expected);
+        let asked = asking.await;
+        self.conductor.take_hold();
+        // Where that cannot be asked, what was found stands.
+        if let Ok(Err(why)) = asked {
+            limits::take_back(&mut run.assessment.findings, &why);
+            run.execution.control = Control::Lost(LostControl::NoLonger(why));
+        }
+    }
+
     async fn run_once(
         &mut self,
         program: &S::Program,
@@ -336,7 +363,8 @@ impl<S: Subject> Place<S> {
             subject.read(rig.known(), expected, connection).await
         };
         let rows = self.rows.read(read).await?;
-        let run = self.assess(program, conducted, rows);
+        let mut run = self.assess(program, conducted, rows);
+        self.doubt(program, &mut run).await;
         self.spent.judge += began.elapsed();
         self.spent.runs += 1;
         Ok(run)

@@ -49,6 +49,8 @@ pub(crate) const ORDERS: Subject = Subject::new(Platform::Node, "orders");
 
 pub(crate) const EMPORIUM: Subject = Subject::new(Platform::Psycopg, "emporium");
 
+pub(crate) const PATIENCE: Subject = Subject::new(Platform::Node, "patience");
+
 pub(crate) const LIMITS: Subject = Subject::new(Platform::Psycopg, "limits");
 
 impl Subject {

@@ -3,7 +3,7 @@
 //! What is known is in the [`RunState`], what ran is in the [`Execution`]; here is what is done.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rowlock_proxy::{Reply, ReplyAction, RequestAction, Step, StepId};
 use tokio::sync::mpsc::UnboundedSender;
@@ -28,6 +28,10 @@ pub(super) struct Drive<'c, A> {
     pub(super) senders: HashMap<StepId, RequestIndex>,
     /// When each request was last given something to go on with.
     pub(super) since: HashMap<RequestIndex, Instant>,
+    /// Since when the request's step is held that is held now.
+    pub(super) held_since: HashMap<RequestIndex, Instant>,
+    /// How long the request's steps were held before that.
+    pub(super) held_for: HashMap<RequestIndex, Duration>,
 }
 
 impl<'c, A: Send + 'static> Drive<'c, A> {
@@ -40,6 +44,8 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
             execution: Execution::default(),
             senders: HashMap::new(),
             since: HashMap::new(),
+            held_since: HashMap::new(),
+            held_for: HashMap::new(),
         }
     }
 
@@ -176,6 +182,9 @@ impl<'c, A: Send + 'static> Drive<'c, A> {
         let delivered = self.state.requests.stage_mut(request).deliver();
         let step = delivered.expect("only held steps are chosen");
         let (id, statements) = (step.id, step.statements.clone());
+        if let Some(since) = self.held_since.remove(&request) {
+            *self.held_for.entry(request).or_default() += since.elapsed();
+        }
         self.note(Event::Delivered {
             request,
             statements,

@@ -16,6 +16,9 @@ use crate::transcript::Event;
 /// What is shorter is no holding.
 const SHORT: Duration = Duration::from_millis(50);
 
+/// What lasts no longer than this altogether lets nothing expire: lives are counted in seconds.
+const MOMENT: Duration = Duration::from_secs(1);
+
 impl<A: Send + 'static> Drive<'_, A> {
     /// Takes note of a statement that PostgreSQL gave up while it waited for another request, and of
     /// a session that it ended because that lay idle.
@@ -63,6 +66,19 @@ impl<A: Send + 'static> Drive<'_, A> {
         let held = self.state.requests.all_in(is_held);
         if after >= SHORT && held.iter().any(|other| *other != request) {
             self.execution.limits.push(Limit::Silent { request, after });
+        }
+    }
+
+    /// Takes note of an answer to a request whose own steps were held for so long that what it had in
+    /// its hands, such as a login, may have expired.
+    pub(super) fn note_holding(&mut self, request: RequestIndex) {
+        let altogether = self.held_for.get(&request).copied().unwrap_or_default();
+        if altogether >= MOMENT {
+            let held = Limit::Held {
+                request,
+                altogether,
+            };
+            self.execution.limits.push(held);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What each signal means for the run.
 
+use std::time::Instant;
+
 use rowlock_proxy::{
     Reply, ReplyAction, ReplyEnd, RequestAction, SessionEvent, SessionId, Statement, Step,
     StepKind, Verb,
@@ -77,6 +79,7 @@ impl<A: Send + 'static> Drive<'_, A> {
         };
         state.answer = Some(answer);
         self.note_silence(request);
+        self.note_holding(request);
         let Some(state) = self.state.requests.get_mut(request) else {
             return Ok(());
         };
@@ -97,6 +100,7 @@ impl<A: Send + 'static> Drive<'_, A> {
     pub(super) fn hold(&mut self, request: RequestIndex, step: Box<Step>) -> Result<(), Failure> {
         let text = text_of(&step);
         self.senders.insert(step.id, request);
+        self.held_since.insert(request, Instant::now());
         match self.state.requests.stage_mut(request).hold(step) {
             Ok(true) => self.state.moved.push(request),
             Ok(false) => {}
