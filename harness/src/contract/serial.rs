@@ -118,11 +118,11 @@ impl Serial<'_> {
         })
     }
 
-    /// Whether each actor's story alone still ends as it did, and if not, how.
+    /// Whether each actor's story alone still ends as it is `expected` to, and if not, how.
     ///
     /// # Errors
     /// Failures of the environment.
-    pub(super) async fn is_as(
+    pub(super) async fn ends_as(
         mut self,
         expected: &Expected,
     ) -> Result<Result<(), String>, EnvironmentError> {

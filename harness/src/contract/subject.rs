@@ -373,7 +373,7 @@ impl Subject for ContractSubject {
             program,
             takes_alone: Cell::default(),
         };
-        serial.is_as(expected).await
+        serial.ends_as(expected).await
     }
 
     fn remarks(&self) -> Vec<String> {

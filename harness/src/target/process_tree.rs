@@ -248,13 +248,13 @@ mod tests {
         tree.output_tail()
     }
 
-    #[test]
-    fn a_program_that_has_ended_keeps_its_number_from_others_until_it_is_dropped() {
+    #[tokio::test]
+    async fn a_program_that_has_ended_keeps_its_number_from_others_until_it_is_dropped() {
         let tree = ProcessTree::spawn(&shell("exit 3")).unwrap();
         let pid = tree.pid();
         let deadline = Instant::now() + Duration::from_secs(10);
         while tree.exit_status().is_none() && Instant::now() < deadline {
-            std::thread::sleep(POLL_INTERVAL);
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         assert_eq!(tree.exit_status().and_then(|status| status.code()), Some(3));
         assert!(test_kill_process(pid).is_ok());

@@ -1,7 +1,7 @@
 //! The stock on the page follows the sale, as long as somebody looks.
 
 use crate::common::client::buy;
-use crate::driver::{Kind, Visitor, is_here};
+use crate::driver::{Kind, is_here};
 use crate::stage::{Stage, script_with};
 
 #[tokio::test]
