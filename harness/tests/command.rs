@@ -168,8 +168,8 @@ fn json_carries_the_verdict_the_seed_and_the_trials_of_the_same_run() {
     assert_eq!(scenario["name"], "balance-edge");
     let trial = &scenario["trials"][1];
     assert_eq!(trial["name"], "at once");
-    assert_eq!(trial["operations"], 350);
-    assert_eq!(trial["answers"]["ok"], 63);
+    assert_eq!(trial["operations"], 734);
+    assert_eq!(trial["answers"]["ok"], 447);
     assert_eq!(trial["answers"]["bad_request"], 287);
     assert!(trial["p99_us"].as_u64() >= trial["p50_us"].as_u64());
     let reproduce = scenario["reproduce"].as_str().unwrap();

@@ -160,6 +160,7 @@ fn a_burst_counts_every_answer_and_says_how_many_stories_were_ok_in_a_second() {
         "program",
         "actors",
         "answers",
+        "course",
         "gave_way",
         "p50_us",
         "p99_us",
