@@ -76,12 +76,6 @@ fn holders_in_words(holders: &[String]) -> String {
 impl EnvironmentError {
     /// The error and all that it comes from, on one line.
     pub fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text += &format!(": {error}");
-            source = error.source();
-        }
-        text
+        rowlock_core::error::in_full(self)
     }
 }

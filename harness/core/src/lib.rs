@@ -3,6 +3,8 @@
 //! ```text
 //!  seed      where every random choice of a run comes from
 //!
+//!  error     what an error says, with all that it comes from
+//!
 //!  call      an HTTP request of a service's, and the reply to it
 //!     │
 //!     ▼
@@ -27,6 +29,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod error;
 pub mod finding;
 pub mod program;
 pub mod rows;

@@ -6,10 +6,10 @@
 //! and all that it says, is the same at every speed and with any number of workers.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
+use rowlock_core::error::in_full;
 use rowlock_core::finding::Outcome as Checked;
 use rowlock_core::program::Program;
 use rowlock_core::verdict::Verdict;
@@ -197,17 +197,6 @@ impl<T: Testbed> Search<T> {
             None => Ok(found),
         }
     }
-}
-
-/// An error and all that it comes from, on one line.
-fn in_full(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// The state of a search.

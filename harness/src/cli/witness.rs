@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::common::wants_colour;
 use crate::explorer::shrink::RUNS;
+use rowlock_core::error::in_full;
 use rowlock_core::program::Program;
 
 use crate::explorer::{Run, SerialRunner, Setup, Shrunk, Witness, replay, shrink, timeline};
@@ -140,15 +141,4 @@ impl WitnessArgs {
             path: written.ok(),
         })
     }
-}
-
-/// An error and all that it comes from, on one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }

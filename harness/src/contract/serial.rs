@@ -70,15 +70,30 @@ impl Expected {
 
 /// The place where orders are run.
 pub(super) struct Serial<'a> {
-    pub(super) subject: &'a ContractSubject,
-    pub(super) rig: &'a Rig<ContractSubject>,
-    pub(super) rows: &'a mut crate::rows::Rows,
-    pub(super) program: &'a Program,
+    subject: &'a ContractSubject,
+    rig: &'a Rig<ContractSubject>,
+    rows: &'a mut crate::rows::Rows,
+    program: &'a Program,
     /// The longest that a call has taken.
-    pub(super) takes_alone: Cell<Duration>,
+    takes_alone: Cell<Duration>,
 }
 
-impl Serial<'_> {
+impl<'a> Serial<'a> {
+    pub(super) fn new(
+        subject: &'a ContractSubject,
+        rig: &'a Rig<ContractSubject>,
+        rows: &'a mut crate::rows::Rows,
+        program: &'a Program,
+    ) -> Self {
+        Serial {
+            subject,
+            rig,
+            rows,
+            program,
+            takes_alone: Cell::default(),
+        }
+    }
+
     /// Runs every order, twice.
     ///
     /// # Errors

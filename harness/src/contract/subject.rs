@@ -1,6 +1,5 @@
 //! What rig and explorer need of a service that a contract describes.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -366,14 +365,9 @@ impl Subject for ContractSubject {
         if self.remembers() {
             return Ok(Ok(()));
         }
-        let serial = Serial {
-            subject: self,
-            rig,
-            rows,
-            program,
-            takes_alone: Cell::default(),
-        };
-        serial.ends_as(expected).await
+        Serial::new(self, rig, rows, program)
+            .ends_as(expected)
+            .await
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -389,14 +383,7 @@ impl Subject for ContractSubject {
         if let Some(why) = program.unknown_to(self.contract()) {
             return Err(wrong(self.contract(), 0, &why));
         }
-        let serial = Serial {
-            subject: self,
-            rig,
-            rows,
-            program,
-            takes_alone: Cell::default(),
-        };
-        serial.expect().await
+        Serial::new(self, rig, rows, program).expect().await
     }
 
     async fn read(
