@@ -15,11 +15,12 @@ use rowlock_core::universal;
 
 use super::judge;
 use super::keys;
+use super::known::{Known, PATIENCE};
 use super::program::Program;
 use super::seat::Seat;
 use super::serial::Expected;
 use super::story::{self, StoryAnswer, Telling, Told};
-use super::subject::{ContractSubject, Known, PATIENCE};
+use super::subject::ContractSubject;
 use super::template::connect;
 use crate::baseline::Baseline;
 use crate::client::Client;

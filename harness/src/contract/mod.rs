@@ -5,6 +5,8 @@
 //!   ├─ program   rows, and actors whose stories begin at once
 //!   ├─ story     an actor's calls, one after another, over HTTP
 //!   ├─ template  the database with all that is done only once
+//!   ├─ known     the actors on one rig, ready to begin
+//!   ├─ reading   what is read of the database
 //!   ├─ serial    every order of a program's calls, run alone: what is right
 //!   ├─ judge     a run against those, and the contract's invariants
 //!   │    └─ keys   a repeat under a key against those
@@ -22,7 +24,9 @@ mod faults;
 pub mod generated;
 mod judge;
 mod keys;
+mod known;
 mod program;
+mod reading;
 mod remarks;
 mod seat;
 mod serial;
@@ -32,9 +36,10 @@ mod template;
 
 pub use faults::{ContractStories, StoryRequest};
 pub use judge::Left;
+pub use known::Known;
 pub(crate) use program::seat;
 pub use program::{Participant, PlannedCall, Program, programs};
 pub use seat::Seat;
 pub use serial::Expected;
 pub use story::{StoryAnswer, Told};
-pub use subject::{ContractSubject, Known};
+pub use subject::ContractSubject;

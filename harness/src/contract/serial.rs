@@ -15,9 +15,10 @@ use rowlock_core::serial::{
 };
 
 use super::judge::Numbers;
+use super::known::PATIENCE;
 use super::program::Program;
 use super::story::{self, Standing, StoryAnswer, Told};
-use super::subject::{ContractSubject, PATIENCE};
+use super::subject::ContractSubject;
 use super::template::{connect, wrong};
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;

@@ -1,36 +1,30 @@
 //! What rig and explorer need of a service that a contract describes.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rowlock_contract::database::{Background, Memory};
-use rowlock_contract::invariant::Predicate;
-use rowlock_contract::{Completion, Contract, Meaning, Variables};
+use rowlock_contract::{Completion, Contract, Meaning};
 use rowlock_core::answer::Unknown;
 use rowlock_core::finding::Finding;
-use rowlock_core::rows::Rows;
 use rowlock_core::serial::Mask;
 use rowlock_postgres::{Database, Server};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::PgConnection;
 
-use super::judge::{self, Left, Numbers};
-use super::program::{PlannedCall, Program};
+use super::judge::{self, Left};
+use super::known::{Known, PATIENCE};
+use super::program::Program;
 use super::remarks::Remarks;
 use super::serial::{Expected, Serial};
 use super::story::{self, Standing, StoryAnswer, Telling, Told};
-use super::template::{Template, connect, must_be_ok, settle, standing_of, wrong};
+use super::template::{Template, settle, wrong};
 use crate::baseline::{Baseline, OwnRows};
 use crate::client::Client;
 use crate::database::Inspector;
 use crate::environment::EnvironmentError;
 use crate::rig::Rig;
 use crate::subject::{Seen, Subject};
-use crate::tables::{self, Tables};
 use crate::target::{Described, Target, TargetSpec};
-
-/// How long a call that prepares, or is made alone, may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service as its contract describes it.
 #[derive(Debug, Clone)]
@@ -38,37 +32,6 @@ pub struct ContractSubject {
     described: Described,
     template: Arc<Template>,
     remarks: Arc<Mutex<Remarks>>,
-}
-
-/// The actors, ready to begin their stories.
-#[derive(Debug)]
-pub struct Known {
-    contract: Arc<Contract>,
-    standings: BTreeMap<String, Standing>,
-    /// What everybody knows: what all have in common, and what each actor has, as `alice.token`.
-    shared: Variables,
-    /// The rows that a campaign's cases begin with on this rig.
-    begun: OnceLock<Rows>,
-}
-
-impl Known {
-    /// Takes note of the rows that cases begin with on this rig.
-    pub(super) fn remember_begun(&self, rows: Rows) {
-        // A rig settles in once.
-        let _ = self.begun.set(rows);
-    }
-
-    pub(super) fn begun(&self) -> Option<&Rows> {
-        self.begun.get()
-    }
-
-    pub(super) fn contract(&self) -> Arc<Contract> {
-        Arc::clone(&self.contract)
-    }
-
-    pub(super) fn standing_of(&self, actor: &str) -> Standing {
-        self.standings.get(actor).cloned().unwrap_or_default()
-    }
 }
 
 impl ContractSubject {
@@ -155,93 +118,6 @@ impl ContractSubject {
             filled.as_deref().unwrap_or(rows)
         )
     }
-
-    /// What the tables that are compared hold now.
-    pub(super) async fn learn_tables(
-        &self,
-        tables: &Tables,
-        connection: &mut PgConnection,
-    ) -> Result<tables::Known, sqlx::Error> {
-        let is_left_out = |table: &str| self.is_ignored(table);
-        tables.learn(connection, is_left_out).await
-    }
-
-    fn is_ignored(&self, table: &str) -> bool {
-        let ignored = &self.contract().database.ignore;
-        ignored.iter().any(|it| it.is_table(table))
-    }
-
-    /// All tables that are compared; what is as in `known` need not be read again.
-    pub(super) async fn read_tables(
-        &self,
-        tables: &Tables,
-        known: &tables::Known,
-        connection: &mut PgConnection,
-    ) -> Result<Rows, sqlx::Error> {
-        let is_left_out = |table: &str| self.is_ignored(table);
-        let mut rows = tables.read(connection, is_left_out, Some(known)).await?;
-        let ignored = &self.contract().database.ignore;
-        for (name, table) in &mut rows.0 {
-            let is_ignored = |column: &str| ignored.iter().any(|it| it.is_column(name, column));
-            let hidden = table.columns.iter().map(|column| is_ignored(&column.name));
-            let hidden: Vec<bool> = hidden.collect();
-            for row in &mut table.rows {
-                for (cell, hidden) in row.iter_mut().zip(&hidden) {
-                    if *hidden {
-                        *cell = None;
-                    }
-                }
-            }
-        }
-        Ok(rows)
-    }
-
-    /// An invariant's query that PostgreSQL does not understand is the contract's mistake (class 42:
-    /// syntax, and names that are not there).
-    pub(super) fn wrong_query(&self, error: EnvironmentError) -> EnvironmentError {
-        let EnvironmentError::Sql(sql) = &error else {
-            return error;
-        };
-        let code = sql.as_database_error().and_then(|error| error.code());
-        match code.is_some_and(|code| code.starts_with("42")) {
-            true => wrong(self.contract(), 0, &format!("invariants: {sql}")),
-            false => error,
-        }
-    }
-
-    /// What the queries of the contract's invariants say now.
-    pub(super) async fn read_numbers(
-        &self,
-        known: &Known,
-        connection: &mut PgConnection,
-    ) -> Result<Numbers, sqlx::Error> {
-        let mut numbers = Numbers::new();
-        for invariant in &self.contract().invariants {
-            let (Predicate::NoRows(query) | Predicate::Number { query, .. }) = &invariant.predicate;
-            let query = query.fill(&known.shared);
-            let query = query
-                .unwrap_or_default()
-                .trim()
-                .trim_end_matches(';')
-                .to_owned();
-            let sql = match &invariant.predicate {
-                Predicate::NoRows(_) => {
-                    format!("select found::text from ({query}) as found limit 5")
-                }
-                Predicate::Number { .. } => format!("select ({query})::text"),
-            };
-            let rows = sqlx::query(AssertSqlSafe(sql))
-                .fetch_all(&mut *connection)
-                .await?;
-            let texts = rows.iter().map(|row| row.try_get::<Option<String>, _>(0));
-            let texts: Result<Vec<_>, _> = texts.collect();
-            numbers.insert(
-                invariant.name.clone(),
-                texts?.into_iter().flatten().collect(),
-            );
-        }
-        Ok(numbers)
-    }
 }
 
 impl Subject for ContractSubject {
@@ -270,51 +146,10 @@ impl Subject for ContractSubject {
         _patience: Duration,
     ) -> Result<Known, EnvironmentError> {
         settle(target, inspector).await?;
-        let contract = Arc::clone(&self.described.contract);
-        let mut standings = self.template.standings.clone();
-        let address = target.address(0);
-        let place = [
-            ("port", address.port().to_string()),
-            ("host", address.ip().to_string()),
-            ("url", format!("http://{address}")),
-        ];
-        let shared = self.template.shared.with(place.clone());
-        for actor in &contract.actors {
-            let mut standing = match standings.remove(&actor.name) {
-                Some(mut standing) => {
-                    standing.variables = standing.variables.with(place.clone());
-                    standing
-                }
-                None => standing_of(&contract, &actor.name, &shared)?,
-            };
-            if !actor.prepare.is_empty() {
-                let mut client = connect(address, PATIENCE).await?;
-                for planned in &actor.prepare {
-                    let key = format!("rowlock-prepare-{}", actor.name);
-                    let telling = Telling {
-                        contract: &contract,
-                        key: &key,
-                    };
-                    let planned = PlannedCall::of(planned);
-                    must_be_ok(telling, &planned, &mut standing, &mut client).await?;
-                }
-            }
-            standings.insert(actor.name.clone(), standing);
-        }
+        let known = Known::prepare(self.shared_contract(), &self.template, target).await?;
         inspector.wait_for_rest().await?;
         inspector.remember(self.own_rows()).await?;
-        let each = standings.iter();
-        let each = each.flat_map(|(name, standing)| standing.variables.of_actor(name));
-        let each: Vec<_> = each.collect();
-        for standing in standings.values_mut() {
-            standing.variables = standing.variables.with(each.clone());
-        }
-        Ok(Known {
-            contract,
-            standings,
-            shared: shared.with(each),
-            begun: OnceLock::new(),
-        })
+        Ok(known)
     }
 
     fn reset_sql(&self, known: &Known, program: &Program, baseline: &Baseline) -> String {
@@ -408,7 +243,7 @@ impl Subject for ContractSubject {
     ) -> impl Future<Output = (StoryAnswer, Option<Client>)> + Send + 'static {
         let participant = program.actors[call].clone();
         let standing = known.standing_of(&participant.actor);
-        let contract = Arc::clone(&known.contract);
+        let contract = known.contract();
         let key = program.key_of(call);
         async move {
             let telling = Telling {
