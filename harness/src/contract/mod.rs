@@ -8,6 +8,7 @@
 //!   ├─ known     the actors on one rig, ready to begin
 //!   ├─ reading   what is read of the database
 //!   ├─ serial    every order of a program's calls, run alone: what is right
+//!   │    └─ calibration   what must be so of each story alone
 //!   ├─ judge     a run against those, and the contract's invariants
 //!   │    └─ keys   a repeat under a key against those
 //!   ├─ remarks   what was not compared, and what was taken for granted
@@ -20,6 +21,7 @@
 //! run is `rowlock_core::serial`'s. Neither does any I/O; here it is done.
 
 pub mod burst;
+mod calibration;
 mod faults;
 pub mod generated;
 mod judge;
